@@ -1,0 +1,120 @@
+"""Settings: one frozen value with a sentence per field. In: YAML and overrides. Out: `Config`, or every problem at once.
+
+It reads no data and builds nothing. Precedence: defaults < one YAML file < `section.key=value` overrides.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Task = Literal["binary", "multiclass", "multilabel"]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Where text, labels and splits stand in the table."""
+
+    text: str | None = Field(None, description="Column with the text; found by its name or content when left out.")
+    labels: str | None = Field(
+        None,
+        description="Column with the labels (a list, a delimited string or one name), or several 0/1 columns joined by commas.",
+    )
+    group: str | None = Field(
+        None, description="Column whose rows stay in one split (one document, one company); found by name when left out."
+    )
+    split: str | None = Field("split", description="Column that names each row's split, used where a single file has it.")
+    task: Literal["auto", "binary", "multiclass", "multilabel"] = Field(
+        "auto", description="Kind of task; 'binary' on multi-label data means 'any label'."
+    )
+    delimiter: str = Field("|", min_length=1, description="Joins several labels in one string.")
+    positive: str | None = Field(None, description="The positive label of a binary task; chosen and said when left out.")
+    empty_text: Literal["error", "drop"] = Field("error", description="What to do with rows that have no text.")
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists.")
+    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for test where no such split exists.")
+
+
+class LoraConfig(Section):
+    """Low-rank adapters (PEFT)."""
+
+    r: int = Field(16, ge=1, le=512, description="Rank of the adapters.")
+    alpha: int = Field(32, ge=1, description="Scale of the adapters; alpha / r multiplies their output.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout inside the adapters.")
+    target_modules: str | list[str] = Field("all-linear", description="Modules that get an adapter, or 'all-linear'.")
+
+
+class ModelConfig(Section):
+    """The encoder and what stands on it."""
+
+    backbone: str = Field("minilm", description="'minilm' (embedded), a folder, or a Hugging Face Hub name.")
+    revision: str | None = Field(None, description="Commit or tag of a Hub backbone; pin it to be able to repeat a run.")
+    adapter: Literal["full", "lora", "frozen"] = Field("full", description="What of the backbone is trained.")
+    pooling: Literal["mean", "cls", "max"] = Field("mean", description="How token vectors become one vector.")
+    head: str = Field("linear", description="'linear', 'mlp', or 'package.module:Name' of your own.")
+    loss: str = Field(
+        "auto", description="'auto', 'bce', 'cross_entropy', 'focal', 'asymmetric', or 'package.module:Name' of your own."
+    )
+    class_weights: Literal["none", "balanced"] = Field("none", description="Weigh rare labels up in the loss.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
+    max_length: int = Field(256, ge=8, description="Longest input in tokens; longer texts are cut, and the count is said.")
+    lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
+
+
+class TrainingConfig(Section):
+    """How the model is fitted."""
+
+    epochs: int = Field(8, ge=1, description="Longest training in epochs; early stopping may end it before.")
+    patience: int = Field(3, ge=1, description="Epochs without a better validation average precision before it stops.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak learning rate of the backbone or its adapters; chosen by adapter and size when left out."
+    )
+    head_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the head.")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate for each layer further down.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay (AdamW), not on biases and norms.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of steps in which the learning rate rises.")
+    gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    batch_tokens: int = Field(2048, ge=16, description="Token budget of a batch, padding counted.")
+    batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the processor or GPU has it.")
+    seed: int = Field(42, ge=0, lt=2**32, description="One seed for everything.")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="Longest time between two resumable checkpoints.")
+    devices: int | Literal["auto"] = Field("auto", description="Devices to train on.")
+
+
+class EvaluationConfig(Section):
+    """Thresholds, metrics and the report."""
+
+    threshold: Literal["f1", "fixed"] = Field(
+        "f1", description="'f1': per label, best F1 on validation; 'fixed': 0.5 for every label."
+    )
+    worst_errors: int = Field(25, ge=0, le=1000, description="Errors shown with their text in the report.")
+
+
+class TrackingConfig(Section):
+    """MLflow."""
+
+    enabled: bool = Field(True, description="Log to MLflow.")
+    uri: str | None = Field(
+        None, description="Tracking store; else MLFLOW_TRACKING_URI, else a SQLite file in the run root."
+    )
+    experiment: str = Field("smallprint", min_length=1, description="Name of the experiment.")
+    root: str = Field("runs", min_length=1, description="Run root: the folder of runs and of the tracking store.")
+    log_report: bool = Field(
+        False, description="Log the HTML report too. It quotes texts of examples, so it stays on this machine unless asked for."
+    )
+
+
+class Config(Section):
+    """Every setting."""
+
+    data: DataConfig = Field(default_factory=DataConfig, description="Where text, labels and splits stand in the table.")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder and what stands on it.")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the model is fitted.")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="Thresholds, metrics and the report.")
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="MLflow.")

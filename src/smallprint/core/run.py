@@ -1,0 +1,124 @@
+"""The run folder: what a training leaves, under names that never change. In: settings. Out: paths.
+
+    RUN/run.json        data, command, seed, MLflow run id: enough to resume
+    RUN/config.yaml     the settings
+    RUN/checkpoints/    resumable state (last) and best weights
+    RUN/bundle/         what is shipped
+    RUN/metrics.json    identical for identical seeds; times stand in timings.json
+    RUN/report.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.files import remove_leftovers, write_json, write_text
+from smallprint.core.settings import load_config, render_config
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training's folder."""
+
+    folder: Path
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Its name in tracking."""
+        return self.folder.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the resumable state and the best weights."""
+        return self.folder / "checkpoints"
+
+    @property
+    def bundle(self) -> Path:
+        """Folder that is shipped."""
+        return self.folder / "bundle"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics, without times."""
+        return self.folder / "metrics.json"
+
+    @property
+    def timings(self) -> Path:
+        """Times, memory and padding."""
+        return self.folder / "timings.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What `run.json` holds."""
+        state: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        return state
+
+    def update(self, **values: Any) -> None:
+        """Adds `values` to `run.json`."""
+        write_json(self.folder / "run.json", {**self.state, **values})
+
+
+def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:
+    """Makes the folder of a new run and writes down what a resume needs.
+
+    Args:
+        config: Settings of the run.
+        data: The data as it was named.
+        out: The folder; a new one in the run root when left out.
+
+    Raises:
+        ConfigError: The folder already holds a run or other files.
+    """
+    folder = Path(out) if out is not None else _new_folder(Path(config.tracking.root), data)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        holds_run = (folder / "run.json").exists()
+        raise ConfigError(
+            f"{folder} is not empty" + (": it holds a run." if holds_run else "."),
+            "a new or empty folder for --out",
+            f"Go on with that run by --resume {folder}, or name another folder."
+            if holds_run
+            else "Name another folder.",
+        )
+    write_text(folder / "config.yaml", render_config(config))
+    write_json(folder / "run.json", {"data": data, "status": "started"})
+    return Run(folder, config)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Gives a run that exists, with its settings, and clears what a killed process left half-written.
+
+    Raises:
+        TrainingError: There is no run in the folder.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file() or not (folder / "config.yaml").is_file():
+        raise TrainingError(
+            f"{folder} holds no run.",
+            "a folder that `smallprint train` made (it has run.json and config.yaml)",
+            "Name the run's own folder, or train anew without --resume.",
+        )
+    for place in (folder, folder / "checkpoints"):
+        remove_leftovers(place)
+    return Run(folder, load_config(folder / "config.yaml"))
+
+
+def _new_folder(root: Path, data: str) -> Path:
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(data).stem.lower() if data else "data").strip("-") or "data"
+    name = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder, number = root / name, 2
+    while folder.exists():
+        folder, number = root / f"{name}-{number}", number + 1
+    return folder

@@ -1,0 +1,161 @@
+"""Reading settings: YAML and `section.key=value` in, a `Config` out, or every problem of them in one error.
+
+It knows nothing of what the settings are for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError
+
+
+def load_config(file: str | Path | None = None, overrides: Iterable[str] = (), base: Config | None = None) -> Config:
+    """Gives the settings: `base` (or the defaults) < one YAML file < overrides.
+
+    Args:
+        file: YAML file with sections as in `smallprint config`, or None.
+        overrides: `section.key=value` strings; the value is read as YAML.
+        base: Settings to start from instead of the defaults.
+
+    Raises:
+        ConfigError: The file cannot be read, or any setting is unknown or wrong; all problems are listed.
+    """
+    tree: dict[str, Any] = base.model_dump(exclude_defaults=True) if base else {}
+    if file is not None:
+        _merge(tree, _read_yaml(Path(file)))
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    return build_config(tree)
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """Gives a `Config` from a plain dict.
+
+    Raises:
+        ConfigError: Any setting is unknown or wrong; all problems are listed, each with the nearest valid key.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        problems = [_describe(detail) for detail in error.errors()]
+        raise ConfigError(
+            "\n".join(problems), do="Mend the settings above; `smallprint config` lists every one with its explanation."
+        ) from None
+
+
+def render_config(config: Config | None = None, *, explain: bool = True) -> str:
+    """Gives the settings as YAML, each with its explanation as a comment."""
+    lines: list[str] = []
+    _render(config or Config(), lines, indent=0, explain=explain)
+    return "\n".join(lines) + "\n"
+
+
+def setting_names() -> list[str]:
+    """Every setting as `section.key`, in order."""
+    return list(_leaves(Config, ""))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"The settings file {path} cannot be read ({error.strerror}).", "a YAML file", "Check the path."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"The settings file {path} is not UTF-8 text.", "a YAML file", "Save it as UTF-8."
+        ) from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(
+            f"The settings file {path}{place} is not valid YAML.",
+            "sections with indented keys",
+            "`smallprint config > settings.yaml` writes a file to start from.",
+        ) from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"The settings file {path} holds a {type(tree).__name__}.",
+            "sections with indented keys",
+            "`smallprint config > settings.yaml` writes a file to start from.",
+        )
+    return tree
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"'{override}' is not a setting.", "section.key=value", "For example --set training.epochs=3.")
+    try:
+        parsed: Any = yaml.safe_load(value) if value else ""
+    except yaml.YAMLError:
+        parsed = value
+    if isinstance(parsed, str):
+        try:  # YAML 1.1 reads 1e-4 as a string
+            parsed = float(parsed) if not parsed.strip().isalpha() else parsed
+        except ValueError:
+            pass
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    result: dict[str, Any] = parsed
+    return result
+
+
+def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _describe(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, [*setting_names(), *Config.model_fields], n=1, cutoff=0.0)
+        return f"Unknown setting '{key}'; the nearest is '{near[0]}'."
+    return f"Setting '{key}' is {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        if section:
+            yield from _leaves(section, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _render(section: BaseModel, lines: list[str], indent: int, explain: bool) -> None:
+    pad = "  " * indent
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if explain:
+            lines.append(f"{pad}# {field.description}")
+        if isinstance(value, BaseModel):
+            lines.append(f"{pad}{name}:")
+            _render(value, lines, indent + 1, explain)
+        else:
+            dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+            lines.append(f"{pad}{name}: {dumped.removesuffix(chr(10)).removesuffix('...').strip()}")

@@ -1,0 +1,158 @@
+"""Clean examples of one split. In: a raw table and its schema. Out: `Examples`: row, text, labels, group.
+
+It encodes nothing and splits nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from smallprint.core.errors import DataError
+from smallprint.data.formats import select_columns
+from smallprint.data.label_forms import read_label_lists
+from smallprint.data.read import Source
+from smallprint.data.schema import Schema, check_known
+
+ROW = "__smallprint_row__"
+FIELDS = {"row": pl.UInt32, "text": pl.String, "labels": pl.List(pl.String), "group": pl.String}
+SHOWN_PLACES = 5
+HASHED_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of one split.
+
+    Attributes:
+        split: 'train', 'validation' or 'test'.
+        frame: Columns `row` (number in its file from 0), `text`, `labels` (a list of names), `group` (may be null).
+    """
+
+    split: str
+    frame: pl.DataFrame
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts, in order."""
+        return self.frame["text"].to_list()
+
+    @cached_property
+    def labels(self) -> list[list[str]]:
+        """The label names of each example, in order."""
+        return self.frame["labels"].to_list()
+
+    @cached_property
+    def groups(self) -> list[str | None]:
+        """The group of each example, in order."""
+        return self.frame["group"].to_list()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+
+def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source) -> Examples:
+    """The examples in a raw table.
+
+    Args:
+        frame: Raw rows; a column `ROW`, where there is one, has their numbers in the file.
+        schema: What the columns mean.
+        split: Name of the split.
+        source: Where the rows come from, for places in messages.
+
+    Raises:
+        DataError: A text is missing or blank (unless `data.empty_text=drop`), or a label is missing or not known.
+    """
+    rows = frame[ROW] if ROW in frame.columns else pl.Series(ROW, range(frame.height), dtype=pl.UInt32)
+    columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
+    frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").with_columns(
+        rows.alias(ROW)
+    )
+    blank = frame[schema.text].cast(pl.String).str.strip_chars().fill_null("") == ""
+    if blank.any():
+        if schema.empty_text == "error":
+            raise _blank_texts(frame.filter(blank)[ROW], split, source, schema.text)
+        frame = frame.filter(~blank)
+        if frame.is_empty():
+            raise DataError(f"The {split} split has no row with text.", "texts", f"Check the column {schema.text!r}.")
+
+    def place(position: int) -> str:
+        return source.place(split, int(frame[ROW][position]))
+
+    labels = read_labels(frame, schema, split, place)
+    group = frame[schema.group].cast(pl.String) if schema.group else pl.Series([None] * frame.height, dtype=pl.String)
+    made = pl.DataFrame(
+        {
+            "row": frame[ROW].cast(pl.UInt32),
+            "text": frame[schema.text].cast(pl.String),
+            "labels": pl.Series(labels, dtype=pl.List(pl.String)),
+            "group": group,
+        }
+    )
+    return Examples(split, made)
+
+
+def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> list[list[str]]:
+    """The label names of each row as the task has them: exactly one for binary and multiclass, in the schema's order.
+
+    Raises:
+        DataError: A label is missing, is one too many, or is not known.
+    """
+    lists = read_label_lists(frame, schema.labels, schema.form, schema.delimiter, schema.ids, place)
+    if schema.any_label:
+        negative, positive = schema.names
+        return [[positive] if labels else [negative] for labels in lists]
+    check_known(lists, schema.names, split, place)
+    if schema.task == "multilabel":
+        rank = {name: i for i, name in enumerate(schema.names)}
+        return [sorted(labels, key=rank.__getitem__) if len(labels) > 1 else labels for labels in lists]
+    odd = [row for row, labels in enumerate(lists) if len(labels) != 1]
+    if odd:
+        raise DataError(
+            f"The {split} split has {len(odd):,} rows without exactly one label in {', '.join(schema.labels)!r}: "
+            f"{_places(odd, place)}.",
+            f"one label in every row, as the task is {schema.task}",
+            "Fill them in or remove the rows; use --task multilabel if an empty label means 'none'.",
+        )
+    return lists
+
+
+def fingerprint(examples: Examples) -> str:
+    """SHA-256 (hex) of texts, labels and groups, in order; row numbers and the order within labels do not count."""
+    digest = hashlib.sha256(b"smallprint examples 1\n")
+    label = pl.element()
+    text, group = pl.col("text"), pl.col("group")
+    line = pl.concat_str(
+        _measured(text),
+        pl.col("labels").list.len().cast(pl.String) + ":",
+        pl.col("labels").list.sort().list.eval(_measured(label)).list.join(""),
+        pl.when(group.is_null()).then(pl.lit("-")).otherwise(_measured(group)),
+        pl.lit("\n"),
+    )
+    for part in examples.frame.iter_slices(HASHED_ROWS):
+        joined: str = part.select(line.str.join("")).item()
+        digest.update(joined.encode())
+    return digest.hexdigest()
+
+
+def _measured(value: pl.Expr) -> pl.Expr:
+    """A string after its length in bytes, so that no two contents give the same line."""
+    return pl.concat_str(value.str.len_bytes().cast(pl.String), pl.lit(":"), value)
+
+
+def _blank_texts(rows: pl.Series, split: str, source: Source, column: str) -> DataError:
+    places = _places([int(row) for row in rows.head(SHOWN_PLACES + 1)], lambda row: source.place(split, row), len(rows))
+    return DataError(
+        f"The {split} split has {len(rows):,} rows without text in {column!r}: {places}.",
+        "text in every row",
+        "Fill them in, or leave them out with --set data.empty_text=drop.",
+    )
+
+
+def _places(rows: Sequence[int], place: Callable[[int], str], count: int | None = None) -> str:
+    more = (count or len(rows)) - SHOWN_PLACES
+    return ", ".join(place(row) for row in rows[:SHOWN_PLACES]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,211 @@
+"""Tables from single files. In: a path. Out: a Polars frame, and the place of any of its rows for a message.
+
+CSV, TSV and Excel are read with every column as strings, so that a label such as '007' survives. It does not guess
+what the columns mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from smallprint.core.errors import DataError
+from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The table in a file, rows in the file's order, or only some of its columns.
+
+    Raises:
+        DataError: The file is missing, empty, damaged or of an unknown format, or lacks one of the columns.
+    """
+    check_file(path)
+    try:
+        frame = _read(path, columns)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}).", "a readable file", "Check the file's permissions."
+        ) from error
+    if frame.is_empty():
+        raise empty_file(str(path))
+    return select_columns(frame, columns, str(path))
+
+
+def select_columns(frame: pl.DataFrame, columns: Sequence[str] | None, where: str) -> pl.DataFrame:
+    """The frame, or only the named columns of it.
+
+    Raises:
+        DataError: A column is not there.
+    """
+    if columns is None:
+        return frame
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{where} has no column {missing[0]!r}; it has {quoted(frame.columns)}.",
+            "the same columns in every split",
+            "Rename the column, or name the right one in the settings (data.text, data.labels, data.group).",
+        )
+    return frame.select(columns)
+
+
+def check_file(path: Path, known: Sequence[str] = SUFFIXES) -> None:
+    """Raise a DataError unless the path is a file of a known format that is not empty."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist.", "a file or folder that is there", near_paths(path))
+    if path.suffix.lower() not in known:
+        raise DataError(
+            f"{path} has the suffix {path.suffix!r}.",
+            f"one of {', '.join(known)}",
+            "Save the table in one of these formats.",
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty (0 bytes).", "a table with one example a row", "Check that the export ended.")
+
+
+def near_paths(path: Path) -> str:
+    """What to do about a missing path: names in its folder that are near, or that folder is missing too."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"Check the path: the folder {folder} does not exist either."
+    names = {entry.name.lower(): entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    near = [names[name] for name in difflib.get_close_matches(path.name.lower(), names, n=3, cutoff=0.5)]
+    return f"Did you mean {', '.join(near)} in {folder}?" if near else f"Check the path; {folder} has nothing like it."
+
+
+def place_in_file(path: Path, row: int) -> str:
+    """A row's place in words, such as 'train.csv, line 14'; reads a text file up to the row.
+
+    Args:
+        path: The file.
+        row: Row number from 0.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".xlsx":
+        return f"{path.name}, row {row + 2} of the sheet"
+    if suffix not in SEPARATORS and suffix not in JSON_LINES:
+        return f"{path.name}, row {row + 1}"
+    with path.open("rb") as file:
+        lines = decode_lines(file, str(path))
+        numbers: Iterator[tuple[int, Any]]
+        if suffix in SEPARATORS:
+            numbers = islice(csv_rows(lines, str(path), SEPARATORS[suffix]), row + 1, None)
+        else:
+            numbers = islice(json_objects(lines, str(path)), row, None)
+        found = next(numbers, None)
+    return f"{path.name}, line {found[0]}" if found else f"{path.name}, row {row + 1}"
+
+
+def frame_from_objects(objects: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """A frame of JSON objects that loses nothing: mixed or nested values become a column of Python objects.
+
+    Columns are in order of first appearance; a key that an object lacks is null.
+    """
+    names = list(dict.fromkeys(name for value in objects for name in value))
+    return pl.DataFrame([json_series(name, [value.get(name) for value in objects]) for name in names])
+
+
+def json_series(name: str, values: list[Any]) -> pl.Series:
+    """A typed series where all values are of one plain type, or lists of one; else one of Python objects."""
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return pl.Series(name, values, dtype=pl.String)
+    if kinds == {list}:
+        inner = {type(item) for value in values if value is not None for item in value}
+        plain = _PLAIN.get(next(iter(inner), str)) if len(inner) <= 1 else None
+        items = [item for value in values if value is not None for item in value]
+        if plain is not None and _fits(items):
+            return pl.Series(name, values, dtype=pl.List(plain))
+    elif len(kinds) == 1 and (plain := _PLAIN.get(next(iter(kinds)))) is not None and _fits(values):
+        return pl.Series(name, values, dtype=plain)
+    return pl.Series(name, values, dtype=pl.Object)
+
+
+def objects_as_strings(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with columns of Python objects as strings: a string stays, anything else is written as JSON."""
+
+    def text(value: Any) -> str | None:
+        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    mixed = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
+    return frame.with_columns(pl.Series(name, [text(v) for v in frame[name]], dtype=pl.String) for name in mixed)
+
+
+def quoted(names: Sequence[str], most: int = 12) -> str:
+    """Names in quotes, joined by commas; a long list is cut and says so."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
+_PLAIN: dict[type, Any] = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
+
+
+def _fits(values: Sequence[Any]) -> bool:
+    return all(not isinstance(v, int) or -(2**63) <= v < 2**63 for v in values)
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+    suffix = path.suffix.lower()
+    if suffix in SEPARATORS:
+        with path.open("rb") as file:
+            return _read_csv(csv_rows(decode_lines(file, str(path)), str(path), SEPARATORS[suffix]), columns)
+    if suffix in JSON_LINES:
+        with path.open("rb") as file:
+            objects = [value for _, value in json_objects(decode_lines(file, str(path)), str(path))]
+        return objects_as_strings(frame_from_objects(objects))
+    if suffix == ".parquet":
+        return _read_parquet(path, columns)
+    return _read_excel(path)
+
+
+def _read_csv(rows: Iterator[tuple[int, list[str]]], columns: Sequence[str] | None) -> pl.DataFrame:
+    header = next(rows)[1]
+    some = columns is not None and set(columns) <= set(header)
+    kept = [(i, name) for i, name in enumerate(header) if not some or name in (columns or ())]
+    values: list[list[str]] = [[] for _ in kept]
+    for _, row in rows:
+        for (i, _name), column in zip(kept, values, strict=True):
+            column.append(row[i])
+    return pl.DataFrame([pl.Series(name, v, dtype=pl.String) for (_, name), v in zip(kept, values, strict=True)])
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+    with damaged(path, "a complete Parquet file"):
+        present = pl.scan_parquet(path, glob=False).collect_schema()
+        some = columns is not None and set(columns) <= set(present)
+        return pl.read_parquet(path, columns=list(columns or ()) if some else None, glob=False)
+
+
+def _read_excel(path: Path) -> pl.DataFrame:
+    with damaged(path, "an Excel workbook (.xlsx) whose first sheet has a header and one example a row"):
+        frame = pl.read_excel(path, infer_schema_length=0, drop_empty_rows=False, raise_if_empty=False)
+    while frame.height and all(value is None for value in frame.row(-1)):
+        frame = frame[:-1]
+    return frame
+
+
+@contextmanager
+def damaged(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever a reader of binary files raises into a DataError that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        reason = str(error).strip().splitlines()
+        raise DataError(
+            f"{path} cannot be read ({reason[0] if reason else type(error).__name__}).",
+            expected,
+            "Write or copy the file again; it may be cut short or be of another format than its suffix says.",
+        ) from error

@@ -1,0 +1,139 @@
+"""Text files, line by line. In: bytes of a CSV, TSV or JSON Lines file. Out: rows or objects with their line numbers.
+
+Memory stays at one row. It knows nothing of labels or frames; readers and the row stream are built on it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from smallprint.core.errors import DataError
+
+MAX_FIELD_CHARS = 2**26
+
+
+def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
+    """Lines of UTF-8 text, line ends kept, a byte order mark dropped.
+
+    Raises:
+        DataError: A line is not UTF-8; the message has its number.
+    """
+    for number, line in enumerate(raw, start=1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            utf16 = number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")
+            what = "is UTF-16" if utf16 else f"has byte 0x{line[error.start]:02x} that is not UTF-8, line {number}"
+            raise DataError(
+                f"{where} {what}.",
+                "text in UTF-8",
+                "Save the file as UTF-8 (in Excel: 'CSV UTF-8'; elsewhere: iconv -f ENCODING -t UTF-8).",
+            ) from error
+        yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a CSV, the header first, each with the number of its first line; blank lines are passed over.
+
+    A comma-separated file whose header has semicolons and no comma is read with semicolons.
+
+    Raises:
+        DataError: The file is empty, a column name stands twice, or a row has more or fewer fields than the header.
+    """
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    source = iter(lines)
+    first = next(source, "")
+    if separator == "," and ";" in first and "," not in first:
+        separator = ";"
+    reader = csv.reader(_chain(first, source), delimiter=separator, strict=True)
+    header: list[str] | None = None
+    start = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise DataError(
+                f"{where}, line {start}: the row that starts here cannot be read ({error}).",
+                'fields with quotes, separators or line ends inside stand in double quotes, and a quote is written ""',
+                "Correct the quotes on that line, or write the table again with a CSV library.",
+            ) from error
+        if row:
+            if header is None:
+                header = row
+                _check_header(header, where)
+            elif len(row) != len(header):
+                raise DataError(
+                    f"{where}, line {start}: {len(row)} fields.",
+                    f"{len(header)} fields, as in the header ({', '.join(map(repr, header[:8]))})",
+                    "Put text that holds the separator in double quotes, or remove the row.",
+                )
+            yield start, row
+        start = reader.line_num + 1
+    if header is None:
+        raise empty_file(where)
+
+
+def json_objects(lines: Iterable[str], where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects of a JSON Lines file, each with its line number; blank lines are passed over.
+
+    Raises:
+        DataError: A line is no JSON object.
+    """
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise _not_an_object(where, number, f"is not JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise _not_an_object(where, number, f"is a JSON {_json_type(value)}")
+        if "\\ud" in line.lower() and not _encodes(value):
+            raise _not_an_object(where, number, "has one half of a surrogate pair, which is no character")
+        yield number, value
+
+
+def empty_file(where: str) -> DataError:
+    """The error for a file that has no rows."""
+    return DataError(f"{where} has no rows.", "a table with one example a row", "Check that the export wrote its rows.")
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _check_header(header: list[str], where: str) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{where}: the header names {', '.join(map(repr, twice))} more than once.",
+            "a first line with a name for each column, each once",
+            "Give every column its own name.",
+        )
+
+
+def _encodes(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_type(value: Any) -> str:
+    return {list: "list", str: "string", bool: "boolean", type(None): "null"}.get(type(value), "number")
+
+
+def _not_an_object(where: str, number: int, what: str) -> DataError:
+    return DataError(
+        f"{where}, line {number}: the line {what}.",
+        'one JSON object a line, such as {"text": "...", "labels": ["..."]}',
+        "Correct the line; a file that holds one big JSON list must be written as JSON Lines.",
+    )

@@ -1,0 +1,185 @@
+"""Train, validation and test. In: a source and its schema. Out: `Splits`: two splits open, test closed until asked for.
+
+Ready splits are used as they are; missing ones are carved out of train, groups whole, label shares kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import polars as pl
+
+from smallprint.core.config import DataConfig
+from smallprint.core.errors import DataError
+from smallprint.data.columns import nearest
+from smallprint.data.examples import ROW, Examples, read_labels, to_examples
+from smallprint.data.formats import quoted
+from smallprint.data.read import Source
+from smallprint.data.schema import Schema
+from smallprint.data.split_column import Parts, read_parts, split_values
+from smallprint.data.stratify import Unit, assign_parts
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits.
+
+    Attributes:
+        train: Examples to learn from.
+        validation: Examples to choose by: epochs, thresholds.
+        open_test: Gives the test examples; a ready test file is opened by this call and not before.
+        made: One sentence on where the splits come from.
+    """
+
+    train: Examples
+    validation: Examples
+    open_test: Callable[[], Examples]
+    made: str
+
+
+def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) -> Splits:
+    """Train and validation examples, and a way to open test.
+
+    Args:
+        source: Where the rows come from.
+        schema: What the columns mean.
+        config: Split column, and shares of splits that are not there.
+        seed: Decides which rows go where; the same seed gives the same splits on every machine.
+
+    Raises:
+        DataError: There are too few rows or groups, or validation has a label that train has not.
+    """
+    parts = read_parts(source, config, ("train", "validation"))
+    examples = {
+        split: to_examples(frame.with_columns(parts.rows[split].alias(ROW)), schema, split, source)
+        for split, frame in parts.frames.items()
+    }
+    shares = {"validation": config.validation_share, "test": config.test_share}
+    missing = {split: share for split, share in shares.items() if split not in parts.present}
+    if "validation" in examples:
+        _check_trained(examples["validation"].labels, schema, "validation")
+    carved = _carve(examples["train"], missing, schema, seed, source.name) if missing else {}
+    train = carved.get("train", examples["train"])
+    validation = carved.get("validation") or examples["validation"]
+    test = carved.get("test")
+
+    def open_test() -> Examples:
+        return test if test is not None else _read_test(source, schema, config)
+
+    return Splits(train, validation, open_test, _say(parts, missing, schema, seed))
+
+
+def check_test_labels(source: Source, schema: Schema) -> None:
+    """Look at the label columns of a ready test split, and at nothing else of it.
+
+    Raises:
+        DataError: It has a label that train has not, or rows whose labels do not fit the task.
+    """
+    labels = list(schema.labels)
+    if "test" in source.splits:
+        frame = source.read("test", labels)
+        rows = pl.Series(range(frame.height), dtype=pl.UInt32)
+    elif not source.splits and schema.split_column:
+        whole = source.read(None, [*labels, schema.split_column])
+        values = split_values(whole[schema.split_column], schema.split_column, source)
+        rows = (values == "test").arg_true()
+        frame = whole.filter(values == "test").select(labels)
+    else:
+        return
+    lists = read_labels(frame, schema, "test", lambda position: source.place("test", int(rows[position])))
+    _check_trained(lists, schema, "test")
+
+
+def _read_test(source: Source, schema: Schema, config: DataConfig) -> Examples:
+    parts = read_parts(source, config, ("test",))
+    return to_examples(parts.frames["test"].with_columns(parts.rows["test"].alias(ROW)), schema, "test", source)
+
+
+def _check_trained(lists: Sequence[Sequence[str]], schema: Schema, split: str) -> None:
+    unused = set(schema.unused)
+    counts = {name: sum(name in labels for labels in lists) for name in sorted(unused)}
+    strange = {name: count for name, count in counts.items() if count}
+    if strange:
+        told = ", ".join(f"{name!r} ({count:,} rows)" for name, count in strange.items())
+        raise DataError(
+            f"The {split} split has labels that train has no example of: {told}.",
+            f"labels of the train split: {quoted([name for name in schema.names if name not in unused])}",
+            f"{nearest(next(iter(strange)), [n for n in schema.names if n not in unused])} "
+            f"Move some of their rows to train, or take these labels out of {split}.".strip(),
+        )
+
+
+def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: int, where: str) -> dict[str, Examples]:
+    """Train and the missing splits, out of one set of examples."""
+    names = ["train", *missing]
+    keys = _unit_keys(examples, schema)
+    unit_rows: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        unit_rows.setdefault(key, []).append(row)
+    _check_enough(len(examples), len(unit_rows), missing, schema, where)
+    units = [_unit(rows, examples.labels, schema) for rows in unit_rows.values()]
+    shares = [1 - sum(missing.values()), *missing.values()]
+    assigned = assign_parts(units, shares, seed, whole_groups=schema.group is not None)
+    if empty := [name for part, name in enumerate(names) if part not in assigned]:
+        raise DataError(
+            f"{where}: nothing is left for {' and '.join(empty)}: train needs all rows to have each label once.",
+            "several rows (or groups) of each label",
+            "Label more rows, take out labels with very few, or give ready splits.",
+        )
+    part_of = [0] * len(examples)
+    for part, rows in zip(assigned, unit_rows.values(), strict=True):
+        for row in rows:
+            part_of[row] = part
+    column = pl.Series(part_of, dtype=pl.UInt8)
+    return {name: Examples(name, examples.frame.filter(column == i)) for i, name in enumerate(names)}
+
+
+def _unit_keys(examples: Examples, schema: Schema) -> list[str]:
+    """What keeps rows together: their group, or the same text where there are no groups."""
+    if schema.group is None:
+        return examples.texts
+    return [f"={group}" if group is not None else f"row {row}" for row, group in enumerate(examples.groups)]
+
+
+def _unit(rows: Sequence[int], labels: Sequence[Sequence[str]], schema: Schema) -> Unit:
+    ids = {name: i for i, name in enumerate(schema.names)}
+    counts: dict[int, int] = {}
+    for row in rows:
+        for label in [ids[name] for name in labels[row]] or [NO_LABEL]:
+            counts[label] = counts.get(label, 0) + 1
+    return Unit(len(rows), counts)
+
+
+def _check_enough(rows: int, units: int, missing: dict[str, float], schema: Schema, where: str) -> None:
+    fewest = max(ceil(1 / share) for share in missing.values())
+    if rows < fewest:
+        raise DataError(
+            f"{where}: {rows:,} train rows are too few to make {' and '.join(missing)} from.",
+            f"at least {fewest} rows for these shares ({', '.join(f'{k} {v:g}' for k, v in missing.items())})",
+            "Label more rows, or give ready splits.",
+        )
+    if units <= len(missing):
+        what = f"groups in {schema.group!r}" if schema.group else "different texts"
+        raise DataError(
+            f"{where}: {units:,} {what} are too few to make {' and '.join(missing)} from.",
+            f"at least {len(missing) + 1}, as each stays whole in one split",
+            "Name another group column with --group, or give ready splits."
+            if schema.group
+            else "Check the text column.",
+        )
+
+
+def _say(parts: Parts, missing: dict[str, float], schema: Schema, seed: int) -> str:
+    by = f"column '{parts.split_column}'" if parts.split_column else "files"
+    if not missing:
+        return f"Train, validation and test are ready (by {by})."
+    kept = f"groups of '{schema.group}' whole" if schema.group else "equal texts together"
+    said = " and ".join(f"{split} ({share:.0%} of rows)" for split, share in missing.items())
+    ready = (
+        f" {' and '.join(s for s in parts.present).capitalize()} are ready (by {by})." if len(parts.present) > 1 else ""
+    )
+    return f"{said.capitalize()} carved out of train, {kept}, label shares kept, seed {seed}.{ready}"

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: metrics, thresholds, intervals, plots and the report. No model ever comes in here."""

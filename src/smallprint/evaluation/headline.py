@@ -1,0 +1,91 @@
+"""The score a report leads with. In: a scored split and thresholds. Out: score, interval, and the floor under it.
+
+The floor is what the best constant answer reaches on the same split: a model near it has learned nothing.
+Multilabel leads with macro F1, binary with F1 of the positive label, multiclass with accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smallprint.core.results import Array, ScoredSplit
+from smallprint.evaluation.counts import Counts, f1
+from smallprint.evaluation.intervals import Interval, bootstrap_interval
+from smallprint.evaluation.thresholds import apply_thresholds
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A score and what to hold it against.
+
+    `measure` is its name in `Metrics.values`; `floor_answer` says in words which constant answer reaches `floor`;
+    `positives` counts examples with at least one (the) positive label, and is None for multiclass.
+    """
+
+    measure: str
+    value: float
+    floor: float
+    floor_answer: str
+    interval: Interval | None
+    n_examples: int
+    positives: int | None
+
+
+def build_headline(
+    scored: ScoredSplit, thresholds: Array, groups: Sequence[object] | None = None, resamples: int = 1000, seed: int = 0
+) -> Headline:
+    """The headline of a checked split, with a 95% bootstrap interval over groups, or over examples without groups.
+
+    A label that a resample happens to hold no trace of is left out of that resample's macro mean; counting it as 0
+    would push the interval down for no fault of the model.
+
+    Raises:
+        DataError: Groups that are not aligned with the examples.
+    """
+    targets, scores = np.asarray(scored.targets), np.asarray(scored.scores)
+    n = scores.shape[0]
+    decided = apply_thresholds(scores, thresholds, scored.task)
+    if scored.task == "multiclass":
+        ids = targets.astype(np.int64)
+        correct = decided[np.arange(n), ids].astype(np.int64)
+        interval = bootstrap_interval(
+            np.column_stack([correct, np.ones(n, dtype=np.int64)]),
+            lambda sums: np.asarray(sums[:, 0] / sums[:, 1]),
+            groups=groups,
+            resamples=resamples,
+            seed=seed,
+        )
+        support = np.bincount(ids, minlength=scores.shape[1])
+        answer = f"always “{scored.label_names[int(support.argmax())]}”, the most frequent label"
+        return Headline("accuracy", float(correct.mean()), float(support.max() / n), answer, interval, n, None)
+    truth = targets.astype(bool)
+    rows = np.hstack([truth & decided.astype(bool), decided.astype(bool), truth]).astype(np.int32)
+    total = rows.sum(axis=0, dtype=np.int64)[None]
+    empty = _split_counts(total).predicted[0] + _split_counts(total).support[0] == 0
+    interval = bootstrap_interval(
+        rows, lambda sums: _macro_f1(sums, empty), groups=groups, resamples=resamples, seed=seed
+    )
+    support = truth.sum(axis=0)
+    floor = float(np.mean(2 * support / (n + support)))  # F1 of saying yes to all: precision s/n, recall 1
+    if scored.task == "binary":
+        measure, answer = "f1", f"always “{scored.label_names[1]}”"
+    else:
+        measure, answer = "f1_macro", "every label for every text"
+    value = float(_macro_f1(total.astype(np.float64), empty)[0])
+    return Headline(measure, value, floor, answer, interval, n, int(truth.any(axis=1).sum()))
+
+
+def _split_counts(sums: Array) -> Counts:
+    """Counts `[r, n_labels]` from sums `[r, 3 n_labels]`: hits, predicted, support side by side."""
+    hits, predicted, support = np.split(sums, 3, axis=1)
+    return Counts(hits, predicted, support)
+
+
+def _macro_f1(sums: Array, empty: Array) -> Array:
+    """Macro F1 `[r]` of sums `[r, 3 n_labels]`; labels in `empty` count as 0 always, as in the score itself."""
+    counts = _split_counts(sums)
+    counted = ((counts.predicted + counts.support) > 0) | empty
+    return np.asarray(f1(counts).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))

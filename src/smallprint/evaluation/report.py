@@ -1,0 +1,123 @@
+"""The report of a run. In: its metrics, its scored test split, what is known of data and run. Out: one HTML page.
+
+The page needs nothing else: no network, no font, no script. Everything from outside is escaped by the template; texts
+may hold HTML. It quotes texts of the test split, so it goes where these texts may go and no further.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallprint.core.errors import DataError
+from smallprint.core.results import Metrics, ScoredSplit
+from smallprint.evaluation.checks import check_scored, check_thresholds
+from smallprint.evaluation.curves import build_curves
+from smallprint.evaluation.headline import build_headline
+from smallprint.evaluation.page_text import printable
+from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall
+from smallprint.evaluation.report_data import summarise_data
+from smallprint.evaluation.report_measures import group_measures
+from smallprint.evaluation.thresholds import DEFAULT
+from smallprint.evaluation.worst import KINDS, find_confused_pairs, find_worst_errors
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LONG_TABLE = 20
+RECALLS = (0.25, 0.5, 0.75, 0.9)
+
+
+def render_report(
+    *,
+    title: str,
+    run: dict[str, Any],
+    data: dict[str, Any],
+    history: list[dict[str, float]],
+    validation: Metrics,
+    test: Metrics,
+    scored: ScoredSplit,
+    worst: int,
+) -> str:
+    """One self-contained HTML page: verdict, data, labels, measures, curves, worst errors, how to repeat it.
+
+    Args:
+        title: The page's heading.
+        run: Any of `config` (YAML text), `command`, `versions` (a dict), `seed`, `bundle`; other keys are listed too.
+        data: See `summarise_data`; `test_groups`, aligned with `scored.texts`, makes the interval one over groups.
+        history: One dict an epoch, or none.
+        validation: Metrics of the validation split.
+        test: Metrics of the split in `scored`; its rows hold the thresholds.
+        scored: The test split with texts, truth and scores.
+        worst: How many errors to quote.
+
+    Raises:
+        DataError: A split without texts, arrays that do not fit, or metrics of another number of labels or examples.
+    """
+    from markupsafe import Markup
+
+    check_scored(scored)
+    n_outputs = np.asarray(scored.scores).shape[1]
+    thresholds = np.array([row.threshold for row in test.per_label], dtype=np.float64)
+    check_thresholds(thresholds, n_outputs)
+    n = np.asarray(scored.scores).shape[0]
+    if len(scored.texts) != n or test.n_examples != n or test.task != scored.task:
+        raise DataError(
+            f"The report got {len(scored.texts)} texts, scores of {n} examples ({scored.task}) and metrics of "
+            f"{test.n_examples} ({test.task}).",
+            "texts, scores and metrics of the same split",
+            "Compute the metrics from the same scored split, with its texts.",
+        )
+    long = len(test.per_label) > LONG_TABLE
+    per_label = sorted(test.per_label, key=lambda row: row.f1) if long else test.per_label
+    errors = find_worst_errors(scored, thresholds, worst)
+    kinds = [kind for kind in KINDS if any(error.kind == kind for error in errors)]
+    return _template().render(
+        title=title,
+        run={"command": None, "config": None, "versions": None} | run,
+        task=scored.task,
+        label_names=scored.label_names,
+        headline=build_headline(scored, thresholds, data.get("test_groups")),
+        tuned=bool((thresholds != DEFAULT).any()),
+        data=summarise_data(data, scored.label_names, validation, test),
+        per_label=per_label,
+        long=long,
+        measures=group_measures(validation, test),
+        history=history,
+        history_columns=list(dict.fromkeys(["epoch", *(key for row in history for key in row)])) if history else [],
+        learning_curves=Markup(plot_learning_curves(history)) if history else None,
+        precision_recall=Markup(plot_precision_recall(scored)),
+        curves=build_curves(scored),
+        recalls=RECALLS,
+        errors={kind: [error for error in errors if error.kind == kind] for kind in kinds},
+        n_errors=len(errors),
+        confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],
+    )
+
+
+@cache
+def _template() -> Template:
+    from importlib.resources import files
+
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
+    )
+    environment.filters |= {"score": _score, "count": lambda number: f"{number:,}", "plural": _plural}
+    return environment.from_string(files("smallprint.evaluation").joinpath("report.html.j2").read_text("utf-8"))
+
+
+def _finalize(value: Any) -> Any:
+    """What the template writes: strings without forbidden characters. Markup, made here, stays as it is."""
+    return printable(value) if type(value) is str else value
+
+
+def _score(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)

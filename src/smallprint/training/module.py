@@ -1,0 +1,125 @@
+"""The `LightningModule`: a classifier, a loss and the settings of its optimizer. It reads no file and knows no texts.
+
+It works alone under a plain `L.Trainer`, with `TextDataModule` or any loader that gives the same batches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as L
+import torch
+from torch import Tensor
+
+from smallprint.core.config import TrainingConfig
+from smallprint.core.results import Array
+from smallprint.evaluation.metrics import average_precision_macro
+from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.losses import Loss
+from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
+
+MONITOR = "validation/average_precision"
+
+
+class ClassifierModule(L.LightningModule):
+    """Trains a `TextClassifier`.
+
+    Args:
+        classifier: What is trained.
+        loss: `loss(logits, targets) -> scalar`.
+        task: binary, multiclass or multilabel.
+        config: Learning rates, decay, warm-up, seed.
+        steps: Optimizer steps of the whole training; the schedule ends there.
+        adapter: full, lora or frozen: chooses the learning rate where the settings name none.
+    """
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        loss: Loss,
+        task: str,
+        config: TrainingConfig,
+        steps: int,
+        adapter: str = "full",
+    ) -> None:
+        super().__init__()
+        self.classifier, self.loss, self.task, self.config, self.steps = classifier, loss, task, config, steps
+        self.adapter = adapter
+        self.strict_loading = False
+        self.history: list[dict[str, float]] = []
+        self._loss_sum, self._loss_count = 0.0, 0
+        self._validation: list[tuple[Array, Array, Array]] = []
+
+    def configure_optimizers(self) -> Any:
+        """Gives AdamW and its schedule, one step per batch."""
+        backbone, head = self.classifier.backbone, self.classifier.head
+        rate = self.config.learning_rate or default_learning_rate(backbone, self.adapter)
+        optimizer = build_optimizer(backbone, head, self.config, rate)
+        schedule = build_schedule(optimizer, self.steps, self.config.warmup_ratio)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Gives logits `[n, n_outputs]`."""
+        logits: Tensor = self.classifier(input_ids, attention_mask)
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Begins a new mean of the loss."""
+        self._loss_sum, self._loss_count = 0.0, 0
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Seeds by epoch and batch, so that dropout is the same after a resume."""
+        torch.manual_seed(
+            np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx]).generate_state(1)[0]
+        )
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Gives the loss of a batch."""
+        loss = self.loss(self(batch["input_ids"], batch["attention_mask"]).float(), batch["targets"])
+        n = len(batch["index"])
+        self._loss_sum += float(loss.detach()) * n
+        self._loss_count += n
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Keeps the logits of a batch; metrics are computed once over the whole split."""
+        logits = self(batch["input_ids"], batch["attention_mask"]).float()
+        self._validation.append((batch["index"].cpu().numpy(), logits.cpu().numpy(), batch["targets"].cpu().numpy()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Computes the validation metrics and adds a row to `history`."""
+        if not self._validation:
+            return
+        index, logits, targets = (np.concatenate(parts) for parts in zip(*self._validation, strict=True))
+        self._validation.clear()
+        order = np.argsort(index, kind="stable")
+        logits, targets = torch.from_numpy(logits[order]), targets[order]
+        values = {
+            "validation/loss": float(self.loss(logits, torch.from_numpy(targets))),
+            MONITOR: self._average_precision(logits, targets),
+        }
+        self.log_dict(values, prog_bar=True)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            train_loss = self._loss_sum / max(self._loss_count, 1)
+            self.history.append({"epoch": float(self.current_epoch), "train/loss": train_loss, **values})
+
+    def _average_precision(self, logits: Tensor, targets: Array) -> float:
+        if self.task == "multiclass":
+            scores = torch.softmax(logits, dim=1).numpy()
+            return float(average_precision_macro(np.eye(scores.shape[1], dtype=np.int8)[targets], scores))
+        return float(average_precision_macro(targets.astype(np.int8), torch.sigmoid(logits).numpy()))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the curve, and leaves out weights that never change."""
+        checkpoint["smallprint"] = {"history": self.history, "loss": [self._loss_sum, self._loss_count]}
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        fixed = {name for name, _ in self.named_parameters()} - trained
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in fixed}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the curve back."""
+        kept = checkpoint["smallprint"]
+        self.history = [dict(row) for row in kept["history"]]
+        self._loss_sum, self._loss_count = kept["loss"]

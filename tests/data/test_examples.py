@@ -1,0 +1,123 @@
+import polars as pl
+import pytest
+
+from smallprint.core.config import DataConfig
+from smallprint.core.errors import DataError
+from smallprint.data import examples as module
+from smallprint.data.examples import ROW, Examples, fingerprint, to_examples
+from smallprint.data.read import open_source
+from smallprint.data.schema import detect_schema
+
+TABLE = {"text": ["one", "two", "three"], "labels": [["b", "a"], [], ["b"]], "company": ["A", None, "B"]}
+
+
+def made(table, **settings):
+    frame = pl.DataFrame(table)
+    source = open_source(frame)
+    return to_examples(frame, detect_schema(source, DataConfig(**settings)), "train", source)
+
+
+def test_a_table_becomes_row_text_labels_group():
+    examples = made(TABLE)
+    assert examples.frame.schema == module.FIELDS
+    assert examples.frame.to_dicts()[0] == {"row": 0, "text": "one", "labels": ["a", "b"], "group": "A"}
+    assert examples.texts == ["one", "two", "three"]
+    assert examples.groups == ["A", None, "B"]
+    assert examples.labels == [["a", "b"], [], ["b"]]
+    assert len(examples) == 3
+
+
+def test_a_null_list_is_no_label():
+    assert made(TABLE | {"labels": [["a"], None, ["b"]]}).labels[1] == []
+
+
+def test_any_label():
+    assert made(TABLE, task="binary").labels == [["any"], ["none"], ["any"]]
+
+
+def test_row_numbers_of_the_file_are_kept():
+    frame = pl.DataFrame(TABLE).with_columns(pl.Series(ROW, [7, 8, 9]))
+    source = open_source(pl.DataFrame(TABLE))
+    examples = to_examples(frame, detect_schema(source, DataConfig()), "train", source)
+    assert examples.frame["row"].to_list() == [7, 8, 9]
+
+
+def test_blank_texts_are_reported_with_five_places_and_the_count():
+    texts = ["fine", *[None, " ", "", "\n\t", "\u00a0", None, ""]]
+    table = {"text": texts, "labels": [["a"]] * 7 + [[]]}
+    message = r"7 rows without text in 'text': data, row 2, .*, data, row 6 and 2 more(.|\n)*data.empty_text=drop"
+    with pytest.raises(DataError, match=message):
+        made(table)
+
+
+def test_blank_texts_can_be_left_out():
+    examples = made(TABLE | {"text": ["one", " ", "three"]}, empty_text="drop")
+    assert examples.frame["row"].to_list() == [0, 2]
+    with pytest.raises(DataError, match="no row with text"):
+        made(TABLE | {"text": [" ", " ", " "]}, empty_text="drop")
+
+
+def test_missing_labels_of_a_multiclass_task_are_named():
+    table = {"text": ["a text"] * 5, "label": ["x", None, "y", " ", "z"]}
+    with pytest.raises(DataError, match="2 rows without exactly one label in 'label': data, row 2, data, row 4"):
+        made(table)
+
+
+def test_two_labels_in_a_single_label_split_are_named():
+    train = pl.DataFrame({"text": ["a", "b"], "labels": [["x"], ["y"]]})
+    other = pl.DataFrame({"text": ["a", "b"], "labels": [["x"], ["x", "y"]]})
+    source = open_source({"train": train, "test": other})
+    with pytest.raises(DataError, match="test split has 1 rows without exactly one label in 'labels': test, row 2"):
+        to_examples(other, detect_schema(source, DataConfig()), "test", source)
+
+
+def test_unknown_labels_are_named_with_counts_and_the_nearest():
+    train = pl.DataFrame({"text": ["a", "b"], "labels": [["late"], []]})
+    other = pl.DataFrame({"text": ["a", "b"], "labels": [["lates"], ["lates", "zz"]]})
+    source = open_source({"train": train, "test": other})
+    schema = detect_schema(source, DataConfig(task="multilabel"))
+    message = r"test split .* 'lates' \(2 rows\), 'zz' \(1 rows\); first at test, row 1(.|\n)*Did you mean 'late'"
+    with pytest.raises(DataError, match=message):
+        to_examples(other, schema, "test", source)
+
+
+def test_a_missing_group_column_is_an_error():
+    frame = pl.DataFrame(TABLE)
+    source = open_source(frame)
+    schema = detect_schema(source, DataConfig())
+    with pytest.raises(DataError, match="no column 'company'"):
+        to_examples(frame.drop("company"), schema, "validation", source)
+
+
+def examples_of(texts, labels, groups, rows=None):
+    frame = pl.DataFrame(
+        {"row": rows or range(len(texts)), "text": texts, "labels": labels, "group": groups}, schema=module.FIELDS
+    )
+    return Examples("train", frame)
+
+
+BASE = (["a", "bé"], [["x", "y"], []], ["g", None])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (["bé", "a"], [[], ["x", "y"]], [None, "g"]),
+        (["a", "be"], [["x", "y"], []], ["g", None]),
+        (["a", "bé"], [["x"], []], ["g", None]),
+        (["a", "bé"], [["xy"], []], ["g", None]),
+        (["a", "bé"], [["x", "y"], []], ["g", ""]),
+        (["a", "bé"], [["x", "y"], [""]], ["g", None]),
+        (["a"], [["x", "y"]], ["g"]),
+    ],
+)
+def test_the_fingerprint_tells_contents_and_order_apart(other):
+    assert fingerprint(examples_of(*BASE)) != fingerprint(examples_of(*other))
+
+
+def test_the_fingerprint_is_fixed(monkeypatch):
+    value = fingerprint(examples_of(*BASE))
+    assert value == "41fff514d482cbe6254912525948d62d080e8def888096b9c1e46e9fa1bcfe62"
+    assert value == fingerprint(examples_of(*BASE[:1], [["y", "x"], []], BASE[2], rows=[5, 6]))
+    monkeypatch.setattr(module, "HASHED_ROWS", 1)
+    assert value == fingerprint(examples_of(*BASE))

@@ -1,0 +1,81 @@
+import pytest
+
+from smallprint.core.errors import DataError
+from smallprint.data.lines import csv_rows, decode_lines, json_objects
+
+
+def rows(text, separator=","):
+    return list(csv_rows(text.splitlines(keepends=True), "t.csv", separator))
+
+
+def test_rows_carry_the_number_of_their_first_line():
+    assert rows('a,b\n"x\ny",1\n\nz,2\n') == [(1, ["a", "b"]), (2, ["x\ny", "1"]), (5, ["z", "2"])]
+
+
+def test_values_are_kept_as_they_stand():
+    assert rows('a,b\n" 007 ","say ""no"""\n')[1][1] == [" 007 ", 'say "no"']
+
+
+def test_a_semicolon_header_is_read_with_semicolons():
+    assert rows("text;label\nyes, sir;a\n")[1][1] == ["yes, sir", "a"]
+
+
+@pytest.mark.parametrize(("line", "count"), [("1,2,3", 3), ("1", 1)])
+def test_a_ragged_row_is_named_with_line_and_counts(line, count):
+    with pytest.raises(DataError, match=rf"t\.csv, line 3: {count} fields.\nExpected: 2 fields"):
+        rows(f"a,b\n1,2\n{line}\n")
+
+
+def test_an_open_quote_is_named_with_the_line_where_it_starts():
+    with pytest.raises(DataError, match=r"t\.csv, line 3: the row that starts here"):
+        rows('a,b\n1,2\n1,"open\n3,4\n')
+
+
+def test_a_column_name_that_stands_twice_is_an_error():
+    with pytest.raises(DataError, match="'a' more than once"):
+        rows("a,b,a\n1,2,3\n")
+
+
+def test_nothing_at_all_is_an_error():
+    with pytest.raises(DataError, match=r"t\.csv has no rows"):
+        rows("\n\n")
+
+
+def test_long_fields_are_read():
+    assert len(rows("a,b\n" + "x" * 300_000 + ",1\n")[1][1][0]) == 300_000
+
+
+def test_decoding_drops_the_byte_order_mark_and_names_the_broken_line():
+    assert list(decode_lines([b"\xef\xbb\xbfa\n", b"b\n"], "t")) == ["a\n", "b\n"]
+    with pytest.raises(DataError, match="byte 0xff that is not UTF-8, line 2"):
+        list(decode_lines([b"a\n", b"b\xff\n"], "t"))
+
+
+def test_utf_16_is_named():
+    with pytest.raises(DataError, match="is UTF-16"):
+        list(decode_lines(["a\n".encode("utf-16")], "t"))
+
+
+def test_objects_carry_line_numbers():
+    assert list(json_objects(['{"a": 1}\n', "\n", '{"a": "é"}\n'], "t")) == [(1, {"a": 1}), (3, {"a": "é"})]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("[1, 2]", "is a JSON list"),
+        ("3", "is a JSON number"),
+        ('"a"', "is a JSON string"),
+        ("null", "is a JSON null"),
+        ('{"a": ', "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"a": "\\ud800"}', "surrogate"),
+    ],
+)
+def test_a_line_that_is_no_object_is_named(line, what):
+    with pytest.raises(DataError, match=f"t.jsonl, line 2: the line .*{what}"):
+        list(json_objects(['{"a": 1}', line], "t.jsonl"))
+
+
+def test_a_whole_surrogate_pair_is_fine():
+    assert list(json_objects(['{"a": "\\ud83d\\ude00"}'], "t")) == [(1, {"a": "😀"})]

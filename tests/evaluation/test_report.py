@@ -1,0 +1,191 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from smallprint.core.errors import DataError
+from smallprint.core.results import ScoredSplit
+from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.report import render_report
+
+EVIL = "<script>alert('x')</script> <img src=http://evil.example/x onerror=alert(1)> & \x00 \ud800 “q”"
+HISTORY = [{"epoch": k, "train/loss": 0.5, "validation/loss": 0.4, "validation/average_precision": 0.6} for k in (0, 1)]
+ORDER = ["verdict", "data", "labels", "measures", "curves", "errors", "repeat"]
+
+
+def make(task, n=200, n_labels=8, text=EVIL):
+    rng = np.random.default_rng(0)
+    if task == "multiclass":
+        targets = rng.integers(0, n_labels, n)
+        scores = rng.dirichlet(np.ones(n_labels), n) + np.eye(n_labels)[targets] * 0.3
+        scores /= scores.sum(axis=1, keepdims=True)
+    else:
+        n_labels = 1 if task == "binary" else n_labels
+        targets = (rng.random((n, n_labels)) < 0.2).astype(np.int8)
+        scores = np.clip(targets * 0.4 + rng.random(targets.shape) * 0.6, 0, 1)
+    names = ["fair", "unfair <i>"] if task == "binary" else [f"label {k} <i>" for k in range(n_labels)]
+    texts = [f"{text} {k}" for k in range(n)]
+    return ScoredSplit("test", task, names, texts, targets, scores.astype(np.float32))
+
+
+def render(scored, **changes):
+    metrics = compute_metrics(scored, np.full(scored.scores.shape[1], 0.45))
+    arguments = {
+        "title": "Unfair <terms>",
+        "run": {"config": "a: <b>\n", "command": "smallprint train x", "versions": {"torch": "2.13"}, "seed": 7},
+        "data": {"source": "table <1>"},
+        "history": HISTORY,
+        "validation": replace(metrics, split="validation"),
+        "test": metrics,
+        "scored": scored,
+        "worst": 10,
+    }
+    return render_report(**(arguments | changes))
+
+
+class Page(HTMLParser):
+    """Tags and attributes of a page, its ids, and whether every tag is closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.void = {"meta", "link", "br", "hr", "img"}
+        self.tags, self.open, self.attributes = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_one_safe_page_in_reading_order(task):
+    html = render(make(task))
+    page = Page(html)
+    assert html.startswith("<!doctype html>")
+    assert page.open == []
+    assert not {"script", "img", "iframe", "object", "form", "i", "b"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert all(value.startswith(("#", "data:,")) for value in links)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert [value for value in ids if value in ORDER] == ORDER
+    html.encode("utf-8")
+    assert "\x00" not in html
+    assert "default-src 'none'" in html
+    assert "&lt;script&gt;alert" in html
+    assert "None" not in re.sub(r"None are shown", "", html)
+    assert "nan" not in re.sub(r"[a-z]+nan|nan[a-z]+", "", html.lower())
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            "binary",
+            ["The task is binary: “unfair &lt;i&gt;” or “fair”", "always “unfair &lt;i&gt;”", "a threshold tuned"],
+        ),
+        (
+            "multiclass",
+            ["gets one of 8 labels", "the most frequent label", "by its highest score", "Most confused labels"],
+        ),
+        ("multilabel", ["any of 8 labels, or none", "every label for every text", "8 labels and “none” (9 columns)"]),
+    ],
+)
+def test_the_verdict_says_task_score_floor_and_uncertainty(task, said):
+    scored = make(task)
+    html = render(scored)
+    metrics = compute_metrics(scored, np.full(scored.scores.shape[1], 0.45))
+    name = {"binary": "f1", "multiclass": "accuracy", "multilabel": "f1_macro"}[task]
+    verdict = " ".join(re.sub(r"<[^>]+>", " ", html[: html.index('id="data"')]).split())
+    for words in [*said[:3], f"{metrics.values[name]:.3f}", "On 200 test examples", "resamples of 200 examples"]:
+        assert words in verdict or words in html, words
+    assert "The score of a single run has an uncertainty." in verdict
+    assert "Better than any constant answer." in verdict
+    assert all(words in html for words in said)
+
+
+def test_the_verdict_admits_that_nothing_was_learned():
+    scored = make("multilabel")
+    blind = replace(scored, scores=np.random.default_rng(1).random(scored.scores.shape).astype(np.float32))
+    nearly_all = compute_metrics(blind, np.full(8, 0.02))
+    assert "Not shown to be better than a constant answer." in render(blind, test=nearly_all)
+    assert "Worse than a constant answer." in render(replace(scored, scores=scored.scores * 0))
+
+
+def test_groups_are_said():
+    html = render(make("binary"), data={"test_groups": [k // 20 for k in range(200)]})
+    assert "resamples of 10 groups" in " ".join(html.split())
+    assert "With so few groups" in html
+    with pytest.raises(DataError, match="group values"):
+        render(make("binary"), data={"test_groups": ["d"]})
+
+
+def test_everything_optional_may_be_missing():
+    html = render(make("multilabel", n=30), run={}, data={}, history=[], worst=0)
+    assert "No epochs were recorded." in html
+    assert "None are shown." in html
+    assert Page(html).open == []
+
+
+def test_labels_without_examples_and_a_single_example_do_no_harm():
+    scored = make("multilabel", n=30)
+    scored.targets[:, 2:] = 0
+    assert Page(render(scored)).open == []
+    html = render(make("multilabel", n=1))
+    assert "too few examples" in html
+
+
+def test_worst_errors_are_quoted_up_to_the_number():
+    html = render(make("multilabel"), worst=6)
+    assert html.count("<blockquote") == 6
+    assert html.index("False positives") < html.index("False negatives")
+
+
+def test_many_labels_fold_and_the_weakest_stand_first():
+    scored = make("multiclass", n=600, n_labels=77)
+    scored.scores[::2] = scored.scores[::-2]  # half of the answers are those of other texts
+    html = render(scored)
+    assert "All 77 labels, lowest F1 first" in html
+    values = [float(value) for value in re.findall(r'class="bar" style="--share: ([\d.]+)"', html)]
+    assert len(values) == 77
+    assert values == sorted(values)
+    assert values[0] < values[-1]
+
+
+def test_fixed_thresholds_are_called_so():
+    scored = make("multilabel")
+    html = render(scored, test=compute_metrics(scored, np.full(8, 0.5)))
+    assert "at threshold 0.5." in html
+    assert "Thresholds were chosen on validation" not in html
+
+
+def test_it_stays_small():
+    html = render(make("multilabel", n=3000, text="&" * 3000), worst=1000)  # each escaped to five characters
+    assert html.count("<blockquote") > 900
+    assert len(html.encode()) < 3_000_000
+
+
+def test_the_same_run_gives_the_same_bytes():
+    assert render(make("multilabel")) == render(make("multilabel"))
+
+
+def test_misfits_are_errors():
+    scored = make("binary")
+    with pytest.raises(DataError, match="texts"):
+        render(replace(scored, texts=[]))
+    with pytest.raises(DataError, match="metrics of 5"):
+        render(scored, test=replace(compute_metrics(scored, np.array([0.5])), n_examples=5))
+    with pytest.raises(DataError, match="Thresholds"):
+        render(scored, test=replace(compute_metrics(scored, np.array([0.5])), per_label=[]))
