@@ -14,8 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from smallprint.core.config import TrainingConfig
+from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
+from smallprint.data.examples import Examples
+from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
+from smallprint.modeling.tokenizer import tokenize
 
 Batch = dict[str, torch.Tensor]
 
@@ -149,3 +154,33 @@ class TextDataModule(L.LightningDataModule):
         return ResumableLoader(
             dataset, batch_sampler=sampler, collate_fn=lambda indices: dataset.collate(pad_id, indices), num_workers=0
         )
+
+
+def build_datamodule(
+    train: Examples,
+    validation: Examples,
+    labels: LabelSet,
+    tokenizer: Any,
+    max_length: int,
+    config: TrainingConfig,
+    say: Say = say_nothing,
+) -> TextDataModule:
+    """Gives the data module of two splits: texts tokenized once, labels encoded.
+
+    Args:
+        train: Examples to learn from.
+        validation: Examples to choose by.
+        labels: Encodes the labels.
+        tokenizer: A Hugging Face tokenizer.
+        max_length: In tokens; longer texts are cut, and how many is said.
+        config: Batch sizes and seed.
+        say: Takes lines for a person.
+    """
+    encoded = []
+    for examples in (train, validation):
+        tokens = tokenize(tokenizer, examples.texts, max_length)
+        if tokens.n_truncated:
+            say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
+        encoded.append((tokens.ids, labels.encode(examples.labels)))
+    pad_id = getattr(tokenizer, "pad_token_id", None) or 0
+    return TextDataModule(encoded[0], encoded[1], pad_id, config.batch_tokens, config.batch_size, config.seed)

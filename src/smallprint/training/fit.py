@@ -97,6 +97,12 @@ def fit_classifier(
     )
 
 
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and torch."""
+    with _quiet_lightning():
+        L.seed_everything(seed, verbose=False)
+
+
 def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
     """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
     settings = config.training

@@ -17,6 +17,8 @@ import pytorch_lightning as L
 
 from smallprint.core.config import Config
 from smallprint.core.progress import Say
+from smallprint.core.results import Metrics
+from smallprint.core.run import Run
 
 EVERY_STEPS = 10  # a point of the loss curve each so many steps
 MAX_PARAMETER = 500  # characters of a logged parameter
@@ -71,6 +73,32 @@ class Tracker:
             ]
             if self._client:
                 self._try(lambda metrics=metrics: self._client.log_batch(self.run_id, metrics=metrics))  # type: ignore[misc]
+
+    def log_start(self, run: Run, config: Config, summary: dict[str, Any]) -> None:
+        """Logs settings, fingerprints and the settings file, and writes the MLflow run id down for a resume."""
+        if self.run_id:
+            run.update(mlflow_run_id=self.run_id)
+        settings = {f"{part}.{k}": v for part, values in config.model_dump().items() for k, v in values.items()}
+        self.log_parameters(settings)
+        rows, prints = summary["rows"], summary["fingerprints"]
+        self.log_tags(
+            {
+                "smallprint.run": str(run.folder.absolute()),
+                "smallprint.task": str(summary["task"]),
+                **{f"smallprint.data.{split}.fingerprint": prints[split] for split in prints},
+                **{f"smallprint.data.{split}.rows": str(rows[split]) for split in rows},
+            }
+        )
+        self.log_file(run.folder / "config.yaml")
+
+    def log_end(self, run: Run, validation: Metrics, test: Metrics) -> None:
+        """Logs final metrics, where the bundle lies, and the report if its texts may leave."""
+        for metrics in (validation, test):
+            self.log_metrics({f"final/{metrics.split}/{key}": value for key, value in metrics.values.items()})
+        self.log_tags({"smallprint.bundle": str(run.bundle.absolute()), "smallprint.report": str(run.report.absolute())})
+        self.log_file(run.metrics)
+        if run.config.tracking.log_report:
+            self.log_file(run.report)
 
     def log_tags(self, tags: dict[str, str]) -> None:
         """Sets tags."""

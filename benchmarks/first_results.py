@@ -1,0 +1,99 @@
+"""Trains the three first tasks with default settings and writes benchmarks/results/first_results.json and README's table.
+
+    python benchmarks/first_results.py [--only unfair-tos|unfair-tos-binary|banking77] [--render]
+
+Data is found at SMALLPRINT_DATA (default ../shared). One run each, one seed: uncertainty over seeds is another benchmark's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
+RESULTS = ROOT / "benchmarks" / "results" / "first_results.json"
+TASKS = {
+    "unfair-tos": ["unfair_tos"],
+    "unfair-tos-binary": ["unfair_tos", "--task", "binary"],
+    "banking77": ["banking77", "--text", "text", "--labels", "category"],
+}
+SHOWN = {
+    "unfair-tos": [
+        ("macro F1, LexGLUE's nine columns, threshold 0.5", "lexglue_f1_macro"),
+        ("micro F1, LexGLUE's nine columns, threshold 0.5", "lexglue_f1_micro"),
+        ("macro F1, eight labels, tuned thresholds", "f1_macro"),
+    ],
+    "unfair-tos-binary": [("F1 of 'unfair', tuned threshold", "f1"), ("average precision", "average_precision")],
+    "banking77": [("accuracy", "accuracy"), ("macro F1", "f1_macro")],
+}
+
+
+def run(name: str) -> dict[str, object]:
+    folder, *flags = TASKS[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / name
+        command = ["train", str(DATA / folder), *flags, "--out", str(out), "--set", f"tracking.root={scratch}"]
+        subprocess.run([sys.executable, "-m", "smallprint", *command], check=True)
+        metrics, timings = (json.loads((out / f"{file}.json").read_text()) for file in ("metrics", "timings"))
+    return {
+        "command": " ".join(["smallprint", "train", f"../shared/{folder}", *flags]),
+        "seed": metrics["seed"],
+        "epochs": metrics["epochs"],
+        "best_epoch": metrics["best_epoch"],
+        "n_test": metrics["test"]["n_examples"],
+        "validation": metrics["validation"]["values"],
+        "test": metrics["test"]["values"],
+        "timings": timings,
+    }
+
+
+def render(results: dict[str, dict[str, object]]) -> str:
+    lines = ["| data | measure on test | score | n | training | s an epoch | padding | peak memory |", "|---|---|---|---|---|---|---|---|"]
+    for name, result in results.items():
+        timing = result["timings"]
+        for position, (words, key) in enumerate(SHOWN[name]):
+            first = position == 0
+            lines.append(
+                f"| {name if first else ''} | {words} | {result['test'][key]:.3f} | {result['n_test']:,} | "
+                + (
+                    f"{timing['seconds_total'] / 60:.1f} min | {timing['seconds_per_epoch']:.0f} | "
+                    f"{100 * timing['padding_share']:.1f}% | {timing['peak_memory_mb'] / 1000:.1f} GB |"
+                    if first
+                    else "| | | |"
+                )
+            )
+    return "\n".join(lines)
+
+
+def write_readme(table: str) -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    begin, end = "<!-- first_results: begin -->", "<!-- first_results: end -->"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    readme.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=list(TASKS))
+    parser.add_argument("--render", action="store_true", help="only write the table from the results file")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not arguments.render:
+        for name in [arguments.only] if arguments.only else TASKS:
+            results[name] = run(name)
+            RESULTS.write_text(json.dumps({key: results[key] for key in TASKS if key in results}, indent=2) + "\n")
+    table = render(results)
+    write_readme(table)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The whole way, one call a step: train, evaluate, predict. Each step is named after the file that does it.
+
+open -> detect -> split -> tokenize -> fit -> tune thresholds -> evaluate -> package -> report
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallprint import runs
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.parts import Parts
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.results import Array, Metrics, Prediction, ScoredSplit, TrainResult
+from smallprint.core.run import create_run, open_run
+from smallprint.data.examples import Examples, fingerprint
+from smallprint.data.labels import LabelSet
+from smallprint.data.read import open_source
+from smallprint.data.schema import detect_schema
+from smallprint.data.split import check_test_labels, split_source
+from smallprint.data.summary import summarize
+from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.thresholds import tune_thresholds
+from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.predictor import PredictSummary, predict_file
+from smallprint.modeling.backbone import length_limit, load_tokenizer
+from smallprint.modeling.classifier import build_classifier
+from smallprint.modeling.losses import balanced_weights, build_loss
+from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
+from smallprint.training.datamodule import build_datamodule
+from smallprint.training.fit import fit_classifier, seed_everything
+from smallprint.training.tracking import Tracker, TrackerCallback
+
+
+def train(
+    data: Any = None,
+    *,
+    config: Config | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    parts: Parts | None = None,
+    say: Say = say_nothing,
+    command: str = "",
+) -> TrainResult:
+    """Gives a model of your own: reads, splits, trains, tunes thresholds, evaluates on test, packages and reports.
+
+    Args:
+        data: A file, a folder, `hub:...`, `sample`, or frames; not needed with `resume` where it was a path or name.
+        config: Settings; with `resume` those of the run are taken.
+        out: Folder of the run; a new one in the run root when left out.
+        resume: Folder of a run that was stopped; it ends with the same weights and metrics as if it had not been.
+        parts: Own reader, tokenizer, backbone, head or loss.
+        say: Takes lines for a person.
+        command: What was typed, for the report.
+
+    Raises:
+        SmallprintError: Anything that the user can mend; its kind tells which step.
+    """
+    if data is None and resume is None:
+        raise ConfigError("No data was named.", "a file, a folder, hub:OWNER/NAME or sample", "Try `sample` first.")
+    run = open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
+    config, parts = run.config, parts or Parts()
+    data = run.state["data"] if data is None else data
+    clock, seed = runs.Clock(), config.training.seed
+    with runs.ended_well(run, say) as finish:
+        # open, detect, split: test stays closed, but for the names of its labels
+        source = (parts.reader or open_source)(data)
+        schema = detect_schema(source, config.data)
+        say(schema.said)
+        splits = split_source(source, schema, config.data, seed)
+        say(splits.made)
+        check_test_labels(source, schema)
+        labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
+        targets = labels.encode(splits.train.labels)
+        clock.lap("read")
+
+        # tokenize, build, fit
+        seed_everything(seed)
+        tokenizer = parts.tokenizer or load_tokenizer(config.model.backbone, config.model.revision)
+        rates = _base_rates(targets, labels)
+        classifier = build_classifier(config.model, labels.n_outputs, rates, schema.task, parts)
+        max_length = min(config.model.max_length, length_limit(classifier.backbone) or config.model.max_length)
+        module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
+        balanced = config.model.class_weights == "balanced"
+        weights = balanced_weights(targets, schema.task, labels.n_outputs) if balanced else None
+        loss = build_loss(parts.loss or config.model.loss, schema.task, weights)
+        tracker = finish.track(Tracker(config, run.name, say, run.state.get("mlflow_run_id")))
+        tracker.log_start(run, config, summary)
+        clock.lap("prepare")
+        fit = fit_classifier(
+            classifier,
+            module,
+            loss,
+            schema.task,
+            config,
+            run.checkpoints,
+            callbacks=[TrackerCallback(tracker)],
+            say=say,
+        )
+        clock.lap("fit")
+
+        # thresholds on validation; then test is opened, once
+        untuned = Engine(classifier, tokenizer, labels, np.full(labels.n_outputs, 0.5), max_length=max_length)
+        scored = _score(untuned, splits.validation)
+        thresholds = tune_thresholds(scored.targets, scored.scores, schema.task, config.evaluation.threshold)
+        validation = compute_metrics(scored, thresholds)
+        engine = Engine(classifier, tokenizer, labels, thresholds, max_length=max_length)
+        clock.lap("tune")
+        test_examples = splits.open_test()
+        test_scored = _score(engine, test_examples)
+        test = compute_metrics(test_scored, thresholds)
+        summary = runs.add_test(summary, test_examples, schema.names)
+        clock.lap("evaluate")
+
+        # package and report
+        metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)
+        save_bundle(
+            run.bundle,
+            classifier=classifier,
+            tokenizer=tokenizer,
+            labels=labels,
+            thresholds=thresholds,
+            config=runs.with_max_length(config, max_length),
+            data=summary,
+            metrics=metrics,
+            head_is_own=parts.head is not None,
+        )
+        runs.write_scores(run, test_scored, test_examples)
+        runs.write_report(run, command or run.state.get("command", ""))
+        clock.lap("package")
+        runs.write_timings(run, clock, fit, len(splits.train))
+        tracker.log_end(run, validation, test)
+    return TrainResult(
+        run=run.folder,
+        bundle=run.bundle,
+        report=run.report,
+        metrics_file=run.metrics,
+        task=schema.task,
+        label_names=schema.names,
+        validation=validation,
+        test=test,
+        tracking_uri=tracker.uri,
+    )
+
+
+def evaluate(
+    model: str | Path, data: Any, *, split: str = "test", config: Any = None, parts: Parts | None = None
+) -> tuple[Metrics, ScoredSplit]:
+    """Gives the metrics of a bundle on labelled data, and the scores behind them.
+
+    A single table from which the run itself carved its splits is carved the same way again; of any other single table
+    every row is used, and the split is called 'all'.
+
+    Args:
+        model: Folder of a bundle or of a run.
+        data: As for `train`.
+        split: train, validation or test.
+        config: `DataConfig` where the columns are called otherwise than in training.
+        parts: Own head of the bundle.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        DataError: The data cannot be read, has no such split, or has labels that the model does not know.
+    """
+    engine = load(model, parts)
+    bundle_config = engine.config or Config()
+    wanted = config or bundle_config.data
+    if wanted.task == "auto":
+        wanted = wanted.model_copy(update={"task": engine.labels.task})
+    if engine.labels.task == "binary" and wanted.positive is None:
+        wanted = wanted.model_copy(update={"positive": engine.labels.names[1]})
+    examples = runs.read_split(
+        open_source(data), wanted, split, engine.labels, bundle_config.training.seed, engine.trained_on
+    )
+    scored = _score(engine, examples)
+    return compute_metrics(scored, engine.thresholds), scored
+
+
+def load(model: str | Path, parts: Parts | None = None) -> Engine:
+    """Gives the engine of a bundle (or of a run's bundle): `engine.predict(texts)`, `engine.score(texts)`.
+
+    Raises:
+        BundleError: There is no bundle, or it is damaged.
+    """
+    return load_engine(find_bundle(model), parts)
+
+
+def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts | None = None) -> Prediction:
+    """Gives labels and scores for one text or many.
+
+    Raises:
+        BundleError: There is no bundle, or it is damaged.
+        DataError: Something that is not a text.
+    """
+    engine = model if isinstance(model, Engine) else load(model, parts)
+    return engine.predict([texts] if isinstance(texts, str) else list(texts))
+
+
+def report(run: str | Path) -> Path:
+    """Writes the HTML report of a finished run again and gives its path.
+
+    Raises:
+        TrainingError: There is no run, or it has not finished.
+    """
+    opened = open_run(run)
+    return runs.write_report(opened, opened.state.get("command", ""))
+
+
+def _base_rates(targets: Array, labels: LabelSet) -> Array:
+    if labels.task == "multiclass":
+        return np.bincount(targets, minlength=labels.n_outputs) / len(targets)
+    rates: Array = targets.astype(np.float64).mean(axis=0)
+    return rates
+
+
+def _score(engine: Engine, examples: Examples) -> ScoredSplit:
+    if not len(examples):
+        raise DataError(f"The {examples.split} split has no rows.", "at least one example", "Check the data.")
+    targets = engine.labels.encode(examples.labels)
+    scores = engine.score(examples.texts)
+    return ScoredSplit(examples.split, engine.labels.task, engine.labels.names, examples.texts, targets, scores)
+
+
+__all__ = [
+    "Engine",
+    "PredictSummary",
+    "evaluate",
+    "fingerprint",
+    "load",
+    "load_bundle",
+    "predict",
+    "predict_file",
+    "report",
+    "train",
+]

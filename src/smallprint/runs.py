@@ -1,0 +1,252 @@
+"""What a training writes into its run folder, and reads from it again. Steps of `api.train` that concern files only.
+
+Metrics hold no times: two runs of one seed write the same bytes. Times, memory and padding stand in timings.json.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallprint import __version__
+from smallprint.core.config import Config, DataConfig
+from smallprint.core.errors import DataError, TrainingError
+from smallprint.core.files import atomic_path, write_json, write_text
+from smallprint.core.progress import Say
+from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit
+from smallprint.core.run import Run
+from smallprint.core.settings import render_config
+from smallprint.data.examples import Examples, fingerprint, to_examples
+from smallprint.data.labels import LabelSet
+from smallprint.data.read import Source
+from smallprint.data.schema import detect_schema
+from smallprint.data.split import split_source
+from smallprint.evaluation.report import render_report
+from smallprint.training.tracking import Tracker
+
+SCORES = "test_scores.parquet"
+
+
+class Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, step: str) -> None:
+        """Ends a step."""
+        now = time.monotonic()
+        self.seconds[step] = round(now - self._last, 3)
+        self._last = now
+
+
+class Ending:
+    """Holds the tracker of a run, so that it is ended whatever happens."""
+
+    def __init__(self) -> None:
+        self.tracker: Tracker | None = None
+
+    def track(self, tracker: Tracker) -> Tracker:
+        """Takes the tracker, and gives it back."""
+        self.tracker = tracker
+        return tracker
+
+
+@contextmanager
+def ended_well(run: Run, say: Say) -> Iterator[Ending]:
+    """Marks the run finished, stopped or failed, in its folder and in tracking, and says how to go on."""
+    ending, status = Ending(), "failed"
+    try:
+        yield ending
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "stopped"
+        say(f"Stopped. Go on with: smallprint train --resume {run.folder}")
+        raise
+    finally:
+        if ending.tracker:
+            ending.tracker.finish({"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[status])
+        try:
+            run.update(status=status)
+        except Exception:  # the first error tells more than this one
+            if status == "finished":
+                raise
+
+
+def name_of(data: Any) -> str:
+    """Gives how data is called in run.json: an absolute path where there is one, else its name."""
+    if isinstance(data, (str, Path)):
+        return str(Path(data).absolute()) if Path(data).exists() else str(data)
+    return type(data).__name__
+
+
+def with_max_length(config: Config, max_length: int) -> Config:
+    """Gives the settings with the length that was used."""
+    return config.model_copy(update={"model": config.model.model_copy(update={"max_length": max_length})})
+
+
+def add_test(summary: dict[str, Any], examples: Examples, names: list[str]) -> dict[str, Any]:
+    """Gives the summary with the numbers of test, which is read after training and not before."""
+    counts = {name: 0 for name in names}
+    for row in examples.labels:
+        for name in row:
+            counts[name] += 1
+    return {
+        **summary,
+        "rows": {**summary["rows"], "test": len(examples)},
+        "labels": {**summary["labels"], "test": counts},
+        "fingerprints": {**summary["fingerprints"], "test": fingerprint(examples)},
+    }
+
+
+def write_metrics(
+    run: Run, fit: FitResult, validation: Metrics, test: Metrics, thresholds: Array, summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes metrics.json and gives what it holds."""
+    values = {
+        "task": test.task,
+        "seed": run.config.training.seed,
+        "best_epoch": fit.best_epoch,
+        "epochs": len(fit.history),
+        "steps": fit.steps,
+        "thresholds": [float(value) for value in thresholds],
+        "validation": validation.to_dict(),
+        "test": test.to_dict(),
+        "history": fit.history,
+        "data": summary,
+    }
+    write_json(run.metrics, values)
+    return {"validation": validation.values, "test": test.values}
+
+
+def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int) -> None:
+    """Writes timings.json: seconds a step and an epoch, share of padding, peak memory."""
+    write_json(
+        run.timings,
+        {
+            **fit.timing,
+            "seconds": clock.seconds,
+            "seconds_total": round(sum(clock.seconds.values()), 3),
+            "examples_train": n_train,
+        },
+    )
+
+
+def write_scores(run: Run, scored: ScoredSplit, examples: Examples) -> None:
+    """Writes the test split's texts, truth and scores into the run folder (never tracked), for the report."""
+    import polars as pl
+
+    frame = pl.DataFrame(
+        {
+            "text": scored.texts,
+            "group": examples.groups,
+            "targets": np.asarray(scored.targets).tolist(),
+            "scores": scored.scores.tolist(),
+        },
+        schema_overrides={"group": pl.String},
+    )
+    with atomic_path(run.folder / SCORES) as temporary:
+        frame.write_parquet(temporary)
+
+
+def write_report(run: Run, command: str) -> Path:
+    """Writes report.html from what the run folder holds and gives its path.
+
+    Raises:
+        TrainingError: The run has not finished.
+    """
+    import polars as pl
+
+    if not run.metrics.exists() or not (run.folder / SCORES).exists():
+        raise TrainingError(
+            f"The run {run.folder} has no scores yet.",
+            "a run that was trained to its end",
+            f"Go on with: smallprint train --resume {run.folder}",
+        )
+    saved = json.loads(run.metrics.read_text(encoding="utf-8"))
+    frame = pl.read_parquet(run.folder / SCORES)
+    validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
+    integer = np.int64 if test.task == "multiclass" else np.int8
+    groups = frame["group"].to_list()
+    scored = ScoredSplit(
+        "test",
+        test.task,
+        list(saved["data"]["label_names"]),
+        frame["text"].to_list(),
+        np.array(frame["targets"].to_list(), dtype=integer),
+        np.array(frame["scores"].to_list(), dtype=np.float32),
+    )
+    data = {**saved["data"], **({"test_groups": groups} if any(group is not None for group in groups) else {})}
+    page = render_report(
+        title=f"{run.name}: {test.task}",
+        run={
+            "command": command or f"smallprint train {run.state['data']} --config config.yaml",
+            "config": render_config(run.config, explain=False),
+            "seed": run.config.training.seed,
+            "bundle": str(run.bundle),
+            "versions": versions(),
+        },
+        data=data,
+        history=saved["history"],
+        validation=validation,
+        test=test,
+        scored=scored,
+        worst=run.config.evaluation.worst_errors,
+    )
+    return write_text(run.report, page)
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions that a result depends on."""
+    from importlib.metadata import version
+
+    names = ("torch", "transformers", "pytorch-lightning", "peft", "polars", "mlflow", "numpy", "scikit-learn")
+    return {"smallprint": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def read_split(
+    source: Source, config: DataConfig, split: str, labels: LabelSet, seed: int, trained_on: str | None
+) -> Examples:
+    """Gives one split of labelled data for a model that exists.
+
+    Args:
+        source: The data.
+        config: Its columns.
+        split: train, validation or test.
+        labels: The model's.
+        seed: Of the model's training, to carve again what it carved.
+        trained_on: Fingerprint of the model's training split.
+
+    Raises:
+        DataError: There is no such split, or it has labels that the model does not know.
+    """
+    if source.splits and split not in source.splits and split not in ("test", "validation", "train"):
+        raise DataError(f"There is no split '{split}'.", ", ".join(source.splits), "Name one of these.")
+    schema = replace(detect_schema(source, config), names=list(labels.names), task=labels.task)
+    if source.splits and split in source.splits:
+        return to_examples(source.read(split), schema, split, source)
+    splits = split_source(source, schema, config, seed)
+    ready = schema.split_column is not None
+    if ready or fingerprint(splits.train) == trained_on:
+        return splits.open_test() if split == "test" else getattr(splits, split)  # type: ignore[no-any-return]
+    if source.splits:
+        raise DataError(
+            f"The data has no {split} split, and the model was not trained on this data.",
+            f"a {split} file among {', '.join(source.splits)}",
+            "Name another with --split, or give the file itself.",
+        )
+    return to_examples(source.read(None), schema, "all", source)
+
+
+def _metrics(values: dict[str, Any]) -> Metrics:
+    rows = [LabelMetrics(**row) for row in values["per_label"]]
+    return Metrics(**{**values, "per_label": rows})

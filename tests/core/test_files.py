@@ -1,0 +1,63 @@
+import errno
+
+import pytest
+
+from smallprint.core.errors import SmallprintError
+from smallprint.core.files import atomic_folder, atomic_path, remove_leftovers, sha256_file, write_json, write_text
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ValueError, match="stop"), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise ValueError("stop")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "f"
+    with atomic_folder(folder) as temporary:
+        (temporary / "x").write_text("1")
+    with pytest.raises(ValueError, match="stop"), atomic_folder(folder) as temporary:
+        (temporary / "y").write_text("2")
+        raise ValueError("stop")
+    assert [p.name for p in folder.iterdir()] == ["x"]
+    with atomic_folder(folder) as temporary:
+        (temporary / "y").write_text("2")
+    assert [p.name for p in folder.iterdir()] == ["y"]
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_or_forbidden_disk_is_a_message(tmp_path, number):
+    with pytest.raises(SmallprintError, match="could not be written"), atomic_path(tmp_path / "a"):
+        raise OSError(number, "no")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_system_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(OSError, match="no") as error, atomic_path(tmp_path / "a"):
+        raise OSError(errno.EIO, "no")
+    assert not isinstance(error.value, SmallprintError)
+
+
+def test_leftovers_of_a_killed_process_are_cleared(tmp_path):
+    (tmp_path / ".a.json.x1.tmp").write_text("half")
+    (tmp_path / ".bundle.x2.tmp").mkdir()
+    (tmp_path / ".bundle.x3.old").mkdir()
+    (tmp_path / "kept").write_text("1")
+    remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "kept"]
+
+
+def test_json_refuses_what_is_no_number(tmp_path):
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sha256_is_the_standard_one(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")

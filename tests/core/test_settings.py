@@ -1,0 +1,50 @@
+import pytest
+
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError
+from smallprint.core.settings import build_config, load_config, render_config, setting_names
+
+
+def test_overrides_beat_the_file_and_the_file_beats_defaults(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("training:\n  epochs: 3\n  seed: 5\n")
+    config = load_config(file, ["training.epochs=4", "training.learning_rate=1e-4"])
+    assert (config.training.epochs, config.training.seed, config.training.learning_rate) == (4, 5, 1e-4)
+
+
+def test_every_problem_is_reported_at_once_with_the_nearest_key():
+    with pytest.raises(ConfigError) as error:
+        load_config(None, ["training.epoch=1", "model.adapter=foo"])
+    assert "'training.epoch'; the nearest is 'training.epochs'" in str(error.value)
+    assert "model.adapter" in str(error.value)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", ["a: [1", "- 1\n- 2\n", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_settings_file_is_named(tmp_path, content):
+    file = tmp_path / "s.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError, match=r"s\.yaml"):
+        load_config(file)
+
+
+def test_a_missing_file_and_a_setting_without_value(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="section.key=value"):
+        load_config(None, ["epochs"])
+
+
+def test_what_is_rendered_reads_back(tmp_path):
+    config = build_config({"data": {"text": "a: b"}, "model": {"lora": {"target_modules": ["q", "v"]}}})
+    file = tmp_path / "s.yaml"
+    file.write_text(render_config(config))
+    assert load_config(file) == config
+    file.write_text(render_config())
+    assert load_config(file) == Config()
+
+
+def test_every_setting_has_an_explanation():
+    text = render_config()
+    assert len(setting_names()) > 30
+    assert text.count("#") >= len(setting_names())
