@@ -79,7 +79,7 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay (AdamW), not on biases and norms.")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of steps in which the learning rate rises.")
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    batch_tokens: int = Field(2048, ge=16, description="Token budget of a batch, padding counted.")
+    batch_tokens: int = Field(1024, ge=16, description="Token budget of a batch, padding counted.")
     batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the processor or GPU has it.")
     seed: int = Field(42, ge=0, lt=2**32, description="One seed for everything.")

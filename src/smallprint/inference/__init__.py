@@ -1,0 +1,1 @@
+"""Using a bundle: texts or tables in, scores and labels out."""

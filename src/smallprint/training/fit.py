@@ -106,6 +106,7 @@ def seed_everything(seed: int) -> None:
 def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
     """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
     settings = config.training
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a cost at every allocation, for bugs we test for
     return L.Trainer(
         accelerator="auto",
         devices=settings.devices if torch.cuda.is_available() else 1,

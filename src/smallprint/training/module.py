@@ -74,6 +74,13 @@ class ClassifierModule(L.LightningModule):
             np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx]).generate_state(1)[0]
         )
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        """Clips the norm; Lightning's own refuses fused optimizers although bf16 scales nothing."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_([p for p in self.parameters() if p.requires_grad], float(gradient_clip_val))
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Gives the loss of a batch."""
         loss = self.loss(self(batch["input_ids"], batch["attention_mask"]).float(), batch["targets"])

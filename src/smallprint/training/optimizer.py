@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from smallprint.core.config import TrainingConfig
 
-FULL, FULL_LARGE, ADAPTER = 1e-4, 2e-5, 5e-4
+FULL, FULL_LARGE, ADAPTER = 5e-5, 2e-5, 5e-4
 LARGE = 60_000_000  # parameters from which the small rate holds: base-size encoders collapse at the rate of small ones
 
 

@@ -1,0 +1,137 @@
+"""A table in, the same table with labels and scores out, however large: memory holds some thousand rows.
+
+Rows keep their order and columns their values. It trains nothing and compares with no truth: that is `evaluate`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import polars as pl
+
+from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.parts import Parts
+from smallprint.core.progress import Say, say_nothing
+from smallprint.data.row_writer import OutputFormat, RowWriter, find_output_format
+from smallprint.data.stream import RowStream, open_rows
+from smallprint.inference.engine import Engine, load_engine
+from smallprint.packaging.bundle import find_bundle
+
+SAY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """What was written.
+
+    Attributes:
+        rows: All rows.
+        skipped_empty: Those without text; their label and scores are null.
+        output: The file, or '-'.
+        truncated: Rows whose text was cut at the model's longest input.
+    """
+
+    rows: int
+    skipped_empty: int
+    output: str
+    truncated: int = 0
+
+
+def predict_file(
+    engine: Engine | str | Path,
+    input: str | Path,
+    output: str | Path,
+    *,
+    text: str | None = None,
+    output_format: str | None = None,
+    parts: Parts | None = None,
+    say: Say = say_nothing,
+) -> PredictSummary:
+    """Writes the rows of a table with `label` (multilabel: `labels`) and `score_NAME` for each output of the model.
+
+    Args:
+        engine: An engine, or the folder of a bundle or run.
+        input: A CSV, TSV, JSON Lines, Parquet or .txt file, or '-' for standard input.
+        output: A file, which is whole or not there, or '-' for standard output.
+        text: The text column; found by name when left out.
+        output_format: csv, tsv, jsonl or parquet; by the suffix of `output`, else as the input, when left out.
+        parts: Own parts of a bundle that is loaded here.
+        say: Takes a line every few seconds, and one at the end.
+
+    Raises:
+        DataError: The input cannot be read, has a column of the same name, or a value that is not text.
+        ConfigError: The output's format cannot be told.
+        BundleError: The bundle is damaged.
+    """
+    if not isinstance(engine, Engine):
+        engine = load_engine(find_bundle(engine), parts)
+    rows = skipped = 0
+    cut_before, last_said = engine.n_truncated, time.monotonic()
+    with open_rows(input, text=text) as stream:
+        chosen = _choose_format(output, output_format, stream)
+        with RowWriter(output, chosen, exact=stream.columns) as writer:
+            for frame in stream:
+                scored, empty = _score_frame(engine, frame, stream.text, rows)
+                writer.exact |= set(frame.columns)
+                writer.write(scored)
+                rows, skipped = rows + frame.height, skipped + empty
+                if time.monotonic() - last_said >= SAY_SECONDS:
+                    last_said = time.monotonic()
+                    say(f"{rows:,} rows done")
+    truncated = engine.n_truncated - cut_before
+    notes = [f"{skipped:,} without text, left without a label"] if skipped else []
+    notes += [f"{truncated:,} cut at {engine.max_length} tokens"] if truncated else []
+    say("; ".join([f"{rows:,} rows predicted", *notes]))
+    return PredictSummary(rows, skipped, str(output), truncated)
+
+
+def _choose_format(output: str | Path, wanted: str | None, stream: RowStream) -> OutputFormat:
+    for known in get_args(OutputFormat):
+        if wanted == known:
+            return known  # type: ignore[no-any-return]
+    if wanted is not None:
+        known_formats = ", ".join(get_args(OutputFormat))
+        raise ConfigError(f"The output format {wanted!r} is not known.", known_formats, "Choose one of these.")
+    if str(output) != "-" and Path(output).suffix:
+        return find_output_format(output)
+    if stream.format == "text" or (stream.format == "parquet" and str(output) == "-"):
+        return "jsonl"
+    return stream.format
+
+
+def _score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: int) -> tuple[pl.DataFrame, int]:
+    """Gives a chunk with the new columns, and the number of its rows without text."""
+    labels = engine.labels
+    several = labels.task == "multilabel"
+    label_name, score_names = "labels" if several else "label", [f"score_{name}" for name in labels.score_names]
+    if taken := [name for name in (label_name, *score_names) if name in frame.columns]:
+        raise DataError(
+            f"The input already has a column {taken[0]!r}, which the prediction would write.",
+            f"no column named {label_name!r} or 'score_...'",
+            f"Rename {taken[0]!r} in the input.",
+        )
+    texts = list(frame[column])
+    for place, text in enumerate(texts):
+        if text is not None and not isinstance(text, str):
+            raise DataError(
+                f"Row {rows_before + place + 1:,}: column {column!r} holds a {type(text).__name__}.",
+                "text",
+                "Turn it into a string, or name another column with --text.",
+            )
+    full = [place for place, text in enumerate(texts) if text is not None and text.strip()]
+    prediction = engine.predict([texts[place] for place in full])
+    found: list[list[str] | str | None] = [None] * len(texts)
+    scores: list[list[float | None]] = [[None] * len(texts) for _ in score_names]
+    for place, names, row in zip(full, prediction.labels, prediction.scores.tolist(), strict=True):
+        found[place] = names if several else names[0]
+        for values, score in zip(scores, row, strict=True):
+            values[place] = score
+    new = [pl.Series(label_name, found, dtype=pl.List(pl.String) if several else pl.String)]
+    new += [pl.Series(name, values, dtype=pl.Float32) for name, values in zip(score_names, scores, strict=True)]
+    return frame.with_columns(new), len(texts) - len(full)
+
+
+__all__ = ["PredictSummary", "predict_file"]

@@ -1,0 +1,131 @@
+"""manifest.json: what a bundle is, and the hash of every file in it. In: a folder. Out: its manifest, or a clear error.
+
+It loads no weights, and runs and imports nothing that the manifest names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from smallprint.core.config import Task
+from smallprint.core.errors import BundleError
+from smallprint.core.files import sha256_file
+
+FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
+FORMAT_VERSION = 1
+MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
+AGAIN = "Copy or download the bundle again, or train it anew."
+
+
+class Manifest(BaseModel):
+    """What manifest.json must hold."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    format: Literal["smallprint-bundle"]
+    format_version: int
+    task: Task
+    label_names: list[str]
+    thresholds: list[float]
+    max_length: Annotated[int, Field(ge=1)]
+    pooling: Literal["mean", "cls", "max"]
+    head: str
+    head_is_own: bool
+    backbone_is_own: bool
+    versions: dict[str, str]
+    created: str
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    files: dict[str, str]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Gives what manifest.json holds, as it is.
+
+    Raises:
+        BundleError: It is missing, or no JSON object.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder} has no {MANIFEST}.", "the folder of a bundle", "Check the path, or copy it again.")
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON ({type(error).__name__}).", "a manifest in JSON", AGAIN) from None
+    if not isinstance(tree, dict):
+        raise BundleError(f"{path} holds a {type(tree).__name__}.", "a JSON object", AGAIN)
+    return tree
+
+
+def check_manifest(tree: dict[str, Any], folder: Path) -> Manifest:
+    """Gives the manifest with its types checked.
+
+    Raises:
+        BundleError: It is of another kind, too new, or lacks a key.
+    """
+    path, version = folder / MANIFEST, tree.get("format_version")
+    if tree.get("format") != FORMAT:
+        raise BundleError(f"{path} has format {tree.get('format')!r}.", repr(FORMAT), "Name the folder of a bundle.")
+    if type(version) is int and version > FORMAT_VERSION:
+        made_by = tree.get("versions", {}).get("smallprint", "?") if isinstance(tree.get("versions"), dict) else "?"
+        raise BundleError(
+            f"{folder} has format version {version}, written by smallprint {made_by}.",
+            f"format version {FORMAT_VERSION} at most, which smallprint {installed('smallprint')} reads",
+            "Update smallprint, or train the model with this version.",
+        )
+    try:
+        manifest = Manifest.model_validate(tree, strict=True)
+    except ValidationError as error:
+        problems = [f"'{'.'.join(str(p) for p in e['loc'])}': {e['msg'].lower()}" for e in error.errors()[:5]]
+        raise BundleError(
+            f"{path} is incomplete or wrong: {'; '.join(problems)}.", "all keys, as written", AGAIN
+        ) from None
+    if manifest.format_version < 1:
+        raise BundleError(f"{path} has format version {version}.", f"1 to {FORMAT_VERSION}", AGAIN)
+    return manifest
+
+
+def check_files(folder: Path, listed: Mapping[str, str]) -> None:
+    """Compares every file but the manifest with its hash, sha256 in hex by name.
+
+    Raises:
+        BundleError: A file is missing, changed or not listed.
+    """
+    present = set(files_in(folder)) - {MANIFEST}
+    needed = {WEIGHTS, SETTINGS}
+    if missing := sorted((set(listed) | needed) - present):
+        raise BundleError(f"{folder} lacks {', '.join(missing)}.", "every file that its manifest lists", AGAIN)
+    if extra := sorted(present - set(listed)):
+        raise BundleError(
+            f"{folder} has files that its manifest does not list: {', '.join(extra[:5])}.",
+            "nothing but the bundle's own files",
+            "Remove them, if you put them there; else copy the bundle again.",
+        )
+    for name, expected in sorted(listed.items()):
+        try:
+            found = sha256_file(folder / name)
+        except OSError as error:
+            raise unreadable(folder / name, error.strerror or type(error).__name__) from None
+        if found != expected:
+            raise BundleError(
+                f"{folder / name} was changed or damaged: its sha256 is {found[:16]}...", f"{expected[:16]}...", AGAIN
+            )
+
+
+def files_in(folder: Path) -> list[str]:
+    """Gives the names of all files, relative to the folder, with `/`."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+
+
+def unreadable(path: Path, why: str) -> BundleError:
+    """Gives the error of a part of a bundle that cannot be used."""
+    return BundleError(f"{path} cannot be read: {why}", "a file as smallprint wrote it", AGAIN)
+
+
+__all__ = ["Manifest", "check_files", "check_manifest", "files_in", "read_manifest", "unreadable"]
