@@ -54,7 +54,10 @@ def run(name: str) -> dict[str, object]:
 
 
 def render(results: dict[str, dict[str, object]]) -> str:
-    lines = ["| data | measure on test | score | n | training | s an epoch | padding | peak memory |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| data | measure on test | score | n | training | s an epoch | padding | peak memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, result in results.items():
         timing = result["timings"]
         for position, (words, key) in enumerate(SHOWN[name]):

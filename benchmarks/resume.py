@@ -47,14 +47,19 @@ def main() -> int:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         start = time.monotonic()
         whole = scratch / "whole"
-        subprocess.run(command(scratch, "sample", "--out", str(whole)), check=True, env=environment, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            command(scratch, "sample", "--out", str(whole)), check=True, env=environment, stderr=subprocess.DEVNULL
+        )
         duration = time.monotonic() - start
         expected = digests(whole)
         for number in range(arguments.kills):
             folder = scratch / f"run{number}"
             moment = rng.uniform(0.0, duration)
             process = subprocess.Popen(
-                command(scratch, "sample", "--out", str(folder)), env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+                command(scratch, "sample", "--out", str(folder)),
+                env=environment,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
             while not (folder / "run.json").exists() and process.poll() is None:
                 time.sleep(0.01)  # before that there is no run to resume
@@ -65,10 +70,16 @@ def main() -> int:
             process.wait()
             had = (folder / "checkpoints" / "last.safetensors").exists()
             resumed = subprocess.run(
-                command(scratch, "--resume", str(folder)), env=environment, stderr=subprocess.PIPE, text=True, check=False
+                command(scratch, "--resume", str(folder)),
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
             )
             same = resumed.returncode == 0 and digests(folder) == expected
-            rows.append({"killed_after_s": round(moment, 2), "had_ended": ended, "had_checkpoint": had, "identical": same})
+            rows.append(
+                {"killed_after_s": round(moment, 2), "had_ended": ended, "had_checkpoint": had, "identical": same}
+            )
             print(rows[-1], flush=True)
             if not same:
                 print(resumed.stderr[-2000:], file=sys.stderr)

@@ -5,7 +5,6 @@ open -> detect -> split -> tokenize -> fit -> tune thresholds -> evaluate -> pac
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,8 @@ def train(
     """
     if data is None and resume is None:
         raise ConfigError("No data was named.", "a file, a folder, hub:OWNER/NAME or sample", "Try `sample` first.")
+    if resume is None and isinstance(data, (str, Path)) and parts is None:
+        open_source(data)  # a wrong path is told before a run folder is made
     run = open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
     config, parts = run.config, parts or Parts()
     data = run.state["data"] if data is None else data
@@ -202,6 +203,15 @@ def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts
     return engine.predict([texts] if isinstance(texts, str) else list(texts))
 
 
+def load_config_of(model: str | Path) -> Config:
+    """Gives the settings that a bundle was trained with.
+
+    Raises:
+        BundleError: There is no bundle, or it is damaged.
+    """
+    return load_bundle(find_bundle(model)).config
+
+
 def report(run: str | Path) -> Path:
     """Writes the HTML report of a finished run again and gives its path.
 
@@ -234,6 +244,7 @@ __all__ = [
     "fingerprint",
     "load",
     "load_bundle",
+    "load_config_of",
     "predict",
     "predict_file",
     "report",

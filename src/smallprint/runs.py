@@ -11,17 +11,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smallprint import __version__
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import DataError, TrainingError
 from smallprint.core.files import atomic_path, write_json, write_text
 from smallprint.core.progress import Say
-from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit
+from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
 from smallprint.core.run import Run
 from smallprint.core.settings import render_config
 from smallprint.data.examples import Examples, fingerprint, to_examples
@@ -33,6 +33,15 @@ from smallprint.evaluation.report import render_report
 from smallprint.training.tracking import Tracker
 
 SCORES = "test_scores.parquet"
+HEADLINES = (
+    "f1",
+    "accuracy",
+    "f1_macro",
+    "f1_micro",
+    "lexglue_f1_macro",
+    "lexglue_f1_micro",
+    "average_precision_macro",
+)
 
 
 class Clock:
@@ -96,7 +105,7 @@ def with_max_length(config: Config, max_length: int) -> Config:
 
 def add_test(summary: dict[str, Any], examples: Examples, names: list[str]) -> dict[str, Any]:
     """Gives the summary with the numbers of test, which is read after training and not before."""
-    counts = {name: 0 for name in names}
+    counts = dict.fromkeys(names, 0)
     for row in examples.labels:
         for name in row:
             counts[name] += 1
@@ -207,10 +216,18 @@ def write_report(run: Run, command: str) -> Path:
 
 def versions() -> dict[str, str]:
     """Gives the versions that a result depends on."""
-    from importlib.metadata import version
-
-    names = ("torch", "transformers", "pytorch-lightning", "peft", "polars", "mlflow", "numpy", "scikit-learn")
-    return {"smallprint": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+    names = (
+        "smallprint",
+        "torch",
+        "transformers",
+        "pytorch-lightning",
+        "peft",
+        "polars",
+        "mlflow",
+        "numpy",
+        "scikit-learn",
+    )
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def read_split(
@@ -237,7 +254,7 @@ def read_split(
     splits = split_source(source, schema, config, seed)
     ready = schema.split_column is not None
     if ready or fingerprint(splits.train) == trained_on:
-        return splits.open_test() if split == "test" else getattr(splits, split)  # type: ignore[no-any-return]
+        return splits.open_test() if split == "test" else getattr(splits, split)
     if source.splits:
         raise DataError(
             f"The data has no {split} split, and the model was not trained on this data.",
@@ -245,6 +262,33 @@ def read_split(
             "Name another with --split, or give the file itself.",
         )
     return to_examples(source.read(None), schema, "all", source)
+
+
+def table(metrics: Metrics) -> list[str]:
+    """Gives the metrics as lines of text: all values, then a row per label."""
+    lines = [f"{metrics.task}, split '{metrics.split}', {metrics.n_examples:,} examples"]
+    lines += [f"  {name:<28}{value:8.4f}" for name, value in metrics.values.items()]
+    width = max(len(row.label) for row in metrics.per_label)
+    lines.append(f"{'label':<{width}}  support  precision  recall     F1     AP  threshold")
+    lines += [
+        f"{row.label:<{width}}{row.support:9,}{row.precision:11.3f}{row.recall:8.3f}{row.f1:7.3f}"
+        f"{row.average_precision:7.3f}{row.threshold:11.3f}"
+        for row in metrics.per_label
+    ]
+    return lines
+
+
+def tell(result: TrainResult) -> list[str]:
+    """Gives the lines that end a training: the score, and where everything is."""
+    values = result.test.values
+    shown = [f"{name} {values[name]:.3f}" for name in HEADLINES if name in values]
+    return [
+        f"Test ({result.test.n_examples:,} examples): " + ", ".join(shown),
+        f"Bundle:   {result.bundle}",
+        f"Report:   {result.report}",
+        f"Metrics:  {result.metrics_file}",
+        f"Tracking: {result.tracking_uri or 'off'}",
+    ]
 
 
 def _metrics(values: dict[str, Any]) -> Metrics:

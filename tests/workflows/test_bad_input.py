@@ -16,7 +16,12 @@ ROWS = 'text,label\n"we may end it",bad\n"you may leave",good\n' * 30
 @pytest.fixture
 def call(tiny_backbone, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings = [f"model.backbone={tiny_backbone}", "training.epochs=1", "training.precision=fp32", "model.max_length=32"]
+    settings = [
+        f"model.backbone={tiny_backbone}",
+        "training.epochs=1",
+        "training.precision=fp32",
+        "model.max_length=32",
+    ]
 
     def run(*arguments, train=True):
         sets = [part for setting in settings for part in ("--set", setting)] if train else []

@@ -32,7 +32,13 @@ def settings(tiny_backbone, tmp_path):
 def test_from_table_to_answer(settings, tmp_path):
     lines = []
     result = smallprint.train("sample", config=settings(), out=tmp_path / "run", say=lines.append)
-    assert {p.name for p in result.run.iterdir()} >= {"bundle", "report.html", "metrics.json", "timings.json", "config.yaml"}
+    assert {p.name for p in result.run.iterdir()} >= {
+        "bundle",
+        "report.html",
+        "metrics.json",
+        "timings.json",
+        "config.yaml",
+    }
     assert result.task == "multilabel"
     assert len(result.label_names) == 8
     assert any("multilabel" in line for line in lines)
@@ -113,7 +119,11 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(settings, tmp_path, m
 
             patch.setattr(callbacks.Progress, "on_train_batch_end", count)
         else:
-            target = {"evaluate": (api, "_score"), "package": (api, "save_bundle"), "report": (api.runs, "write_report")}
+            target = {
+                "evaluate": (api, "_score"),
+                "package": (api, "save_bundle"),
+                "report": (api.runs, "write_report"),
+            }
             patch.setattr(*target[moment], die)
         with pytest.raises(Killed):
             smallprint.train("sample", config=config, out=tmp_path / "run")
@@ -127,7 +137,9 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(settings, tmp_path, m
 def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkeypatch):
     folder = tmp_path / "data"
     folder.mkdir()
-    frame = pl.DataFrame({"text": [f"word{i % 7} and {i}" for i in range(60)], "label": ["a" if i % 7 > 3 else "b" for i in range(60)]})
+    frame = pl.DataFrame(
+        {"text": [f"word{i % 7} and {i}" for i in range(60)], "label": ["a" if i % 7 > 3 else "b" for i in range(60)]}
+    )
     for name in ("train", "validation", "test"):
         frame.write_csv(folder / f"{name}.csv")
     events = []
@@ -166,7 +178,5 @@ def test_a_reloaded_model_gives_the_same_scores(settings, tmp_path, adapter):
     finally:
         api.save_bundle = original
     texts = ["We may close your account at any time.", "You may cancel."]
-    engine = api.Engine(
-        seen["classifier"], seen["tokenizer"], seen["labels"], seen["thresholds"], max_length=48
-    )
+    engine = api.Engine(seen["classifier"], seen["tokenizer"], seen["labels"], seen["thresholds"], max_length=48)
     np.testing.assert_array_equal(engine.score(texts), smallprint.load(result.bundle).score(texts))

@@ -1,0 +1,1 @@
+"""Settings, errors, results and the run folder."""

@@ -27,16 +27,23 @@ class DataConfig(Section):
         description="Column with the labels (a list, a delimited string or one name), or several 0/1 columns joined by commas.",
     )
     group: str | None = Field(
-        None, description="Column whose rows stay in one split (one document, one company); found by name when left out."
+        None,
+        description="Column whose rows stay in one split (one document, one company); found by name when left out.",
     )
-    split: str | None = Field("split", description="Column that names each row's split, used where a single file has it.")
+    split: str | None = Field(
+        "split", description="Column that names each row's split, used where a single file has it."
+    )
     task: Literal["auto", "binary", "multiclass", "multilabel"] = Field(
         "auto", description="Kind of task; 'binary' on multi-label data means 'any label'."
     )
     delimiter: str = Field("|", min_length=1, description="Joins several labels in one string.")
-    positive: str | None = Field(None, description="The positive label of a binary task; chosen and said when left out.")
+    positive: str | None = Field(
+        None, description="The positive label of a binary task; chosen and said when left out."
+    )
     empty_text: Literal["error", "drop"] = Field("error", description="What to do with rows that have no text.")
-    validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists.")
+    validation_share: float = Field(
+        0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists."
+    )
     test_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for test where no such split exists.")
 
 
@@ -53,16 +60,21 @@ class ModelConfig(Section):
     """The encoder and what stands on it."""
 
     backbone: str = Field("minilm", description="'minilm' (embedded), a folder, or a Hugging Face Hub name.")
-    revision: str | None = Field(None, description="Commit or tag of a Hub backbone; pin it to be able to repeat a run.")
+    revision: str | None = Field(
+        None, description="Commit or tag of a Hub backbone; pin it to be able to repeat a run."
+    )
     adapter: Literal["full", "lora", "frozen"] = Field("full", description="What of the backbone is trained.")
     pooling: Literal["mean", "cls", "max"] = Field("mean", description="How token vectors become one vector.")
     head: str = Field("linear", description="'linear', 'mlp', or 'package.module:Name' of your own.")
     loss: str = Field(
-        "auto", description="'auto', 'bce', 'cross_entropy', 'focal', 'asymmetric', or 'package.module:Name' of your own."
+        "auto",
+        description="'auto', 'bce', 'cross_entropy', 'focal', 'asymmetric', or 'package.module:Name' of your own.",
     )
     class_weights: Literal["none", "balanced"] = Field("none", description="Weigh rare labels up in the loss.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the head.")
-    max_length: int = Field(256, ge=8, description="Longest input in tokens; longer texts are cut, and the count is said.")
+    max_length: int = Field(
+        256, ge=8, description="Longest input in tokens; longer texts are cut, and the count is said."
+    )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
 
 
@@ -72,7 +84,9 @@ class TrainingConfig(Section):
     epochs: int = Field(8, ge=1, description="Longest training in epochs; early stopping may end it before.")
     patience: int = Field(3, ge=1, description="Epochs without a better validation average precision before it stops.")
     learning_rate: float | None = Field(
-        None, gt=0, description="Peak learning rate of the backbone or its adapters; chosen by adapter and size when left out."
+        None,
+        gt=0,
+        description="Peak learning rate of the backbone or its adapters; chosen by adapter and size when left out.",
     )
     head_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the head.")
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate for each layer further down.")
@@ -106,15 +120,20 @@ class TrackingConfig(Section):
     experiment: str = Field("smallprint", min_length=1, description="Name of the experiment.")
     root: str = Field("runs", min_length=1, description="Run root: the folder of runs and of the tracking store.")
     log_report: bool = Field(
-        False, description="Log the HTML report too. It quotes texts of examples, so it stays on this machine unless asked for."
+        False,
+        description="Log the HTML report too. It quotes texts of examples, so it stays on this machine unless asked for.",
     )
 
 
 class Config(Section):
     """Every setting."""
 
-    data: DataConfig = Field(default_factory=DataConfig, description="Where text, labels and splits stand in the table.")
+    data: DataConfig = Field(
+        default_factory=DataConfig, description="Where text, labels and splits stand in the table."
+    )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder and what stands on it.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the model is fitted.")
-    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="Thresholds, metrics and the report.")
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="Thresholds, metrics and the report."
+    )
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="MLflow.")

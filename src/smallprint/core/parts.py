@@ -40,7 +40,9 @@ def import_part(path: str, slot: str) -> Any:
     """
     module_name, sign, name = path.partition(":")
     if not sign:
-        raise ConfigError(f"'{path}' is not a {slot}.", "a built-in's name or 'package.module:Name'", "Check the setting.")
+        raise ConfigError(
+            f"'{path}' is not a {slot}.", "a built-in's name or 'package.module:Name'", "Check the setting."
+        )
     try:
         return getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:

@@ -1,11 +1,11 @@
 """The run folder: what a training leaves, under names that never change. In: settings. Out: paths.
 
-    RUN/run.json        data, command, seed, MLflow run id: enough to resume
-    RUN/config.yaml     the settings
-    RUN/checkpoints/    resumable state (last) and best weights
-    RUN/bundle/         what is shipped
-    RUN/metrics.json    identical for identical seeds; times stand in timings.json
-    RUN/report.html
+RUN/run.json        data, command, seed, MLflow run id: enough to resume
+RUN/config.yaml     the settings
+RUN/checkpoints/    resumable state (last) and best weights
+RUN/bundle/         what is shipped
+RUN/metrics.json    identical for identical seeds; times stand in timings.json
+RUN/report.html
 """
 
 from __future__ import annotations

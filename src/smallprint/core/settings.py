@@ -5,6 +5,7 @@ It knows nothing of what the settings are for.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -72,9 +73,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"The settings file {path} cannot be read ({error.strerror}).", "a YAML file", "Check the path."
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(
-            f"The settings file {path} is not UTF-8 text.", "a YAML file", "Save it as UTF-8."
-        ) from None
+        raise ConfigError(f"The settings file {path} is not UTF-8 text.", "a YAML file", "Save it as UTF-8.") from None
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -99,16 +98,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _parse_override(override: str) -> dict[str, Any]:
     key, sign, value = override.partition("=")
     if not sign or not key.strip():
-        raise ConfigError(f"'{override}' is not a setting.", "section.key=value", "For example --set training.epochs=3.")
+        raise ConfigError(
+            f"'{override}' is not a setting.", "section.key=value", "For example --set training.epochs=3."
+        )
     try:
         parsed: Any = yaml.safe_load(value) if value else ""
     except yaml.YAMLError:
         parsed = value
     if isinstance(parsed, str):
-        try:  # YAML 1.1 reads 1e-4 as a string
+        with contextlib.suppress(ValueError):  # YAML 1.1 reads 1e-4 as a string
             parsed = float(parsed) if not parsed.strip().isalpha() else parsed
-        except ValueError:
-            pass
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
     result: dict[str, Any] = parsed

@@ -197,7 +197,7 @@ class _ParquetRows:
     def _write_group(self) -> None:
         if not self.waiting:
             return
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet
 
         table = pl.concat(self.waiting).to_arrow(compat_level=pl.CompatLevel.oldest())
         self.waiting = []

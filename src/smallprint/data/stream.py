@@ -144,7 +144,7 @@ def _text_chunks(lines: Iterable[str], chunk_rows: int) -> Iterator[pl.DataFrame
 
 def _parquet_chunks(path: Path, chunk_rows: int) -> Iterator[pl.DataFrame]:
     """Chunks read page by page, so that a file with one large row group takes no more memory than one with many."""
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet
 
     with damaged(path, "a complete Parquet file"):
         file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)

@@ -38,7 +38,7 @@ class Engine:
         labels: Task and label names.
         thresholds: `[n_outputs]`.
         max_length: In tokens; longer texts are cut and counted.
-        batch_tokens: Most tokens of a batch, padding counted; when left out 8192 on a GPU and 2048 on a processor, whose
+        batch_tokens: Most tokens of a batch, padding counted; if left out 8192 on a GPU and 2048 on a processor, whose
             caches hold no more (8192 took 1.4 times as long with MiniLM).
         config: Settings that it was trained with, where they are known.
         trained_on: Fingerprint of its training split, where it is known.

@@ -27,10 +27,7 @@ def plan_batches(
         rng: Shuffles texts of equal rounded length and the order of batches; None sorts both by length.
     """
     rounded = -(-lengths // ROUNDING) * ROUNDING
-    if rng is None:
-        order = np.argsort(lengths, kind="stable")
-    else:
-        order = np.lexsort((rng.random(len(lengths)), rounded))
+    order = np.argsort(lengths, kind="stable") if rng is None else np.lexsort((rng.random(len(lengths)), rounded))
     batches: list[NDArray[np.int64]] = []
     start = 0
     for end in range(1, len(order) + 1):

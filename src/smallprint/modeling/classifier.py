@@ -44,7 +44,11 @@ class TextClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Gives logits `[n, n_outputs]` in fp32 for ids and mask, int64 `[n, length]`."""
-        return self.head(self.dropout(self.embed(input_ids, attention_mask)))  # type: ignore[no-any-return]
+        vectors = self.dropout(self.embed(input_ids, attention_mask))
+        # bf16 knows three digits: enough for an encoder's sums, too few for a rare label's logit near -7
+        with torch.autocast(vectors.device.type, enabled=False):
+            logits: Tensor = self.head(vectors)
+        return logits
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Gives one vector per text, fp32 `[n, width]`."""

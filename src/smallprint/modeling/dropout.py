@@ -17,7 +17,7 @@ class ByteDropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.cut = round(p * LEVELS)
+        self.p, self.cut = p, round(p * LEVELS)  # attention layers of transformers read `p`
 
     def forward(self, x: Tensor) -> Tensor:
         """Gives `x`, of any shape, with a share of it zeroed and the rest scaled up, while training."""

@@ -64,7 +64,7 @@ def scale(margins: Array, platt: Array, task: str) -> NDArray[np.float32]:
     scores = 1 / (1 + np.exp(-np.clip(margins * platt[:, 0] + platt[:, 1], -60, 60)))
     if task == "multiclass":
         scores = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
-    return scores.astype(np.float32)
+    return np.asarray(scores, dtype=np.float32)
 
 
 def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, seed: int = 42) -> LinearClassifier:

@@ -58,6 +58,7 @@ def fit_classifier(
         SmallprintError: The disk is full.
     """
     settings = config.training
+    classifier.train()  # a pretrained backbone comes in evaluation mode, and Lightning leaves modes as they are
     on_processor = not torch.cuda.is_available()
     if on_processor:
         use_attention(classifier.backbone, "eager")
@@ -106,7 +107,8 @@ def seed_everything(seed: int) -> None:
 def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
     """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
     settings = config.training
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a cost at every allocation, for bugs we test for
+    switches: Any = torch.utils.deterministic
+    switches.fill_uninitialized_memory = False  # a cost at every allocation, for bugs we test for
     return L.Trainer(
         accelerator="auto",
         devices=settings.devices if torch.cuda.is_available() else 1,

@@ -99,10 +99,10 @@ class ClassifierModule(L.LightningModule):
         """Computes the validation metrics and adds a row to `history`."""
         if not self._validation:
             return
-        index, logits, targets = (np.concatenate(parts) for parts in zip(*self._validation, strict=True))
+        index, all_logits, all_targets = (np.concatenate(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
         order = np.argsort(index, kind="stable")
-        logits, targets = torch.from_numpy(logits[order]), targets[order]
+        logits, targets = torch.from_numpy(all_logits[order]), all_targets[order]
         values = {
             "validation/loss": float(self.loss(logits, torch.from_numpy(targets))),
             MONITOR: self._average_precision(logits, targets),

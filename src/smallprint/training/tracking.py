@@ -95,7 +95,9 @@ class Tracker:
         """Logs final metrics, where the bundle lies, and the report if its texts may leave."""
         for metrics in (validation, test):
             self.log_metrics({f"final/{metrics.split}/{key}": value for key, value in metrics.values.items()})
-        self.log_tags({"smallprint.bundle": str(run.bundle.absolute()), "smallprint.report": str(run.report.absolute())})
+        self.log_tags(
+            {"smallprint.bundle": str(run.bundle.absolute()), "smallprint.report": str(run.report.absolute())}
+        )
         self.log_file(run.metrics)
         if run.config.tracking.log_report:
             self.log_file(run.report)

@@ -1,0 +1,50 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+export TOKENIZERS_PARALLELISM = false
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help setup demo test check bench docs clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## make the environment (.venv)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)  ## train on the sample corpus, evaluate, classify new clauses
+	$(BIN)/smallprint train sample --out $(DEMO)
+	$(BIN)/smallprint evaluate $(DEMO) sample
+	$(BIN)/smallprint predict $(DEMO) examples/new_clauses.csv -o $(DEMO)/new_clauses_labelled.csv
+	@$(BIN)/python examples/show_answers.py $(DEMO)/new_clauses_labelled.csv
+	@echo
+	@echo "Bundle:          $(DEMO)/bundle"
+	@echo "Report:          $(DEMO)/report.html (open it in a browser)"
+	@echo "Labelled rows:   $(DEMO)/new_clauses_labelled.csv"
+	@echo "Tracking store:  runs/mlflow.db (see it with: $(BIN)/smallprint ui)"
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)  ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## train the first tasks and rewrite the results (needs the data folder, SMALLPRINT_DATA)
+	$(BIN)/python benchmarks/first_results.py
+
+docs:  ## say where the documentation is
+	@echo "README.md, CONTRIBUTING.md, docs/decisions/; every setting: $(BIN)/smallprint config"
+
+clean:  ## remove the environment and caches, not runs
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

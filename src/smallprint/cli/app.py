@@ -1,0 +1,211 @@
+"""The command line: words in, one call of `smallprint.api`, words out. No logic, and nothing heavy until a command runs.
+
+Machine-readable output goes to standard output, everything for a person to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from smallprint import __version__
+from smallprint.core.errors import ConfigError, SmallprintError
+
+app = typer.Typer(
+    help="From your team's labelled text to a model of your own.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
+MODEL_HELP = "Folder of a bundle or of a run."
+Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
+Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")] = None,
+    settings: Sets = None,
+    task: Task = None,
+    text: Text = None,
+    labels: Labels = None,
+    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="minilm, a folder, or a Hub name.")] = None,
+    adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train, tune thresholds, evaluate on test, package and report: the whole way."""
+    flags = {
+        "data.task": task,
+        "data.text": text,
+        "data.labels": labels,
+        "data.group": group,
+        "model.backbone": backbone,
+        "model.adapter": adapter,
+        "training.epochs": epochs,
+        "training.seed": seed,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    if resume and (given or config or settings or out):
+        raise ConfigError(
+            "--resume was given together with settings.",
+            "--resume RUN alone: a run goes on with the settings that it began with",
+            "Leave the settings out, or train anew.",
+        )
+    from smallprint.core.settings import load_config
+
+    overrides = [*(settings or []), *(f"{key}={_quoted(value)}" for key, value in given.items())]
+    chosen = load_config(config, overrides)
+    from smallprint import api, runs
+
+    result = api.train(data, config=chosen, out=out, resume=resume, say=_say, command=_typed())
+    for line in runs.tell(result):
+        _say(line)
+    if as_json:
+        _print_json({"run": str(result.run), "test": result.test.values, "validation": result.validation.values})
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    text: Text = None,
+    labels: Labels = None,
+    task: Task = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a bundle on labelled data."""
+    from smallprint import api, runs
+    from smallprint.core.settings import load_config
+
+    given = {"data.text": text, "data.labels": labels, "data.task": task}
+    overrides = [f"{key}={_quoted(value)}" for key, value in given.items() if value is not None]
+    base = api.load_config_of(model)
+    config = load_config(None, overrides, base).data if overrides else None
+    metrics, _ = api.evaluate(model, data, split=split, config=config)
+    if as_json:
+        _print_json(metrics.to_dict())
+    else:
+        for line in runs.table(metrics):
+            print(line)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    source: Annotated[
+        str, typer.Argument(metavar="[INPUT]", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
+    ] = "-",
+    out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
+    text: Text = None,
+    output_format: Annotated[str | None, typer.Option("--format", help="csv, jsonl or parquet.")] = None,
+) -> None:
+    """Add labels and scores to every row; order and columns are kept, and the file may be larger than memory."""
+    from smallprint import api
+
+    engine = api.load(model)
+    summary = api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
+    skipped = f", {summary.skipped_empty:,} without text" if summary.skipped_empty else ""
+    _say(f"{summary.rows:,} rows{skipped}" + (f", written to {out}" if out != "-" else ""))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Write the HTML report of a run again."""
+    from smallprint import api
+
+    print(api.report(run))
+
+
+@app.command()
+def config(
+    file: Annotated[Path | None, typer.Option("--config", help="Settings to start from.")] = None, settings: Sets = None
+) -> None:
+    """Print every setting with its explanation, as YAML."""
+    from smallprint.core.settings import load_config, render_config
+
+    print(render_config(load_config(file, settings or [])), end="")
+
+
+@app.command()
+def ui(
+    root: Annotated[Path, typer.Option("--root", help="Run root.")] = Path("runs"),
+    port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 5000,
+) -> None:
+    """Show the local tracking store in MLflow's page, on this machine only."""
+    import subprocess
+
+    store = root.absolute() / "mlflow.db"
+    if not store.exists():
+        raise ConfigError(
+            f"There is no tracking store at {store}.", "a run root with mlflow.db", "Train first, or give --root."
+        )
+    command = ["server", "--backend-store-uri", f"sqlite:///{store}", "--host", "127.0.0.1", "--port", str(port)]
+    raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"smallprint {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits with its code; a traceback means a bug."""
+    for name, value in (
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("HF_HUB_DISABLE_TELEMETRY", "1"),
+        ("MLFLOW_DISABLE_TELEMETRY", "true"),
+        ("DO_NOT_TRACK", "1"),
+    ):
+        os.environ.setdefault(name, value)
+    try:
+        app(args=arguments, prog_name="smallprint", standalone_mode=True)
+    except SmallprintError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _quoted(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _typed() -> str:
+    import shlex
+
+    return shlex.join(["smallprint", *sys.argv[1:]])
