@@ -20,8 +20,8 @@ DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "first_results.json"
 TASKS = {
     "unfair-tos": ["unfair_tos"],
-    "unfair-tos-binary": ["unfair_tos", "--task", "binary"],
     "banking77": ["banking77", "--text", "text", "--labels", "category"],
+    "unfair-tos-binary": ["unfair_tos", "--task", "binary"],
 }
 SHOWN = {
     "unfair-tos": [

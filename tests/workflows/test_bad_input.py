@@ -10,7 +10,7 @@ import pytest
 from smallprint import api
 from smallprint.cli.app import main
 
-ROWS = 'text,label\n"we may end it",bad\n"you may leave",good\n' * 30
+ROWS = "text,label\n" + "".join(f'"we may end it {i}",bad\n"you may leave {i}",good\n' for i in range(30))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class ClassifierModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Gives AdamW and its schedule, one step per batch."""
         backbone, head = self.classifier.backbone, self.classifier.head
-        rate = self.config.learning_rate or default_learning_rate(backbone, self.adapter)
+        rate = self.config.learning_rate or default_learning_rate(backbone, self.adapter, self.task)
         optimizer = build_optimizer(backbone, head, self.config, rate)
         schedule = build_schedule(optimizer, self.steps, self.config.warmup_ratio)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
