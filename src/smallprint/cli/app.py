@@ -5,17 +5,70 @@ Machine-readable output goes to standard output, everything for a person to stan
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from smallprint import __version__
 from smallprint.core.errors import ConfigError, SmallprintError
 
+
+class Say:
+    """Shows lines for a person on standard error, and remembers the last."""
+
+    last = ""
+
+    def __call__(self, line: str) -> None:
+        """Shows the line."""
+        self.last = line
+        print(line, file=sys.stderr, flush=True)
+
+
+_say = Say()
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands, each ended with a message and an exit code of ours; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs one command.
+
+        Raises:
+            SystemExit: With the code of the error tree, 130 for Ctrl-C, 0 where the reader of a pipe has gone.
+        """
+        _say.last = ""
+        try:
+            value = super().invoke(ctx)
+            sys.stdout.flush()
+            return value
+        except SmallprintError as error:
+            _say(f"Error: {error}")
+            raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            if not _say.last.startswith("Stopped"):  # training has told how to go on
+                _say("Stopped.")
+            raise SystemExit(130) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            place = f" ({error.filename})" if error.filename else ""
+            told = SmallprintError(
+                f"The disk is full{place}.", "room to write", "Free some space, or name another folder."
+            )
+            _say(f"Error: {told}")
+            raise SystemExit(told.exit_code) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="From your team's labelled text to a model of your own.",
     no_args_is_help=True,
     add_completion=False,
@@ -77,7 +130,9 @@ def train(
     for line in runs.tell(result):
         _say(line)
     if as_json:
-        _print_json({"run": str(result.run), "test": result.test.values, "validation": result.validation.values})
+        places = {"run": result.run, "bundle": result.bundle, "report": result.report, "metrics": result.metrics_file}
+        scores = {"validation": result.validation.values, "test": result.test.values}
+        _print_json({**{name: str(path) for name, path in places.items()}, **scores})
 
 
 @app.command()
@@ -96,21 +151,20 @@ def evaluate(
 
     given = {"data.text": text, "data.labels": labels, "data.task": task}
     overrides = [f"{key}={_quoted(value)}" for key, value in given.items() if value is not None]
-    base = api.load_config_of(model)
-    config = load_config(None, overrides, base).data if overrides else None
+    config = load_config(None, overrides, api.load_config_of(model)).data if overrides else None
     metrics, _ = api.evaluate(model, data, split=split, config=config)
     if as_json:
         _print_json(metrics.to_dict())
     else:
         for line in runs.table(metrics):
-            print(line)
+            _say(line)
 
 
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     source: Annotated[
-        str, typer.Argument(metavar="[INPUT]", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
+        str, typer.Argument(metavar="INPUT", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
     ] = "-",
     out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
     text: Text = None,
@@ -120,6 +174,8 @@ def predict(
     from smallprint import api
 
     engine = api.load(model)
+    if source == "-" and sys.stdin.isatty():
+        _say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
     summary = api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
     skipped = f", {summary.skipped_empty:,} without text" if summary.skipped_empty else ""
     _say(f"{summary.rows:,} rows{skipped}" + (f", written to {out}" if out != "-" else ""))
@@ -176,21 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
         ("DO_NOT_TRACK", "1"),
     ):
         os.environ.setdefault(name, value)
-    try:
-        app(args=arguments, prog_name="smallprint", standalone_mode=True)
-    except SmallprintError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    app(args=arguments, prog_name="smallprint")
 
 
 def _quoted(value: Any) -> str:
@@ -202,7 +244,7 @@ def _quoted(value: Any) -> str:
 def _print_json(value: Any) -> None:
     import json
 
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False))
 
 
 def _typed() -> str:

@@ -56,12 +56,22 @@ def load_backbone(name: str, revision: str | None = None) -> nn.Module:
     from transformers import AutoModel
 
     with quiet(), _reachable(name):
-        model: nn.Module = AutoModel.from_pretrained(
+        _refuse_own_code(name, revision)
+        model: nn.Module
+        model, loading = AutoModel.from_pretrained(
             resolve_backbone(name),
+            output_loading_info=True,
             revision=revision or "main",
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+        )
+    missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise TrainingError(
+            f"The checkpoint of backbone '{name}' lacks {len(missing)} weights, first {missing[0]}.",
+            "all weights of the architecture in its config.json",
+            "Choose another backbone, or download it again.",
         )
     return model
 
@@ -151,11 +161,7 @@ def _reachable(name: str) -> Iterator[None]:
     except (OSError, ValueError, ImportError) as error:
         text = str(error)
         if "trust_remote_code" in text or "custom code" in text:
-            raise TrainingError(
-                f"The backbone '{name}' runs code of its own.",
-                "an architecture that transformers has",
-                "Choose another: code that comes with a checkpoint is never run here.",
-            ) from None
+            raise _own_code(name) from None
         offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
         why = "HF_HUB_OFFLINE is set and it is not in the local cache" if offline else _first_line(text)
         raise TrainingError(
@@ -163,6 +169,23 @@ def _reachable(name: str) -> Iterator[None]:
             "'minilm', a folder, or a Hub name that this machine reaches, with safetensors weights",
             OFFLINE_HELP,
         ) from None
+
+
+def _refuse_own_code(name: str, revision: str | None) -> None:
+    """Refuses what names code of its own, even where an architecture of transformers' would take the weights."""
+    from transformers import PretrainedConfig
+
+    settings, _ = PretrainedConfig.get_config_dict(resolve_backbone(name), revision=revision or "main")
+    if "AutoModel" in (settings.get("auto_map") or {}):
+        raise _own_code(name)
+
+
+def _own_code(name: str) -> TrainingError:
+    return TrainingError(
+        f"The backbone '{name}' runs code of its own.",
+        "an architecture that transformers has",
+        "Choose another: code that comes with a checkpoint is never run here.",
+    )
 
 
 def _first_line(text: str) -> str:

@@ -17,13 +17,13 @@ class ByteDropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.p, self.cut = p, round(p * LEVELS)  # attention layers of transformers read `p`
+        self.p, self.cut = p, min(round(p * LEVELS), LEVELS - 1)  # attention layers of transformers read `p`
 
     def forward(self, x: Tensor) -> Tensor:
         """Gives `x`, of any shape, with a share of it zeroed and the rest scaled up, while training."""
         if not self.training or self.cut == 0:
             return x
-        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.cut
         return x * kept.to(x.dtype).mul_(LEVELS / (LEVELS - self.cut))
 

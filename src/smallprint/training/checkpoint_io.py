@@ -6,6 +6,7 @@ In: Lightning's checkpoint dict. Out: one file, written whole or not at all, and
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from smallprint.core.errors import TrainingError
 from smallprint.core.files import atomic_path
 
-KEY = "smallprint_checkpoint"
+KEY, CHECK = "smallprint_checkpoint", "crc32"
 
 
 class SafetensorsIO(CheckpointIO):
@@ -34,7 +35,7 @@ class SafetensorsIO(CheckpointIO):
         tensors: dict[str, torch.Tensor] = {}
         tree = json.dumps(_encode(checkpoint, tensors))
         with atomic_path(path) as temporary:
-            temporary.write_bytes(save(tensors, metadata={KEY: tree}))
+            temporary.write_bytes(save(tensors, metadata={KEY: tree, CHECK: _checksum(tree, tensors)}))
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
@@ -64,14 +65,25 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], Any]:
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            tree = json.loads((file.metadata() or {})[KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, tree  # noqa: SIM118
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata[CHECK] != _checksum(metadata[KEY], tensors):
+            raise ValueError("another checksum")
+        return tensors, json.loads(metadata[KEY])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({type(error).__name__}).",
             "a checkpoint that smallprint wrote",
             "Remove the file to train from the beginning of this run.",
         ) from None
+
+
+def _checksum(tree: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Gives the crc32 of the tree and of all tensors' bytes: a disk's bad block shows before it trains."""
+    check = zlib.crc32(tree.encode())
+    for name in sorted(tensors):
+        check = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, check)
+    return f"{check:08x}"
 
 
 def _encode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -78,6 +78,11 @@ class BucketSampler(Sampler[list[int]]):
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         return plan_batches(self.lengths, self.batch_tokens, self.batch_size, rng)
 
+    @property
+    def sampler(self) -> BucketSampler:
+        """Gives itself: Lightning calls `set_epoch` on a batch sampler's `sampler` alone."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch; Lightning calls it."""
         self.epoch = epoch

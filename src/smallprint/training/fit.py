@@ -6,12 +6,17 @@ It sees train and validation and is never given the test split.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as L
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from smallprint.core.config import Config
 from smallprint.core.errors import TrainingError
@@ -56,6 +61,7 @@ def fit_classifier(
     Raises:
         TrainingError: A checkpoint is damaged, or the loss is no longer a number.
         SmallprintError: The disk is full.
+        KeyboardInterrupt: Ctrl-C was pressed; the checkpoints are whole.
     """
     settings = config.training
     classifier.train()  # a pretrained backbone comes in evaluation mode, and Lightning leaves modes as they are
@@ -70,14 +76,14 @@ def fit_classifier(
     last = folder / LAST
     with _quiet_lightning():
         trainer = build_trainer(config, [early_stop, progress, *(callbacks or []), checkpoints])
-        _fit(trainer, module, data, last if last.exists() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        with _clear_errors(last), _clear_stops():
+            trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
     if not module.history or checkpoints.best_epoch < 0:
         raise TrainingError(
             "The validation score was never a number.", "finite losses", "Lower training.learning_rate."
         )
     state = SafetensorsIO().load_checkpoint(folder / BEST)["state_dict"]
+    module.check_fits(state, folder / BEST)
     module.load_state_dict(state, strict=False)
     classifier.merge()
     if on_processor:
@@ -141,23 +147,46 @@ def choose_precision(wanted: str) -> str:
     return "bf16" if fast else "fp32"
 
 
-def _fit(trainer: L.Trainer, module: ClassifierModule, data: TextDataModule, last: Path | None) -> None:
+@contextmanager
+def _clear_errors(last: Path) -> Iterator[None]:
+    """Turns what a user can mend into a message."""
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=str(last) if last else None)
-    except (KeyError, RuntimeError) as error:
-        if last and ("state_dict" in str(error) or "size mismatch" in str(error) or isinstance(error, KeyError)):
+        yield
+    except (RuntimeError, ValueError) as error:
+        if "parameter group" in str(error):  # the optimizer's words where its groups are others
             raise TrainingError(
-                f"The checkpoint {last} does not fit this model.",
+                f"The checkpoint {last} does not fit these settings.",
                 "a checkpoint of this run, with unchanged settings",
                 "Resume with the settings that the run began with, or train anew.",
-            ) from error
-        if "out of memory" in str(error).lower():
+            ) from None
+        if "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower():
             raise TrainingError(
                 "Memory ran out while training.",
                 "a batch that fits",
                 "Lower training.batch_tokens or model.max_length, or take model.adapter=lora.",
             ) from None
         raise
+
+
+@contextmanager
+def _clear_stops() -> Iterator[None]:
+    """Lets Ctrl-C reach the caller, and works a second time.
+
+    Lightning answers it with `sys.exit(1)` and leaves Ctrl-C switched off; it ends on SIGTERM as if all were well.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if in_main and handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 class _quiet_lightning:  # noqa: N801 - used as a context manager

@@ -5,6 +5,9 @@ It works alone under a plain `L.Trainer`, with `TextDataModule` or any loader th
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor
 
 from smallprint.core.config import TrainingConfig
+from smallprint.core.errors import TrainingError
 from smallprint.core.results import Array
 from smallprint.evaluation.metrics import average_precision_macro
 from smallprint.modeling.classifier import TextClassifier
@@ -71,7 +75,7 @@ class ClassifierModule(L.LightningModule):
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Seeds by epoch and batch, so that dropout is the same after a resume."""
         torch.manual_seed(
-            np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx]).generate_state(1)[0]
+            int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
         )
 
     def configure_gradient_clipping(
@@ -82,10 +86,21 @@ class ClassifierModule(L.LightningModule):
             torch.nn.utils.clip_grad_norm_([p for p in self.parameters() if p.requires_grad], float(gradient_clip_val))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Gives the loss of a batch."""
+        """Gives the loss of a batch.
+
+        Raises:
+            TrainingError: It is not a number.
+        """
         loss = self.loss(self(batch["input_ids"], batch["attention_mask"]).float(), batch["targets"])
         n = len(batch["index"])
-        self._loss_sum += float(loss.detach()) * n
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss is {value} at epoch {self.current_epoch + 1}, batch {batch_idx + 1}.",
+                "a finite loss",
+                "Lower training.learning_rate, or take training.precision=fp32.",
+            )
+        self._loss_sum += value * n
         self._loss_count += n
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
         return loss
@@ -121,12 +136,36 @@ class ClassifierModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the curve, and leaves out weights that never change."""
         checkpoint["smallprint"] = {"history": self.history, "loss": [self._loss_sum, self._loss_count]}
-        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        fixed = {name for name, _ in self.named_parameters()} - trained
-        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in fixed}
+        kept = self._kept()
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in kept}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the curve back."""
+        """Takes the curve back.
+
+        Raises:
+            TrainingError: The checkpoint is of another model.
+        """
+        self.check_fits(checkpoint["state_dict"], "to resume from")
         kept = checkpoint["smallprint"]
         self.history = [dict(row) for row in kept["history"]]
         self._loss_sum, self._loss_count = kept["loss"]
+
+    def check_fits(self, weights: Mapping[str, Tensor], place: str | Path) -> None:
+        """Checks that saved weights are exactly those that this module trains, by name and shape.
+
+        Raises:
+            TrainingError: They are not.
+        """
+        ours, theirs = ({k: tuple(v.shape) for k, v in part.items()} for part in (self._kept(), weights))
+        odd = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+        if odd:
+            raise TrainingError(
+                f"The checkpoint {place} does not fit this model: {len(odd)} weights differ, first {odd[0]}.",
+                "a checkpoint of this run, with unchanged settings",
+                "Resume with the settings that the run began with, or train anew.",
+            )
+
+    def _kept(self) -> dict[str, Tensor]:
+        """Gives what a checkpoint holds: trained weights and buffers."""
+        fixed = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in fixed}

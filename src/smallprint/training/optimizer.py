@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -64,7 +65,7 @@ def _decay(name: str, parameter: torch.Tensor, config: TrainingConfig) -> float:
     return 0.0 if parameter.ndim < 2 or name.endswith("bias") else config.weight_decay
 
 
-def _depths(backbone: nn.Module):  # type: ignore[no-untyped-def]
+def _depths(backbone: nn.Module) -> Callable[[str], int]:
     """Gives a function from a parameter's name to its distance from the top, embeddings furthest."""
     numbers = [int(m.group(1)) for name, _ in backbone.named_parameters() if (m := re.search(r"\.(\d+)\.", name))]
     layers = max(numbers, default=-1) + 1

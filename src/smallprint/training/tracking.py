@@ -49,9 +49,9 @@ class Tracker:
 
     def log_parameters(self, parameters: dict[str, Any]) -> None:
         """Logs settings, flat, each cut at what MLflow holds."""
-        from mlflow.entities import Param
-
         if self._client:
+            from mlflow.entities import Param
+
             params = [Param(key, str(value)[:MAX_PARAMETER]) for key, value in parameters.items()]
             for start in range(0, len(params), 100):
                 part = params[start : start + 100]
@@ -63,6 +63,8 @@ class Tracker:
 
     def log_points(self, points: list[tuple[str, float, int]]) -> None:
         """Logs (name, value, step) points, a thousand at a time."""
+        if not self._client:
+            return
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -141,7 +143,8 @@ class Tracker:
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:
-            action()
+            with _short_waits():
+                action()
         except Exception as error:  # whatever the store's client raises must not end a training
             self._client = None
             self._say(
@@ -155,6 +158,14 @@ class TrackerCallback(L.Callback):
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self._points: list[tuple[str, float, int]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives the points that were not sent yet, so that a run stopped within an epoch loses none."""
+        return {"points": self._points}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back."""
+        self._points = list(state_dict["points"])
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Notes a point of the loss curve."""
@@ -171,6 +182,19 @@ class TrackerCallback(L.Callback):
                 self._points.append((key, float(value), step))
         self.tracker.log_points(self._points)
         self._points = []
+
+
+@contextlib.contextmanager
+def _short_waits() -> Iterator[None]:
+    """Lets MLflow try three times, ten seconds each, where nothing else is set: by itself it waits for minutes."""
+    ours = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    added = {name: value for name, value in ours.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager
