@@ -20,6 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
+demo: export HF_HUB_OFFLINE = 1
 demo: $(STAMP)  ## train on the sample corpus, evaluate, classify new clauses
 	$(BIN)/smallprint train sample --out $(DEMO)
 	$(BIN)/smallprint evaluate $(DEMO) sample

@@ -48,3 +48,7 @@ def test_every_setting_has_an_explanation():
     text = render_config()
     assert len(setting_names()) > 30
     assert text.count("#") >= len(setting_names())
+
+
+def test_a_quoted_number_stays_a_word():
+    assert load_config(None, ['data.text="2024"']).data.text == "2024"

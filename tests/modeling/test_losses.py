@@ -6,63 +6,87 @@ from torch.nn import functional
 from smallprint.core.errors import ConfigError
 from smallprint.modeling.losses import asymmetric, balanced_weights, bce, build_loss, cross_entropy
 
-LOGITS = torch.tensor([[0.3, -2.0, 4.0], [-1.0, 0.5, -3.0]])
-TARGETS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+LOGITS = torch.tensor([[0.3, -2.0, 4.0], [-7.0, 0.0, 1.5], [9.0, -0.4, -30.0], [0.1, 0.2, 0.3]])
+MANY = torch.tensor([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 1, 0]])
+ONE = torch.tensor([2, 0, 0, 1])
+WEIGHT = torch.tensor([1.0, 3.0, 0.5])
 
 
-def test_plain_losses_are_torchs():
-    assert torch.equal(bce(LOGITS, TARGETS), functional.binary_cross_entropy_with_logits(LOGITS, TARGETS))
-    ids = torch.tensor([2, 0])
-    assert torch.equal(cross_entropy(LOGITS, ids), functional.cross_entropy(LOGITS, ids))
-    weight = torch.tensor([1.0, 2.0, 3.0])
-    torch.testing.assert_close(cross_entropy(LOGITS, ids, weight), functional.cross_entropy(LOGITS, ids, weight))
+def test_without_focusing_they_are_torchs():
+    assert torch.allclose(bce(LOGITS, MANY), functional.binary_cross_entropy_with_logits(LOGITS, MANY.float()))
+    weighed = functional.binary_cross_entropy_with_logits(LOGITS, MANY.float(), pos_weight=WEIGHT)
+    assert torch.allclose(bce(LOGITS, MANY, WEIGHT), weighed)
+    assert torch.allclose(cross_entropy(LOGITS, ONE), functional.cross_entropy(LOGITS, ONE))
+    weighed = functional.cross_entropy(LOGITS, ONE, weight=WEIGHT)
+    assert torch.allclose(cross_entropy(LOGITS, ONE, WEIGHT), weighed)
 
 
-def test_weights_count_for_positives_only():
-    weight = torch.tensor([2.0, 3.0, 4.0])
-    expected = functional.binary_cross_entropy_with_logits(LOGITS, TARGETS, pos_weight=weight)
-    torch.testing.assert_close(bce(LOGITS, TARGETS, weight), expected)
+@pytest.mark.parametrize("gamma", [0.5, 2.0, 3.0])
+def test_focal_by_its_formula(gamma):
+    logits = LOGITS.double()
+    p = torch.sigmoid(logits)
+    right = torch.where(MANY == 1, p, 1 - p)
+    assert torch.allclose(bce(logits, MANY, gamma=gamma), (-((1 - right) ** gamma) * right.log()).mean())
+    right = torch.softmax(logits, 1)[torch.arange(4), ONE]
+    assert torch.allclose(cross_entropy(logits, ONE, gamma=gamma), (-((1 - right) ** gamma) * right.log()).mean())
 
 
-def test_focal_loss_is_its_formula():
-    p = torch.sigmoid(LOGITS)
-    pt = torch.where(TARGETS == 1, p, 1 - p)
-    torch.testing.assert_close(bce(LOGITS, TARGETS, gamma=2.0), (-((1 - pt) ** 2) * pt.log()).mean())
-    q = torch.softmax(LOGITS, 1)[[0, 1], [2, 0]]
-    torch.testing.assert_close(
-        cross_entropy(LOGITS, torch.tensor([2, 0]), gamma=2.0), (-((1 - q) ** 2) * q.log()).mean()
-    )
+def test_asymmetric_by_hand():
+    total = 0.0
+    for row, truths in zip(LOGITS.double().tolist(), MANY.tolist(), strict=True):
+        for x, truth in zip(row, truths, strict=True):
+            p = 1 / (1 + np.exp(-x))
+            shifted = max(p - 0.05, 0.0)
+            total -= (1 - p) * np.log(p) if truth else shifted**4 * np.log(max(1 - shifted, 1e-8))
+    assert float(asymmetric(LOGITS.double(), MANY)) == pytest.approx(total / 12, rel=1e-9)
+    assert float(asymmetric(torch.tensor([[-4.0]]), torch.tensor([[0]]))) == 0.0, "very easy negatives count nothing"
 
 
-def test_asymmetric_loss_by_hand():
-    p = 1 / (1 + np.exp(-0.3))
-    positive = -np.log(p) * (1 - p)
-    n = 1 / (1 + np.exp(2.0)) - 0.05  # margin taken off the score of the negative
-    negative = -np.log(1 - n) * n**4
-    loss = asymmetric(torch.tensor([[0.3, -2.0]]), torch.tensor([[1.0, 0.0]]))
-    assert float(loss) == pytest.approx((positive + negative) / 2, rel=1e-5)
-    assert float(asymmetric(torch.tensor([[-9.0]]), torch.tensor([[0.0]]))) == 0  # an easy negative counts nothing
+def test_asymmetric_weighs_positives():
+    one = float(asymmetric(torch.zeros(1, 1), torch.ones(1, 1)))
+    assert float(asymmetric(torch.zeros(1, 1), torch.ones(1, 1), torch.tensor([3.0]))) == pytest.approx(3 * one)
+    weight = torch.tensor([3.0])
+    none = torch.zeros(1, 1)
+    assert float(asymmetric(none, none, weight)) == float(asymmetric(none, none))
 
 
-@pytest.mark.parametrize("name", ["bce", "focal", "asymmetric", "cross_entropy"])
-def test_every_loss_has_a_finite_gradient_at_extremes(name):
-    task = "multiclass" if name == "cross_entropy" else "multilabel"
-    logits = torch.tensor([[80.0, -80.0, 0.0]], requires_grad=True)
-    targets = torch.tensor([1]) if task == "multiclass" else torch.tensor([[0.0, 1.0, 1.0]])
-    build_loss(name, task, np.ones(3))(logits, targets).backward()
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("name", ["auto", "bce", "cross_entropy", "focal", "asymmetric"])
+def test_every_loss_has_a_finite_gradient_or_is_refused(name, task):
+    fits = {"bce": task != "multiclass", "asymmetric": task != "multiclass", "cross_entropy": task == "multiclass"}
+    if not fits.get(name, True):
+        with pytest.raises(ConfigError, match=f"'{name}' does not fit a {task} task"):
+            build_loss(name, task)
+        return
+    logits = (LOGITS * 10).requires_grad_()
+    value = build_loss(name, task, np.array([1.0, 2.0, 3.0]))(logits, ONE if task == "multiclass" else MANY.float())
+    value.backward()
+    assert value.ndim == 0
+    assert torch.isfinite(value)
     assert torch.isfinite(logits.grad).all()
+    assert logits.grad.abs().sum() > 0
+
+
+def test_auto():
+    assert torch.equal(build_loss("auto", "multiclass")(LOGITS, ONE), cross_entropy(LOGITS, ONE))
+    assert torch.equal(build_loss("auto", "binary")(LOGITS, MANY), bce(LOGITS, MANY))
+    assert torch.equal(build_loss("focal", "multilabel")(LOGITS, MANY), bce(LOGITS, MANY, gamma=2.0))
+
+
+def test_own_losses():
+    def own(logits, targets):
+        return logits.sum()
+
+    assert build_loss(own, "binary") is own
+    assert build_loss("smallprint.modeling.losses:bce", "binary") is bce
+    with pytest.raises(ConfigError, match="'hinge' is not a loss"):
+        build_loss("hinge", "binary")
 
 
 def test_balanced_weights():
-    ids = np.array([0, 0, 0, 1])
-    np.testing.assert_allclose(balanced_weights(ids, "multiclass", 2), [4 / 6, 2])
-    matrix = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [0, 0]])
-    np.testing.assert_allclose(balanced_weights(matrix, "multilabel", 2), [0.5, 2])
-
-
-def test_a_loss_that_does_not_fit_or_exist_is_told():
-    for name, task in (("bce", "multiclass"), ("cross_entropy", "binary"), ("hinge", "binary")):
-        with pytest.raises(ConfigError):
-            build_loss(name, task)
-    own = build_loss(lambda logits, targets: logits.sum(), "binary")
-    assert float(own(LOGITS, TARGETS)) == pytest.approx(float(LOGITS.sum()))
+    ids = np.array([0] * 6 + [1] * 3 + [2])
+    assert balanced_weights(ids, "multiclass", 3) == pytest.approx([10 / 18, 10 / 9, 10 / 3])
+    hits = np.array([[1, 0]] * 2 + [[0, 0]] * 8)
+    assert balanced_weights(hits, "multilabel", 2) == pytest.approx([2.0, 3.0])
+    assert balanced_weights(np.ones((4, 1)), "binary", 1) == pytest.approx([0.5])
+    assert np.isfinite(balanced_weights(ids, "multiclass", 4)).all()

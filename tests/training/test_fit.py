@@ -9,10 +9,11 @@ import torch
 from smallprint.core.errors import SmallprintError, TrainingError
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.thresholds import tune_thresholds
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
 from smallprint.modeling.losses import build_loss
-from smallprint.training.callbacks import BEST, LAST, Checkpoints
+from smallprint.training.callbacks import BEST, LAST
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.datamodule import build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier, seed_everything
@@ -75,6 +76,7 @@ def whole(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     result, classifier = toy.fit(folder, checkpoint_minutes=1000)
     assert len(result.history) == 3
+    assert result.best_epoch == 2, "each epoch is better, so both files are written at each epoch's end"
     assert toy.data(toy.config()).batches_per_epoch >= 4
     return outcome(folder, result, classifier)
 
@@ -111,31 +113,37 @@ def test_a_resumed_training_ends_with_the_same_bits(moment, whole, toy, tmp_path
     assert outcome(tmp_path, *toy.fit(tmp_path, checkpoint_minutes=minutes)) == whole
 
 
-def test_killed_between_best_and_last(whole, toy, tmp_path, monkeypatch):
-    real = Checkpoints._write_last
+@pytest.mark.parametrize("n", range(1, 7))
+@pytest.mark.parametrize("written", [True, False])
+def test_killed_between_best_and_last(n, written, whole, toy, tmp_path, monkeypatch):
+    """Dies at the n-th file of those that the ends of epochs leave, before or after it is written."""
+    real, names = SafetensorsIO.save_checkpoint, []
 
-    def broken(self, trainer):
-        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch and trainer.current_epoch == 1:
-            assert (tmp_path / BEST).exists()
+    def broken(self, checkpoint, path, storage_options=None):
+        names.append(path.name)
+        if written or len(names) != n:
+            real(self, checkpoint, path)
+        if len(names) == n:
             raise KilledError
-        real(self, trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "_write_last", broken)
+        patch.setattr(SafetensorsIO, "save_checkpoint", broken)
         with pytest.raises(KilledError):
-            toy.fit(tmp_path)
+            toy.fit(tmp_path, checkpoint_minutes=1000)
+    assert names[0] == BEST
     assert outcome(tmp_path, *toy.fit(tmp_path)) == whole
 
 
 def test_killed_in_every_batch(whole, toy, tmp_path):
-    """Each process does one batch and dies in the next; the last batch of an epoch needs the two before it to be kept."""
-    for attempt in range(100):
+    """Each process does two batches, keeps them, and dies in the third."""
+    deaths, done = 0, None
+    while done is None:
         try:
             done = toy.fit(tmp_path, [KillAfter(2)])
-            break
         except KilledError:
-            pass
-    assert attempt > 5
+            deaths += 1
+            assert deaths < 100, "it gets no further"
+    assert deaths > 5
     assert outcome(tmp_path, *done) == whole
 
 
@@ -331,19 +339,36 @@ def test_choose_precision():
     assert choose_precision("auto") in ("fp32", "bf16")
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_it_learns(task, labelled_frame, tiny_backbone, toy, tmp_path):
+WORDS = {"late": ["pay", "late", "notice"], "rude": ["rude", "bad", "court"], "fine": ["good", "hello", "fine"]}
+
+
+def separable(task, n=240):
+    """Texts whose labels follow from single words."""
     import polars as pl
+
+    rng, names, rows = np.random.default_rng(0), list(WORDS), []
+    for row in range(n):
+        hits = (
+            rng.random(3) < 0.5 if task == "multilabel" else np.arange(3) == rng.integers(2 if task == "binary" else 3)
+        )
+        labels = [name for name, hit in zip(names, hits, strict=True) if hit]
+        words = [word for name in labels for word in rng.choice(WORDS[name], 2)]
+        words += list(rng.choice(["we", "may", "the", "account", "you"], 3))
+        rows.append({"row": row, "text": " ".join(rng.permutation(words)), "labels": labels, "group": None})
+    return pl.DataFrame(
+        rows, schema={"row": pl.UInt32, "text": pl.String, "labels": pl.List(pl.String), "group": pl.String}
+    )
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_it_learns(task, tiny_backbone, toy, tmp_path):
     from sklearn.metrics import f1_score
 
-    frame = labelled_frame(task, 270)
-    if "label" in frame.columns:
-        frame = frame.select("text", labels=pl.concat_list("label"))
-    frame = frame.with_row_index("row").with_columns(group=pl.lit(None, dtype=pl.String))
+    frame = separable(task)
     names = sorted(set(frame["labels"].explode().drop_nulls()))
-    train, validation = (Examples(s, f) for s, f in (("train", frame[:210]), ("validation", frame[210:])))
+    train, validation = (Examples(s, f) for s, f in (("train", frame[:180]), ("validation", frame[180:])))
     config = toy.config(
-        epochs=20, patience=20, learning_rate=3e-3, head_learning_rate=1e-2, batch_tokens=512, checkpoint_minutes=10
+        epochs=20, patience=20, learning_rate=3e-3, head_learning_rate=5e-3, batch_tokens=256, checkpoint_minutes=10
     )
     config = config.model_copy(update={"model": config.model.model_copy(update={"backbone": str(tiny_backbone)})})
     labels = LabelSet(task, names)
@@ -356,6 +381,9 @@ def test_it_learns(task, labelled_frame, tiny_backbone, toy, tmp_path):
         for batch in data.val_dataloader():
             logits.append(classifier(batch["input_ids"], batch["attention_mask"]))
             index.append(batch["index"])
-    found = torch.cat(logits)[torch.cat(index).argsort()].numpy()
-    decided = found.argmax(axis=1) if task == "multiclass" else (found > 0).astype(int)
-    assert f1_score(data.validation_set.targets, decided, average="macro") >= 0.95
+    found = torch.cat(logits)[torch.cat(index).argsort()]
+    scores = (torch.softmax(found, 1) if task == "multiclass" else torch.sigmoid(found)).numpy()
+    targets = data.validation_set.targets
+    thresholds = tune_thresholds(targets, scores, task, "f1")
+    decided = scores.argmax(axis=1) if task == "multiclass" else scores >= thresholds
+    assert f1_score(targets, decided, average="macro") >= 0.95

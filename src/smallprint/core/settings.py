@@ -105,7 +105,7 @@ def _parse_override(override: str) -> dict[str, Any]:
         parsed: Any = yaml.safe_load(value) if value else ""
     except yaml.YAMLError:
         parsed = value
-    if isinstance(parsed, str):
+    if isinstance(parsed, str) and value.lstrip()[:1] not in ("'", '"'):
         with contextlib.suppress(ValueError):  # YAML 1.1 reads 1e-4 as a string
             parsed = float(parsed) if not parsed.strip().isalpha() else parsed
     for part in reversed(key.strip().split(".")):

@@ -156,9 +156,11 @@ def _reachable(name: str) -> Iterator[None]:
             "a folder with config.json, tokenizer.json and model.safetensors",
             OFFLINE_HELP,
         )
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         text = str(error)
         if "trust_remote_code" in text or "custom code" in text:
             raise _own_code(name) from None

