@@ -110,10 +110,17 @@ def write_readme(table: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=list(TASKS))
+    parser.add_argument(
+        "--baseline", action="store_true", help="only compute the linear baseline of finished rows anew"
+    )
     parser.add_argument("--render", action="store_true", help="only write the table from the results file")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if not arguments.render:
+    if arguments.baseline:
+        for name, result in results.items():
+            result["baseline"] = run_baseline(name)
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    elif not arguments.render:
         for name in [arguments.only] if arguments.only else TASKS:
             results[name] = {**run(name), "baseline": run_baseline(name)}
             RESULTS.write_text(json.dumps({key: results[key] for key in TASKS if key in results}, indent=2) + "\n")

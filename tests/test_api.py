@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
-from smallprint.core.errors import DataError, TrainingError
+from smallprint import api, runs
+from smallprint.core.errors import ConfigError, DataError, TrainingError
 from smallprint.core.settings import build_config
 
 
@@ -70,6 +70,25 @@ def test_predict_takes_one_text_or_many(trained):
     assert one.scores.shape == (1, 3)
     assert many.scores[0] == pytest.approx(one.scores[0], abs=1e-5)
     assert all(len(labels) == 1 for labels in many.labels)
+
+
+def test_a_split_that_does_not_exist_is_told(trained):
+    folder, result = trained
+    with pytest.raises(ConfigError, match="bogus"):
+        api.evaluate(result.bundle, folder / "table.csv", split="bogus")
+
+
+def test_a_run_that_fails_on_its_data_leaves_no_folder(tmp_path):
+    (tmp_path / "one.csv").write_text("text,label\n" + "x,a\n" * 30)
+    with pytest.raises(DataError):
+        smallprint.train(tmp_path / "one.csv", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rare_label_is_named():
+    summary = {"task": "multiclass", "labels": {"train": {"a": 40, "deliver": 1}}}
+    assert "'deliver' (1)" in runs.rare_labels(summary)[0]
+    assert runs.rare_labels({"task": "multiclass", "labels": {"train": {"a": 40}}}) == []
 
 
 def test_a_missing_path_makes_no_run_folder(tmp_path):

@@ -67,6 +67,8 @@ def train(
         open_source(data)  # a wrong path is told before a run folder is made
     run = open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
     config, parts = run.config, parts or Parts()
+    if command and not resume:
+        run.update(command=command)
     data = run.state["data"] if data is None else data
     clock, seed = runs.Clock(), config.training.seed
     with runs.ended_well(run, say) as finish:
@@ -78,6 +80,8 @@ def train(
         say(splits.made)
         check_test_labels(source, schema)
         labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
+        for line in runs.rare_labels(summary):
+            say(line)
         targets = labels.encode(splits.train.labels)
         clock.lap("read")
 
@@ -133,7 +137,7 @@ def train(
             head_is_own=parts.head is not None,
         )
         runs.write_scores(run, test_scored, test_examples)
-        runs.write_report(run, command or run.state.get("command", ""))
+        runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train))
         tracker.log_end(run, validation, test)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from smallprint.core.config import Config, DataConfig
-from smallprint.core.errors import DataError, TrainingError
+from smallprint.core.errors import ConfigError, DataError, SmallprintError, TrainingError
 from smallprint.core.files import atomic_path, write_json, write_text
 from smallprint.core.progress import Say
 from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
@@ -33,6 +33,7 @@ from smallprint.evaluation.report import render_report
 from smallprint.training.tracking import Tracker
 
 SCORES = "test_scores.parquet"
+RARE = 5  # training examples
 HEADLINES = (
     "f1",
     "accuracy",
@@ -72,8 +73,12 @@ class Ending:
 
 @contextmanager
 def ended_well(run: Run, say: Say) -> Iterator[Ending]:
-    """Marks the run finished, stopped or failed, in its folder and in tracking, and says how to go on."""
-    ending, status = Ending(), "failed"
+    """Marks the run finished, stopped or failed, in its folder and in tracking, and says how to go on.
+
+    A new run that fails before it trained anything leaves no folder: its name is free for the next try.
+    """
+    ending, status, nothing_yet = Ending(), "failed", False
+    was_new = set(run.state) <= {"data", "status", "command"} and run.state["status"] == "started"
     try:
         yield ending
         status = "finished"
@@ -81,14 +86,38 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
         status = "stopped"
         say(f"Stopped. Go on with: smallprint train --resume {run.folder}")
         raise
+    except SmallprintError:
+        nothing_yet = was_new and ending.tracker is None
+        raise
     finally:
         if ending.tracker:
             ending.tracker.finish({"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[status])
         try:
-            run.update(status=status)
+            if nothing_yet:
+                remove_run(run)
+            else:
+                run.update(status=status)
         except Exception:  # the first error tells more than this one
             if status == "finished":
                 raise
+
+
+def remove_run(run: Run) -> None:
+    """Removes a run that holds nothing but its settings."""
+    for name in ("run.json", "config.yaml"):
+        (run.folder / name).unlink(missing_ok=True)
+    if not any(run.folder.iterdir()):
+        run.folder.rmdir()
+
+
+def rare_labels(summary: dict[str, Any]) -> list[str]:
+    """Gives a line that names labels with hardly an example to learn from, or none."""
+    counts = summary["labels"]["train"]
+    rare = sorted((n, name) for name, n in counts.items() if n < RARE)
+    if not rare or summary["task"] == "binary":
+        return []
+    named = ", ".join(f"'{name}' ({n})" for n, name in rare[:5]) + (", ..." if len(rare) > 5 else "")
+    return [f"Labels with fewer than {RARE} training examples, perhaps misspelt: {named}."]
 
 
 def name_of(data: Any) -> str:
@@ -246,8 +275,8 @@ def read_split(
     Raises:
         DataError: There is no such split, or it has labels that the model does not know.
     """
-    if source.splits and split not in source.splits and split not in ("test", "validation", "train"):
-        raise DataError(f"There is no split '{split}'.", ", ".join(source.splits), "Name one of these.")
+    if split not in ("train", "validation", "test"):
+        raise ConfigError(f"There is no split '{split}'.", "train, validation or test", "Name one of these.")
     schema = replace(detect_schema(source, config), names=list(labels.names), task=labels.task)
     if source.splits and split in source.splits:
         return to_examples(source.read(split), schema, split, source)
@@ -268,7 +297,9 @@ def table(metrics: Metrics) -> list[str]:
     """Gives the metrics as lines of text: all values, then a row per label."""
     lines = [f"{metrics.task}, split '{metrics.split}', {metrics.n_examples:,} examples"]
     lines += [f"  {name:<28}{value:8.4f}" for name, value in metrics.values.items()]
-    width = max(len(row.label) for row in metrics.per_label)
+    if metrics.split == "all":
+        lines.append("  every row was used: honest only if training saw none of them")
+    width = max(len("label"), *(len(row.label) for row in metrics.per_label))
     lines.append(f"{'label':<{width}}  support  precision  recall     F1     AP  threshold")
     lines += [
         f"{row.label:<{width}}{row.support:9,}{row.precision:11.3f}{row.recall:8.3f}{row.f1:7.3f}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_fit import bits
+from interruptions import bits
 
 from smallprint.core.errors import SmallprintError, TrainingError
 from smallprint.training.checkpoint_io import SafetensorsIO, read_checkpoint

@@ -62,17 +62,17 @@ def test_train_loss_is_the_mean_over_examples(toy):
         assert module.history[epoch]["train/loss"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_dropout_is_seeded_by_epoch_and_batch(toy):
-    module = module_for(toy)
-
-    def draw(batch_idx):
+def test_dropout_is_seeded_by_seed_epoch_and_batch(toy, monkeypatch):
+    def draw(batch_idx, epoch=0, **training):
+        module = module_for(toy, **training)
+        monkeypatch.setattr(ClassifierModule, "current_epoch", epoch)
         torch.rand(batch_idx + 3)  # whatever was drawn before
         module.on_train_batch_start({}, batch_idx)
         return torch.rand(1).item()
 
     assert draw(0) == draw(0)
     assert draw(0) != draw(1)
-    assert module_for(toy, seed=8).config.seed == 8
+    assert len({draw(0), draw(1), draw(0, epoch=1), draw(0, seed=8)}) == 4
 
 
 def test_the_gradient_is_clipped(toy):

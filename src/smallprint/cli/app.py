@@ -230,6 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("DO_NOT_TRACK", "1"),
+        ("MLFLOW_LOGGING_LEVEL", "ERROR"),
     ):
         os.environ.setdefault(name, value)
     app(args=arguments, prog_name="smallprint")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,12 +169,7 @@ def _clear_errors(last: Path) -> Iterator[None]:
 
 @contextmanager
 def _clear_stops() -> Iterator[None]:
-    """Lets Ctrl-C reach the caller, and works a second time.
-
-    Lightning answers it with `sys.exit(1)` and leaves Ctrl-C switched off; it ends on SIGTERM as if all were well.
-    """
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
+    """Lets Ctrl-C reach the caller: Lightning answers it with `sys.exit(1)`, and ends on SIGTERM as if all were well."""
     try:
         yield
     except SIGTERMException:
@@ -184,9 +178,6 @@ def _clear_stops() -> Iterator[None]:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
-    finally:
-        if in_main and handler is not None:
-            signal.signal(signal.SIGINT, handler)
 
 
 class _quiet_lightning:  # noqa: N801 - used as a context manager
