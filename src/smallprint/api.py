@@ -63,8 +63,6 @@ def train(
     """
     if data is None and resume is None:
         raise ConfigError("No data was named.", "a file, a folder, hub:OWNER/NAME or sample", "Try `sample` first.")
-    if resume is None and isinstance(data, (str, Path)) and parts is None:
-        open_source(data)  # a wrong path is told before a run folder is made
     run = open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
     config, parts = run.config, parts or Parts()
     if command and not resume:
