@@ -20,7 +20,7 @@ import numpy as np
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError, DataError, SmallprintError, TrainingError
 from smallprint.core.files import atomic_path, write_json, write_text
-from smallprint.core.progress import Say
+from smallprint.core.progress import Say, counted
 from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
 from smallprint.core.run import Run
 from smallprint.core.settings import render_config
@@ -29,6 +29,7 @@ from smallprint.data.labels import LabelSet
 from smallprint.data.read import Source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import split_source
+from smallprint.data.summary import support
 from smallprint.evaluation.report import render_report
 from smallprint.training.tracking import Tracker
 
@@ -82,7 +83,7 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
     try:
         yield ending
         status = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # SystemExit: a SIGTERM, which Lightning answers at the next batch
         status = "stopped"
         say(f"Stopped. Go on with: smallprint train --resume {run.folder}")
         raise
@@ -134,14 +135,10 @@ def with_max_length(config: Config, max_length: int) -> Config:
 
 def add_test(summary: dict[str, Any], examples: Examples, names: list[str]) -> dict[str, Any]:
     """Gives the summary with the numbers of test, which is read after training and not before."""
-    counts = dict.fromkeys(names, 0)
-    for row in examples.labels:
-        for name in row:
-            counts[name] += 1
     return {
         **summary,
         "rows": {**summary["rows"], "test": len(examples)},
-        "labels": {**summary["labels"], "test": counts},
+        "labels": {**summary["labels"], "test": support(examples, names)},
         "fingerprints": {**summary["fingerprints"], "test": fingerprint(examples)},
     }
 
@@ -295,15 +292,18 @@ def read_split(
 
 def table(metrics: Metrics) -> list[str]:
     """Gives the metrics as lines of text: all values, then a row per label."""
-    lines = [f"{metrics.task}, split '{metrics.split}', {metrics.n_examples:,} examples"]
+    lines = [f"{metrics.task}, split '{metrics.split}', {counted(metrics.n_examples, 'example')}"]
     lines += [f"  {name:<28}{value:8.4f}" for name, value in metrics.values.items()]
+    silent = [row.label for row in metrics.per_label if not row.support and not row.predicted]
+    if silent and metrics.task == "multiclass":
+        lines.append(f"  f1_macro leaves out {counted(len(silent), 'label')} that neither truth nor answers hold")
     if metrics.split == "all":
         lines.append("  every row was used: honest only if training saw none of them")
     width = max(len("label"), *(len(row.label) for row in metrics.per_label))
     lines.append(f"{'label':<{width}}  support  precision  recall     F1     AP  threshold")
     lines += [
         f"{row.label:<{width}}{row.support:9,}{row.precision:11.3f}{row.recall:8.3f}{row.f1:7.3f}"
-        f"{row.average_precision:7.3f}{row.threshold:11.3f}"
+        f"{f'{row.average_precision:.3f}' if row.support else '-':>7}{row.threshold:11.3f}"
         for row in metrics.per_label
     ]
     return lines

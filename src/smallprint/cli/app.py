@@ -30,6 +30,7 @@ class Say:
 
 
 _say = Say()
+_words: list[str] = []  # what was typed
 
 
 class Commands(typer.core.TyperGroup):
@@ -156,8 +157,7 @@ def evaluate(
     if as_json:
         _print_json(metrics.to_dict())
     else:
-        for line in runs.table(metrics):
-            _say(line)
+        print("\n".join(runs.table(metrics)))
 
 
 @app.command()
@@ -168,7 +168,7 @@ def predict(
     ] = "-",
     out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
     text: Text = None,
-    output_format: Annotated[str | None, typer.Option("--format", help="csv, jsonl or parquet.")] = None,
+    output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
 ) -> None:
     """Add labels and scores to every row; order and columns are kept, and the file may be larger than memory."""
     from smallprint import api
@@ -176,9 +176,7 @@ def predict(
     engine = api.load(model)
     if source == "-" and sys.stdin.isatty():
         _say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
-    summary = api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
-    skipped = f", {summary.skipped_empty:,} without text" if summary.skipped_empty else ""
-    _say(f"{summary.rows:,} rows{skipped}" + (f", written to {out}" if out != "-" else ""))
+    api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
 
 
 @app.command()
@@ -227,12 +225,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits with its code; a traceback means a bug."""
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),
+        ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"),  # kernels of every batch shape ever seen fill gigabytes; no slower
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("DO_NOT_TRACK", "1"),
         ("MLFLOW_LOGGING_LEVEL", "ERROR"),
     ):
         os.environ.setdefault(name, value)
+    global _words
+    _words = sys.argv[1:] if arguments is None else arguments
     app(args=arguments, prog_name="smallprint")
 
 
@@ -251,4 +252,4 @@ def _print_json(value: Any) -> None:
 def _typed() -> str:
     import shlex
 
-    return shlex.join(["smallprint", *sys.argv[1:]])
+    return shlex.join(["smallprint", *_words])

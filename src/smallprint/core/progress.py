@@ -17,3 +17,8 @@ class Say(Protocol):
 
 def say_nothing(line: str) -> None:
     """Drops the line: the API's default."""
+
+
+def counted(n: int, word: str) -> str:
+    """Gives a number with its word: '1 row', '1,200 rows'."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"

@@ -9,7 +9,7 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -137,6 +137,17 @@ def _section(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def _allowed(annotation: Any) -> str:
+    """Gives the words a setting may be, where they are a fixed few."""
+    words = [
+        str(word)
+        for part in (annotation, *get_args(annotation))
+        if get_origin(part) is Literal
+        for word in get_args(part)
+    ]
+    return f" One of: {', '.join(words)}." if len(words) > 1 else ""
+
+
 def _leaves(model: type[BaseModel], prefix: str) -> Iterable[str]:
     for name, field in model.model_fields.items():
         section = _section(field.annotation)
@@ -151,7 +162,7 @@ def _render(section: BaseModel, lines: list[str], indent: int, explain: bool) ->
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if explain:
-            lines.append(f"{pad}# {field.description}")
+            lines.append(f"{pad}# {field.description}{_allowed(field.annotation)}")
         if isinstance(value, BaseModel):
             lines.append(f"{pad}{name}:")
             _render(value, lines, indent + 1, explain)

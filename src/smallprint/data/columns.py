@@ -16,7 +16,19 @@ from smallprint.data.formats import quoted
 from smallprint.data.label_forms import is_flag_column
 
 TEXT_NAMES = ("text", "clause", "sentence", "content", "document_text", "body", "question", "utterance")
-LABEL_NAMES = ("labels", "label", "category", "intent", "class", "target", "tags")
+LABEL_NAMES = (
+    "labels",
+    "label",
+    "category",
+    "intent",
+    "class",
+    "target",
+    "tags",
+    "topic",
+    "topics",
+    "categories",
+    "intents",
+)
 GROUP_NAMES = ("group", "document", "company", "doc_id", "document_id", "contract", "source_id")
 LONG_CHARS = 20
 LOOKED_AT_ROWS = 1000

@@ -31,10 +31,12 @@ class Examples:
     Attributes:
         split: 'train', 'validation' or 'test'.
         frame: Columns `row` (number in its file from 0), `text`, `labels` (a list of names), `group` (may be null).
+        dropped: Rows of its file that were left out, having no text.
     """
 
     split: str
     frame: pl.DataFrame
+    dropped: int = 0
 
     @cached_property
     def texts(self) -> list[str]:
@@ -93,7 +95,7 @@ def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source)
             "group": group,
         }
     )
-    return Examples(split, made)
+    return Examples(split, made, int(blank.sum()))
 
 
 def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> list[list[str]]:

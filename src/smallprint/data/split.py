@@ -13,6 +13,7 @@ import polars as pl
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
+from smallprint.core.progress import counted
 from smallprint.data.columns import nearest
 from smallprint.data.examples import ROW, Examples, read_labels, to_examples
 from smallprint.data.formats import quoted
@@ -70,7 +71,9 @@ def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) 
     def open_test() -> Examples:
         return test if test is not None else _read_test(source, schema, config)
 
-    return Splits(train, validation, open_test, _say(parts, missing, schema, seed))
+    dropped = sum(part.dropped for part in examples.values())
+    said = f" {counted(dropped, 'row')} without text left out." if dropped else ""
+    return Splits(train, validation, open_test, _say(parts, missing, schema, seed) + said)
 
 
 def check_test_labels(source: Source, schema: Schema) -> None:

@@ -31,7 +31,7 @@ class RowStream:
     """Rows of a file in chunks; iterate once, or use `with` to close the file early.
 
     Attributes:
-        format: 'csv', 'tsv', 'jsonl', 'parquet', or 'text' (one text a line; blank lines are passed over).
+        format: 'csv', 'tsv', 'jsonl', 'parquet', or 'text' (one text a line; a blank line stays a row, without text).
         columns: Column names of the first chunk; JSON Lines may add more later.
         text: The text column.
     """
@@ -137,7 +137,7 @@ def _json_chunks(lines: Iterable[str], where: str, chunk_rows: int) -> Iterator[
 
 
 def _text_chunks(lines: Iterable[str], chunk_rows: int) -> Iterator[pl.DataFrame]:
-    texts = (line.rstrip("\r\n") for line in lines if line.strip())
+    texts = (line.rstrip("\r\n") for line in lines)
     while chunk := list(islice(texts, chunk_rows)):
         yield pl.DataFrame({"text": chunk}, schema={"text": pl.String})
 

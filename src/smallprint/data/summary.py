@@ -5,6 +5,7 @@ Train and validation alone; test stays closed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -32,7 +33,7 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
         "label_names": list(schema.names),
         "made": splits.made,
         "rows": {split: len(examples) for split, examples in both.items()},
-        "labels": {split: _support(examples, schema) for split, examples in both.items()},
+        "labels": {split: support(examples, schema.names) for split, examples in both.items()},
         "without_label": {split: _share_without(examples, schema) for split, examples in both.items()},
         "text_characters": {split: _lengths(examples) for split, examples in both.items()},
         "groups": {split: _groups(examples) if schema.group else None for split, examples in both.items()},
@@ -45,14 +46,15 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
     }
 
 
-def _support(examples: Examples, schema: Schema) -> dict[str, int]:
+def support(examples: Examples, names: Sequence[str]) -> dict[str, int]:
+    """Gives the examples of each label, in the order of `names`."""
     counts = dict(examples.frame["labels"].explode().drop_nulls().value_counts().iter_rows())
-    return {name: int(counts.get(name, 0)) for name in schema.names}
+    return {name: int(counts.get(name, 0)) for name in names}
 
 
 def _share_without(examples: Examples, schema: Schema) -> float:
     if schema.any_label:
-        return _support(examples, schema)[schema.names[0]] / len(examples)
+        return support(examples, schema.names)[schema.names[0]] / len(examples)
     return int((examples.frame["labels"].list.len() == 0).sum()) / len(examples)
 
 

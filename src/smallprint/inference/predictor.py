@@ -14,7 +14,7 @@ import polars as pl
 
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
-from smallprint.core.progress import Say, say_nothing
+from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.row_writer import OutputFormat, RowWriter, find_output_format
 from smallprint.data.stream import RowStream, open_rows
 from smallprint.inference.engine import Engine, load_engine
@@ -84,7 +84,8 @@ def predict_file(
     truncated = engine.n_truncated - cut_before
     notes = [f"{skipped:,} without text, left without a label"] if skipped else []
     notes += [f"{truncated:,} cut at {engine.max_length} tokens"] if truncated else []
-    say("; ".join([f"{rows:,} rows predicted", *notes]))
+    where = [] if str(output) == "-" else [f"written to {output}"]
+    say("; ".join([f"{counted(rows, 'row')} predicted", *notes, *where]))
     return PredictSummary(rows, skipped, str(output), truncated)
 
 

@@ -174,11 +174,11 @@ def _reachable(name: str) -> Iterator[None]:
 
 
 def _refuse_own_code(name: str, revision: str | None) -> None:
-    """Refuses what names code of its own, even where an architecture of transformers' would take the weights."""
-    from transformers import PretrainedConfig
+    """Refuses what names code of its own, unless its kind is one that transformers has: then ours is what runs."""
+    from transformers import CONFIG_MAPPING, PretrainedConfig
 
     settings, _ = PretrainedConfig.get_config_dict(resolve_backbone(name), revision=revision or "main")
-    if "AutoModel" in (settings.get("auto_map") or {}):
+    if "AutoModel" in (settings.get("auto_map") or {}) and settings.get("model_type") not in CONFIG_MAPPING:
         raise _own_code(name)
 
 
