@@ -53,6 +53,7 @@ def test_blank_texts_are_reported_with_five_places_and_the_count():
 def test_blank_texts_can_be_left_out():
     examples = made(TABLE | {"text": ["one", " ", "three"]}, empty_text="drop")
     assert examples.frame["row"].to_list() == [0, 2]
+    assert examples.dropped == 1
     with pytest.raises(DataError, match="no row with text"):
         made(TABLE | {"text": [" ", " ", " "]}, empty_text="drop")
 

@@ -90,12 +90,18 @@ def test_standard_input_of_objects(monkeypatch):
     assert pl.concat(list(rows))["clause"].to_list() == ["a", "b"]
 
 
-@pytest.mark.parametrize("content", [b"\nfirst\r\n\nlast {x}", b"first\nlast {x}\n"])
-def test_standard_input_of_lines(monkeypatch, content):
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (b"\nfirst\r\n\nlast {x}", ["", "first", "", "last {x}"]),  # a blank line stays a row: nothing shifts
+        (b"first\nlast {x}\n", ["first", "last {x}"]),
+    ],
+)
+def test_standard_input_of_lines(monkeypatch, content, texts):
     stdin(monkeypatch, content)
     rows = open_rows("-")
     assert (rows.format, rows.text, rows.columns) == ("text", "text", ["text"])
-    assert pl.concat(list(rows))["text"].to_list() == ["first", "last {x}"]
+    assert pl.concat(list(rows))["text"].to_list() == texts
 
 
 def test_a_text_file_has_one_text_a_line(tmp_path):

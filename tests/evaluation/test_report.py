@@ -127,7 +127,7 @@ def test_the_verdict_admits_that_nothing_was_learned():
 def test_groups_are_said():
     html = render(make("binary"), data={"test_groups": [k // 20 for k in range(200)]})
     assert "resamples of 10 groups" in " ".join(html.split())
-    assert "With so few groups" in html
+    assert "again from so few groups" in html
     with pytest.raises(DataError, match="group values"):
         render(make("binary"), data={"test_groups": ["d"]})
 

@@ -191,10 +191,11 @@ def test_plain_lines_from_standard_input(monkeypatch, capsysbinary):
     standard_input(monkeypatch, "ab\n\nabc é\n".encode())
     summary = predict_file(Toy(MULTILABEL), "-", "-")
     rows = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
-    assert [row["text"] for row in rows] == ["ab", "abc é"]
+    assert [row["text"] for row in rows] == ["ab", "", "abc é"]
+    assert rows[1]["labels"] is None
     assert rows[0]["labels"] == ["late", "rude"]
     assert list(rows[0]) == ["text", "labels", "score_late", "score_rude", "score_Choice of law"]
-    assert summary == PredictSummary(2, 0, "-", 0)
+    assert summary == PredictSummary(3, 1, "-", 0)
 
 
 def test_objects_from_standard_input_keep_their_columns(monkeypatch, capsysbinary):
@@ -224,7 +225,7 @@ def test_what_was_cut_or_skipped_is_said(tmp_path):
     engine = Toy(BINARY)
     engine.n_truncated = 5  # of earlier calls
     summary = predict_file(engine, tmp_path / "in.csv", tmp_path / "out.csv", say=lines.append)
-    assert lines == ["3 rows predicted; 1 without text, left without a label; 1 cut at 10 tokens"]
+    assert lines == [f"3 rows predicted; 1 without text, left without a label; 1 cut at 10 tokens; written to {tmp_path / 'out.csv'}"]
     assert (summary.truncated, summary.skipped_empty) == (1, 1)
 
 

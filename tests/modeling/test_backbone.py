@@ -69,9 +69,11 @@ def test_code_that_comes_with_a_checkpoint_is_never_run(load, model_type, folder
     (folder / "evil.py").write_text(f"open({str(trap)!r}, 'w')\n")
     auto = {"AutoModel": "evil.Model", "AutoConfig": "evil.Config", "AutoTokenizer": ["evil.T", None]}
     change(folder, auto_map=auto, model_type=model_type)
-    if load is load_backbone:
+    if load is load_backbone and model_type == "newfangled":
         with pytest.raises(TrainingError, match="runs code of its own"):
             load(str(folder))
+    elif load is load_backbone:  # a kind that transformers has: its own code is what runs
+        assert type(load(str(folder))).__module__.startswith("transformers.")
     else:
         with contextlib.suppress(TrainingError):
             load(str(folder))

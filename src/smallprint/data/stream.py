@@ -81,7 +81,7 @@ def open_rows(path_or_dash: str | Path, *, text: str | None = None, chunk_rows: 
             if first.strip():
                 break
             blank.append(first)
-        whole = chain(blank, [first] if first.strip() else [], lines)
+        whole = chain(blank, [first], lines) if first.strip() else iter(())
         if first.lstrip().startswith("{"):
             return RowStream("jsonl", _json_chunks(whole, STANDARD_INPUT, chunk_rows), STANDARD_INPUT, text)
         return RowStream("text", _text_chunks(whole, chunk_rows), STANDARD_INPUT, text)

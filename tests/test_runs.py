@@ -1,0 +1,38 @@
+"""What a run folder's steps say and how a run ends."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from smallprint import runs
+from smallprint.core.config import Config
+from smallprint.core.results import LabelMetrics, Metrics
+from smallprint.core.run import create_run, open_run
+
+
+def row(label, support, predicted):
+    return LabelMetrics(label, support, predicted, 0.0, 0.0, 0.0, 0.0, 0.5)
+
+
+def test_the_table_says_which_labels_a_mean_leaves_out():
+    rows = [row("a", 1, 1), row("b", 0, 0), row("c", 0, 2)]
+    lines = runs.table(Metrics("test", "multiclass", 1, {"f1_macro": 1.0}, rows))
+    assert lines[0] == "multiclass, split 'test', 1 example"
+    assert "  f1_macro leaves out 1 label that neither truth nor answers hold" in lines
+    assert not any("leaves out" in line for line in runs.table(Metrics("test", "multilabel", 9, {}, rows)))
+
+
+def test_average_precision_without_positives_is_a_dash():
+    _, _, first, second = runs.table(Metrics("test", "multilabel", 9, {}, [row("a", 1, 1), row("b", 0, 2)]))
+    assert first.split()[-2:] == ["0.000", "0.500"]
+    assert second.split()[-2:] == ["-", "0.500"]
+
+
+def test_a_terminated_run_is_stopped_and_says_how_to_go_on(tmp_path):
+    run, lines = create_run(Config(), "sample", tmp_path / "r"), []
+    with pytest.raises(SystemExit), runs.ended_well(run, lines.append):
+        raise SystemExit(128 + signal.SIGTERM)
+    assert open_run(tmp_path / "r").state["status"] == "stopped"
+    assert lines == [f"Stopped. Go on with: smallprint train --resume {tmp_path / 'r'}"]
