@@ -1,6 +1,6 @@
 """The whole way, one call a step: train, evaluate, predict. Each step is named after the file that does it.
 
-open -> detect -> split -> tokenize -> fit -> tune thresholds -> evaluate -> package -> report
+open -> detect -> split -> build -> fit -> tune thresholds -> evaluate -> package -> report
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, say_nothing
-from smallprint.core.results import Array, Metrics, Prediction, ScoredSplit, TrainResult
+from smallprint.core.results import Metrics, Prediction, ScoredSplit, TrainResult
 from smallprint.core.run import create_run, open_run
 from smallprint.data.examples import Examples, fingerprint
 from smallprint.data.labels import LabelSet
@@ -26,15 +26,12 @@ from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.thresholds import tune_thresholds
+from smallprint.families import build_fit, check_family
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
-from smallprint.modeling.backbone import length_limit, load_tokenizer
-from smallprint.modeling.classifier import build_classifier
-from smallprint.modeling.losses import balanced_weights, build_loss
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
-from smallprint.training.datamodule import build_datamodule
-from smallprint.training.fit import fit_classifier, seed_everything
-from smallprint.training.tracking import Tracker, TrackerCallback
+from smallprint.training.fit import seed_everything
+from smallprint.training.tracking import Tracker
 
 
 def train(
@@ -70,6 +67,7 @@ def train(
     data = run.state["data"] if data is None else data
     clock, seed = runs.Clock(), config.training.seed
     with runs.ended_well(run, say) as finish:
+        check_family(config, parts)
         # open, detect, split: test stays closed, but for the names of its labels
         source = (parts.reader or open_source)(data)
         schema = detect_schema(source, config.data)
@@ -80,40 +78,23 @@ def train(
         labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
         for line in runs.rare_labels(summary):
             say(line)
-        targets = labels.encode(splits.train.labels)
         clock.lap("read")
 
-        # tokenize, build, fit
+        # build and fit, whatever the family
         seed_everything(seed)
-        tokenizer = parts.tokenizer or load_tokenizer(config.model.backbone, config.model.revision)
-        rates = _base_rates(targets, labels)
-        classifier = build_classifier(config.model, labels.n_outputs, rates, schema.task, parts)
-        max_length = min(config.model.max_length, length_limit(classifier.backbone) or config.model.max_length)
-        module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
-        balanced = config.model.class_weights == "balanced"
-        weights = balanced_weights(targets, schema.task, labels.n_outputs) if balanced else None
-        loss = build_loss(parts.loss or config.model.loss, schema.task, weights)
+        fit_model = build_fit(splits, labels, config, parts, run.checkpoints, say)
         tracker = finish.track(Tracker(config, run.name, say, run.state.get("mlflow_run_id")))
         tracker.log_start(run, config, summary)
         clock.lap("prepare")
-        fit = fit_classifier(
-            classifier,
-            module,
-            loss,
-            schema.task,
-            config,
-            run.checkpoints,
-            callbacks=[TrackerCallback(tracker)],
-            say=say,
-        )
+        scorer, fit = fit_model(tracker)
         clock.lap("fit")
 
         # thresholds on validation; then test is opened, once
-        untuned = Engine(classifier, tokenizer, labels, np.full(labels.n_outputs, 0.5), max_length=max_length)
+        untuned = Engine(scorer, labels, np.full(labels.n_outputs, 0.5))
         scored = _score(untuned, splits.validation)
         thresholds = tune_thresholds(scored.targets, scored.scores, schema.task, config.evaluation.threshold)
         validation = compute_metrics(scored, thresholds)
-        engine = Engine(classifier, tokenizer, labels, thresholds, max_length=max_length)
+        engine = Engine(scorer, labels, thresholds)
         clock.lap("tune")
         test_examples = splits.open_test()
         test_scored = _score(engine, test_examples)
@@ -125,15 +106,15 @@ def train(
         metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)
         save_bundle(
             run.bundle,
-            classifier=classifier,
-            tokenizer=tokenizer,
+            scorer=scorer,
             labels=labels,
             thresholds=thresholds,
-            config=runs.with_max_length(config, max_length),
+            config=runs.with_max_length(config, scorer.max_length),
             data=summary,
             metrics=metrics,
             head_is_own=parts.head is not None,
         )
+        runs.write_scores(run, scored, splits.validation)
         runs.write_scores(run, test_scored, test_examples)
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
@@ -222,13 +203,6 @@ def report(run: str | Path) -> Path:
     """
     opened = open_run(run)
     return runs.write_report(opened, opened.state.get("command", ""))
-
-
-def _base_rates(targets: Array, labels: LabelSet) -> Array:
-    if labels.task == "multiclass":
-        return np.bincount(targets, minlength=labels.n_outputs) / len(targets)
-    rates: Array = targets.astype(np.float64).mean(axis=0)
-    return rates
 
 
 def _score(engine: Engine, examples: Examples) -> ScoredSplit:

@@ -33,7 +33,6 @@ from smallprint.data.summary import support
 from smallprint.evaluation.report import render_report
 from smallprint.training.tracking import Tracker
 
-SCORES = "test_scores.parquet"
 RARE = 5  # training examples
 HEADLINES = (
     "f1",
@@ -128,8 +127,10 @@ def name_of(data: Any) -> str:
     return type(data).__name__
 
 
-def with_max_length(config: Config, max_length: int) -> Config:
-    """Gives the settings with the length that was used."""
+def with_max_length(config: Config, max_length: int | None) -> Config:
+    """Gives the settings with the length that was used; None, where texts are read whole, changes nothing."""
+    if max_length is None:
+        return config
     return config.model_copy(update={"model": config.model.model_copy(update={"max_length": max_length})})
 
 
@@ -176,8 +177,13 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int) -> None:
     )
 
 
+def scores_file(split: str) -> str:
+    """Gives the name of the file with a split's texts, truth and scores."""
+    return f"{split}_scores.parquet"
+
+
 def write_scores(run: Run, scored: ScoredSplit, examples: Examples) -> None:
-    """Writes the test split's texts, truth and scores into the run folder (never tracked), for the report."""
+    """Writes a split's texts, truth and scores into the run folder (never tracked), for the report and for stacking."""
     import polars as pl
 
     frame = pl.DataFrame(
@@ -189,7 +195,7 @@ def write_scores(run: Run, scored: ScoredSplit, examples: Examples) -> None:
         },
         schema_overrides={"group": pl.String},
     )
-    with atomic_path(run.folder / SCORES) as temporary:
+    with atomic_path(run.folder / scores_file(scored.split)) as temporary:
         frame.write_parquet(temporary)
 
 
@@ -201,14 +207,14 @@ def write_report(run: Run, command: str) -> Path:
     """
     import polars as pl
 
-    if not run.metrics.exists() or not (run.folder / SCORES).exists():
+    if not run.metrics.exists() or not (run.folder / scores_file("test")).exists():
         raise TrainingError(
             f"The run {run.folder} has no scores yet.",
             "a run that was trained to its end",
             f"Go on with: smallprint train --resume {run.folder}",
         )
     saved = json.loads(run.metrics.read_text(encoding="utf-8"))
-    frame = pl.read_parquet(run.folder / SCORES)
+    frame = pl.read_parquet(run.folder / scores_file("test"))
     validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
     integer = np.int64 if test.task == "multiclass" else np.int8
     groups = frame["group"].to_list()

@@ -56,5 +56,8 @@ def test_a_quoted_number_stays_a_word():
 
 def test_explanations_name_the_words_a_setting_may_be():
     text = render_config(Config())
-    assert "Kind of task; 'binary' on multi-label data means 'any label'. One of: auto, binary, multiclass, multilabel." in text
+    assert (
+        "Kind of task; 'binary' on multi-label data means 'any label'. One of: auto, binary, multiclass, multilabel."
+        in text
+    )
     assert "whatever their length. One of" not in text

@@ -67,3 +67,9 @@ def test_two_thousand_examples_with_eight_labels_take_under_two_seconds():
     start = time.perf_counter()
     bootstrap_interval(counts, lambda sums: sums.mean(axis=1))
     assert time.perf_counter() - start < 2
+
+
+def test_small_integers_of_a_large_group_do_not_overflow():
+    counts = np.ones((600, 1), dtype=np.int8)
+    interval = bootstrap_interval(counts, lambda sums: sums[:, 0], groups=[i // 300 for i in range(600)])
+    assert (interval.low, interval.high) == (600.0, 600.0)

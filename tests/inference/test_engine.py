@@ -1,5 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,8 @@ from smallprint.data.labels import LabelSet
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
+from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.linear import fit_linear
 from smallprint.packaging.bundle import save_bundle
 
 SETS = [
@@ -19,6 +19,11 @@ SETS = [
     LabelSet("multilabel", ["late", "rude", "broken"]),
 ]
 TEXTS = [" ".join(["we may close your account without notice"] * (i % 5)) + f" {i}" for i in range(40)]
+TARGETS = {
+    "binary": np.arange(40)[:, None] % 2,
+    "multiclass": np.arange(40) % 3,
+    "multilabel": np.arange(40)[:, None] // np.array([1, 2, 4]) % 2,
+}
 
 
 @pytest.fixture
@@ -26,61 +31,21 @@ def settings(tiny_backbone) -> Config:
     return build_config({"model": {"backbone": str(tiny_backbone), "max_length": 32}})
 
 
-@pytest.fixture
-def engine_of(settings):
-    def make(labels: LabelSet = SETS[2], thresholds=None, **more) -> Engine:
+@pytest.fixture(params=["encoder", "linear"])
+def engine_of(settings, request):
+    def scorer_of(labels: LabelSet):
+        if request.param == "linear":
+            return fit_linear(TEXTS, TARGETS[labels.task], labels.task, labels.n_outputs)
         torch.manual_seed(3)
-        rates = np.full(labels.n_outputs, 0.5)
-        classifier = build_classifier(settings.model, labels.n_outputs, rates, labels.task).train()
+        classifier = build_classifier(settings.model, labels.n_outputs, np.full(labels.n_outputs, 0.5), labels.task)
         torch.nn.init.normal_(classifier.head.weight, std=0.5)
-        thresholds = rates if thresholds is None else thresholds
         tokenizer = load_tokenizer(settings.model.backbone)
-        return Engine(classifier, tokenizer, labels, thresholds, **{"max_length": 32, **more})
+        return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=32)
+
+    def make(labels: LabelSet = SETS[2], thresholds=None) -> Engine:
+        return Engine(scorer_of(labels), labels, np.full(labels.n_outputs, 0.5) if thresholds is None else thresholds)
 
     return make
-
-
-@pytest.mark.parametrize("labels", SETS)
-def test_scores_are_those_of_one_text_at_a_time(engine_of, labels):
-    engine = engine_of(labels)
-    expected = []
-    with torch.no_grad():
-        for text in TEXTS:
-            encoded = engine.tokenizer(text, truncation=True, max_length=32, return_tensors="pt")
-            logits = engine.classifier(encoded["input_ids"], encoded["attention_mask"])[0]
-            expected.append(
-                (torch.softmax(logits, -1) if labels.task == "multiclass" else torch.sigmoid(logits)).numpy()
-            )
-    scores = engine.score(TEXTS)
-    assert scores.dtype == np.float32
-    assert scores.shape == (40, labels.n_outputs)
-    np.testing.assert_allclose(scores, np.array(expected), atol=1e-5)
-    assert np.ptp(scores, axis=0).max() > 0.01  # the order could be seen
-    if labels.task == "multiclass":
-        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize("batch_tokens", [16, 64, 8192])
-def test_batches_change_nothing_and_keep_to_the_budget(engine_of, batch_tokens):
-    engine = engine_of(batch_tokens=batch_tokens)
-    seen = []
-    forward = engine.classifier.forward
-    engine.classifier.forward = lambda ids, mask: (seen.append(ids.shape), forward(ids, mask))[1]
-    np.testing.assert_allclose(engine.score(TEXTS), engine_of().score(TEXTS), atol=1e-5)
-    assert all(rows == 1 or rows * length <= batch_tokens for rows, length in seen)
-    assert len(seen) < len(TEXTS)
-
-
-def test_it_evaluates_without_dropout_or_gradients(engine_of):
-    engine = engine_of()
-    assert not any(module.training for module in engine.classifier.modules())
-    np.testing.assert_array_equal(engine.score(TEXTS), engine.score(TEXTS))
-    modes = []
-    engine.classifier.head.register_forward_hook(lambda *_: modes.append(torch.is_inference_mode_enabled()))
-    engine.score(["a"])
-    assert modes == [True]
-    assert engine.classifier.backbone.config._attn_implementation == "sdpa"
-    assert {parameter.dtype for parameter in engine.classifier.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("labels", SETS)
@@ -124,28 +89,18 @@ def test_a_single_string_is_not_taken_for_a_list(engine_of):
         engine_of().score("hello")
 
 
-def test_cut_texts_are_counted(engine_of):
-    engine = engine_of(max_length=8)
-    engine.score(["hello", "we may close your account at any time", "we may close your account"])
-    assert engine.n_truncated == 1
-    engine.score(["a " * 50, "b"])
-    assert engine.n_truncated == 2
-
-
-def test_several_threads(engine_of):
+def test_what_is_cut_is_the_scorers_to_say(engine_of):
     engine = engine_of()
-    expected = engine.score(TEXTS)
-    with ThreadPoolExecutor(4) as pool:
-        for scores in pool.map(engine.score, [TEXTS] * 8):
-            np.testing.assert_array_equal(scores, expected)
+    engine.score(["we may close your account at any time " * 20])
+    assert (engine.max_length, engine.n_truncated) in [(32, 1), (None, 0)]
+    assert (engine.max_length, engine.n_truncated) == (engine.scorer.max_length, engine.scorer.n_truncated)
 
 
 def test_an_engine_from_a_bundle(engine_of, settings, tmp_path):
     engine = engine_of(thresholds=np.array([0.4, 0.5, 0.6]))
     save_bundle(
         tmp_path / "b",
-        classifier=engine.classifier,
-        tokenizer=engine.tokenizer,
+        scorer=engine.scorer,
         labels=engine.labels,
         thresholds=engine.thresholds,
         config=settings,
@@ -155,7 +110,7 @@ def test_an_engine_from_a_bundle(engine_of, settings, tmp_path):
     loaded = load_engine(tmp_path / "b")
     np.testing.assert_array_equal(loaded.score(TEXTS), engine.score(TEXTS))
     assert loaded.predict(TEXTS).labels == engine.predict(TEXTS).labels
-    assert (loaded.max_length, loaded.trained_on) == (32, "abc")
+    assert (loaded.max_length, loaded.trained_on) == (engine.max_length, "abc")
     assert loaded.config is not None
     assert loaded.config.model == settings.model
     with pytest.raises(BundleError):

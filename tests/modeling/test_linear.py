@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from smallprint.core.errors import DataError
+from smallprint.modeling import linear
 from smallprint.modeling.linear import LinearClassifier, fit_linear, scale
 
 RNG = np.random.default_rng(0)
@@ -69,3 +71,41 @@ def test_scale_by_hand():
     scores = scale(np.array([[0.0, 2.0]]), np.array([[1.0, 0.0], [0.5, -1.0]]), "multilabel")
     assert scores[0].tolist() == pytest.approx([0.5, 0.5])
     assert np.isfinite(scale(np.array([[1e6, -1e6]]), np.tile([1.0, 0.0], (2, 1)), "multiclass")).all()
+
+
+def test_many_texts_are_scored_in_chunks_with_the_same_bits(monkeypatch):
+    texts, targets = table("multiclass")
+    model = fit_linear(texts, targets, "multiclass", 3)
+    whole, seen = model.score(texts), []
+    features = linear._features
+    monkeypatch.setattr(linear, "CHUNK", 7)
+    monkeypatch.setattr(linear, "_features", lambda v, part: (seen.append(len(part)), features(v, part))[1])
+    assert model.score(texts).tobytes() == whole.tobytes()
+    assert seen == [7] * 17 + [1]
+
+
+def test_scoring_multiplies_with_the_weights_as_they_lie():
+    texts, targets = table("multilabel")
+    model = fit_linear(texts, targets, "multilabel", 3)
+    assert model.weights.T.flags.c_contiguous
+    assert np.shares_memory(model.weights.T, model.weights)
+    assert model.weights.dtype == np.float32
+
+
+def test_margins_are_the_weighted_terms_and_the_bias():
+    texts, targets = table("multilabel")
+    model = fit_linear(texts, targets, "multilabel", 3)
+    features = np.hstack([vectorizer.transform(texts).toarray() for vectorizer in model._vectorizers])
+    np.testing.assert_allclose(model.margins(texts), features @ model.weights.T.astype(float) + model.bias, atol=1e-5)
+
+
+def test_texts_without_words_are_told_apart_by_their_characters():
+    texts = ["a b", "a c", "b a", "c a"] * 10
+    model = fit_linear(texts, np.array([[0], [1], [0], [1]] * 10), "binary", 1)
+    assert [part.analyzer for part in model.terms] == ["char_wb"]
+    assert (model.score(texts)[:, 0] > 0.5).tolist() == [False, True, False, True] * 10
+
+
+def test_texts_without_any_term(monkeypatch):
+    with pytest.raises(DataError, match="No term"):
+        fit_linear(["", ""], np.array([[0], [1]]), "binary", 1)

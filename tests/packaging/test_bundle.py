@@ -17,9 +17,9 @@ from smallprint.core.files import sha256_file
 from smallprint.core.parts import Parts
 from smallprint.core.settings import build_config, load_config
 from smallprint.data.labels import LabelSet
-from smallprint.inference.engine import Engine
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
+from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 
 TEXTS = ["we may close your account", "hello", "you will pay the court at any time without notice", ""]
@@ -47,11 +47,15 @@ def build(config: Config, labels: LabelSet = LABELS, parts: Parts | None = None)
     return classifier
 
 
+def scorer_of(classifier, config: Config, labels: LabelSet = LABELS, tokenizer=None) -> EncoderScorer:
+    tokenizer = tokenizer or load_tokenizer(config.model.backbone)
+    return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=32)
+
+
 def save(folder: Path, config: Config, classifier=None, labels: LabelSet = LABELS, **more) -> Path:
     return save_bundle(
         folder,
-        classifier=classifier or build(config, labels),
-        tokenizer=load_tokenizer(config.model.backbone),
+        scorer=scorer_of(classifier or build(config, labels), config, labels),
         labels=labels,
         thresholds=np.linspace(0.2, 0.7, labels.n_outputs),
         config=config,
@@ -62,8 +66,7 @@ def save(folder: Path, config: Config, classifier=None, labels: LabelSet = LABEL
 
 
 def scores_of(classifier, config: Config, labels: LabelSet = LABELS):
-    tokenizer = load_tokenizer(config.model.backbone)
-    return Engine(classifier, tokenizer, labels, np.full(labels.n_outputs, 0.5), max_length=32).score(TEXTS)
+    return scorer_of(classifier, config, labels).score(TEXTS)
 
 
 def edit(folder: Path, **changes) -> None:
@@ -89,9 +92,8 @@ def test_saved_and_loaded_give_the_same_scores(tiny_backbone, tmp_path, adapter,
     classifier = build(config)
     before = scores_of(classifier, config)
     loaded = load_bundle(save(tmp_path / "b", config, classifier))
-    engine = Engine(loaded.classifier, loaded.tokenizer, loaded.labels, loaded.thresholds, max_length=32)
-    np.testing.assert_array_equal(engine.score(TEXTS), before)
-    assert not loaded.classifier.training
+    np.testing.assert_array_equal(loaded.scorer.score(TEXTS), before)
+    assert not loaded.scorer.classifier.training
 
 
 def test_lora_is_merged_and_gives_the_same_scores(tiny_backbone, tmp_path):
@@ -101,9 +103,9 @@ def test_lora_is_merged_and_gives_the_same_scores(tiny_backbone, tmp_path):
     assert np.abs(before - plain).max() > 1e-3  # the adapters do something
     head = classifier.head.weight.detach().clone()
     loaded = load_bundle(save(tmp_path / "b", config, classifier))
-    assert torch.equal(loaded.classifier.head.weight, head)
-    assert not [name for name in loaded.classifier.state_dict() if "lora" in name or "base_" in name]
-    np.testing.assert_allclose(scores_of(loaded.classifier, config), before, atol=1e-5)
+    assert torch.equal(loaded.scorer.classifier.head.weight, head)
+    assert not [name for name in loaded.scorer.classifier.state_dict() if "lora" in name or "base_" in name]
+    np.testing.assert_allclose(scores_of(loaded.scorer.classifier, config), before, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +143,7 @@ def test_the_tokenizer_is_saved_without_the_last_calls_cut(tiny_backbone, tmp_pa
     tokenizer(TEXTS, truncation=True, max_length=5, padding=True)
     save_bundle(
         tmp_path / "b",
-        classifier=build(config),
-        tokenizer=tokenizer,
+        scorer=scorer_of(build(config), config, tokenizer=tokenizer),
         labels=LABELS,
         thresholds=np.full(3, 0.5),
         config=config,
@@ -171,8 +172,8 @@ def test_shared_weights_are_stored_once(tiny_backbone, tmp_path):
     before = scores_of(classifier, config)
     folder = save(tmp_path / "b", config, classifier, head_is_own=True)
     loaded = load_bundle(folder, Parts(head=tied))
-    assert loaded.classifier.head[1].weight is loaded.classifier.head[0].weight
-    np.testing.assert_array_equal(scores_of(loaded.classifier, config), before)
+    assert loaded.scorer.classifier.head[1].weight is loaded.scorer.classifier.head[0].weight
+    np.testing.assert_array_equal(scores_of(loaded.scorer.classifier, config), before)
     from safetensors import safe_open
 
     with safe_open(str(folder / "model.safetensors"), framework="pt") as file:
@@ -185,7 +186,7 @@ def test_weights_that_are_not_contiguous(tiny_backbone, tmp_path):
     classifier.head.weight = nn.Parameter(torch.randn(32, 3).t())
     before = scores_of(classifier, config)
     np.testing.assert_allclose(
-        scores_of(load_bundle(save(tmp_path / "b", config, classifier)).classifier, config), before, atol=1e-6
+        scores_of(load_bundle(save(tmp_path / "b", config, classifier)).scorer.classifier, config), before, atol=1e-6
     )
 
 
@@ -220,7 +221,9 @@ def test_an_own_head_is_never_imported(tiny_backbone, tmp_path, monkeypatch):
     assert "Parts(head=" in error.value.do
     assert not marker.exists()
     assert "my_own_part" not in sys.modules
-    np.testing.assert_array_equal(scores_of(load_bundle(folder, Parts(head=nn.Linear)).classifier, config), before)
+    np.testing.assert_array_equal(
+        scores_of(load_bundle(folder, Parts(head=nn.Linear)).scorer.classifier, config), before
+    )
 
 
 def test_an_own_head_object_is_remembered_as_such(tiny_backbone, tmp_path):
@@ -250,7 +253,7 @@ def test_an_own_backbone_must_be_given_again(tiny_backbone, tmp_path):
     with pytest.raises(BundleError, match="backbone"):
         load_bundle(folder)
     np.testing.assert_array_equal(
-        scores_of(load_bundle(folder, Parts(backbone=OwnBackbone())).classifier, config), before
+        scores_of(load_bundle(folder, Parts(backbone=OwnBackbone())).scorer.classifier, config), before
     )
 
 
@@ -312,7 +315,7 @@ def test_weights_of_another_model(bundle, tiny_backbone, tmp_path):
 
 def test_a_bundle_is_replaced_but_other_files_are_not(bundle, tiny_backbone, tmp_path):
     save(bundle, settings(tiny_backbone, pooling="cls"))
-    assert load_bundle(bundle).classifier.pooling == "cls"
+    assert load_bundle(bundle).scorer.classifier.pooling == "cls"
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "manifest.json").write_text('{"name": "a web page"}')
@@ -350,6 +353,34 @@ def test_find_bundle(bundle, tmp_path):
 def test_a_bundle_moves_to_another_place_and_needs_its_backbone_no_more(bundle, tmp_path):
     moved = bundle.rename(tmp_path / "elsewhere")
     assert load_bundle(moved).folder == moved
+
+
+def test_a_bundle_of_format_1_is_an_encoders(bundle):
+    before = load_bundle(bundle).scorer.score(TEXTS)
+    tree = json.loads((bundle / "manifest.json").read_text())
+    del tree["family"]
+    (bundle / "manifest.json").write_text(json.dumps(tree | {"format_version": 1}))
+    np.testing.assert_array_equal(load_bundle(bundle).scorer.score(TEXTS), before)
+
+
+def test_a_scorer_of_another_kind_is_refused(tiny_backbone, tmp_path):
+    class Own:
+        max_length, n_truncated = None, 0
+
+        def score(self, texts):
+            return np.zeros((len(texts), 3), dtype=np.float32)
+
+    with pytest.raises(BundleError, match="cannot hold a Own"):
+        save_bundle(
+            tmp_path / "b",
+            scorer=Own(),
+            labels=LABELS,
+            thresholds=np.full(3, 0.5),
+            config=settings(tiny_backbone),
+            data={},
+            metrics={},
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_network_is_blocked():

@@ -4,11 +4,19 @@ import pytest
 
 from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
-from smallprint.packaging.manifest import Manifest, check_files, check_manifest, files_in, read_manifest
+from smallprint.packaging.manifest import (
+    EncoderManifest,
+    LinearManifest,
+    check_files,
+    check_manifest,
+    files_in,
+    read_manifest,
+)
 
 TREE = {
     "format": "smallprint-bundle",
-    "format_version": 1,
+    "format_version": 2,
+    "family": "encoder",
     "task": "binary",
     "label_names": ["fair", "unfair"],
     "thresholds": [0.5],
@@ -58,7 +66,7 @@ def test_no_manifest(tmp_path):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("key", sorted(set(Manifest.model_fields) - {"format"}))
+@pytest.mark.parametrize("key", sorted(set(EncoderManifest.model_fields) - {"format"}))
 def test_a_missing_key_is_named(folder, key):
     tree = {name: value for name, value in TREE.items() if name != key}
     with pytest.raises(BundleError, match=f"'{key}'"):
@@ -85,8 +93,8 @@ def test_a_wrong_value_is_named(folder, key, value):
 
 
 def test_a_newer_format_says_what_to_do_even_with_other_keys(folder):
-    with pytest.raises(BundleError, match=r"format version 2, written by smallprint 9\.0") as error:
-        check_manifest({"format": "smallprint-bundle", "format_version": 2, "versions": {"smallprint": "9.0"}}, folder)
+    with pytest.raises(BundleError, match=r"format version 3, written by smallprint 9\.0") as error:
+        check_manifest({"format": "smallprint-bundle", "format_version": 3, "versions": {"smallprint": "9.0"}}, folder)
     assert "Update smallprint" in error.value.do
 
 
@@ -99,6 +107,24 @@ def test_another_kind_of_manifest(folder, tree):
 def test_a_format_version_that_never_was(folder):
     with pytest.raises(BundleError, match="format version 0"):
         check_manifest(TREE | {"format_version": 0}, folder)
+
+
+def test_format_1_knew_encoders_alone(folder):
+    old = {name: value for name, value in TREE.items() if name != "family"} | {"format_version": 1}
+    assert isinstance(check_manifest(old, folder), EncoderManifest)
+
+
+def test_a_linear_manifest_has_no_encoders_keys(folder):
+    encoders = {"max_length", "pooling", "head", "head_is_own", "backbone_is_own"}
+    tree = {name: value for name, value in TREE.items() if name not in encoders} | {"family": "linear"}
+    assert isinstance(check_manifest(tree, folder), LinearManifest)
+
+
+@pytest.mark.parametrize("family", ["tree", None, 3, ["linear"]])
+def test_a_family_that_is_not_known(folder, family):
+    with pytest.raises(BundleError, match="'family'") as error:
+        check_manifest(TREE | {"family": family}, folder)
+    assert error.value.expected == "encoder or linear"
 
 
 def test_a_missing_file(folder):

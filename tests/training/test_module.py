@@ -107,7 +107,7 @@ def test_weights_of_another_shape_are_refused(toy):
 def test_the_running_mean_survives(toy):
     module, other = module_for(toy), module_for(toy)
     module.history, module._loss_sum, module._loss_count = [{"epoch": 0.0}], 1.25, 7
-    held = {"state_dict": dict(module.state_dict())}
+    held = {"state_dict": dict(module.state_dict()), "optimizer_states": []}
     module.on_save_checkpoint(held)
     other.on_load_checkpoint(held)
     assert (other.history, other._loss_sum, other._loss_count) == ([{"epoch": 0.0}], 1.25, 7)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from smallprint import api
+from smallprint import families
 from smallprint.cli.app import main
 
 ROWS = "text,label\n" + "".join(f'"we may end it {i}",bad\n"you may leave {i}",good\n' for i in range(30))
@@ -192,7 +192,7 @@ def test_ctrl_c_says_how_to_go_on(call, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(api, "fit_classifier", stop)
+        patch.setattr(families, "fit_classifier", stop)
         code, said, _ = train(call, data)
     assert code == 130
     assert "--resume" in said

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
+from smallprint import api, families
 from smallprint.core.config import Config
 from smallprint.core.settings import build_config
 from smallprint.data import read
@@ -150,8 +150,10 @@ def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkey
         return original(self, split, columns)
 
     monkeypatch.setattr(read.Source, "read", spy)
-    fitted = api.fit_classifier
-    monkeypatch.setattr(api, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0])
+    fitted = families.fit_classifier
+    monkeypatch.setattr(
+        families, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0]
+    )
     tuned = api.tune_thresholds
     monkeypatch.setattr(api, "tune_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0])
     smallprint.train(folder, config=settings(epochs=1), out=tmp_path / "run")
@@ -178,5 +180,5 @@ def test_a_reloaded_model_gives_the_same_scores(settings, tmp_path, adapter):
     finally:
         api.save_bundle = original
     texts = ["We may close your account at any time.", "You may cancel."]
-    engine = api.Engine(seen["classifier"], seen["tokenizer"], seen["labels"], seen["thresholds"], max_length=48)
+    engine = api.Engine(seen["scorer"], seen["labels"], seen["thresholds"])
     np.testing.assert_array_equal(engine.score(texts), smallprint.load(result.bundle).score(texts))

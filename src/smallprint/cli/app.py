@@ -79,6 +79,7 @@ app = typer.Typer(
 
 DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
 MODEL_HELP = "Folder of a bundle or of a run."
+BACKBONE_HELP = "minilm, a folder, or a Hub name; or tfidf: TF-IDF with a linear SVM instead of an encoder."
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
 Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
@@ -95,7 +96,7 @@ def train(
     text: Text = None,
     labels: Labels = None,
     group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help="minilm, a folder, or a Hub name.")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
     adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
@@ -177,6 +178,28 @@ def predict(
     if source == "-" and sys.stdin.isatty():
         _say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
     api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which table: unfair-tos.")],
+    data: Annotated[str | None, typer.Option("--data", help="Its folder; the Hub's copy when left out.")] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help="Systems to train, joined by commas.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
+    mpnet: Annotated[str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for its row.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
+    as_json: AsJson = False,
+) -> None:
+    """Print a published table with our own rows beside it; what is trained already is not trained again."""
+    from smallprint.bench.command import run_bench
+
+    chosen = rows.split(",") if rows else None
+    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, say=_say)
+    if as_json:
+        _print_json(figure)
+    else:
+        print("\n".join(lines))
 
 
 @app.command()

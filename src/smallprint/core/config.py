@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Task = Literal["binary", "multiclass", "multilabel"]
+Family = Literal["encoder", "linear"]
+TFIDF = "tfidf"  # the backbone that is none
 
 
 class Section(BaseModel):
@@ -57,9 +59,15 @@ class LoraConfig(Section):
 
 
 class ModelConfig(Section):
-    """The encoder and what stands on it."""
+    """The encoder and what stands on it, or TF-IDF."""
 
-    backbone: str = Field("minilm", description="'minilm' (embedded), a folder, or a Hugging Face Hub name.")
+    backbone: str = Field(
+        "minilm",
+        description=(
+            "'minilm' (embedded), a folder, or a Hugging Face Hub name; or 'tfidf': no encoder, but TF-IDF with a linear "
+            "SVM, fitted in seconds, which takes no other setting of this section."
+        ),
+    )
     revision: str | None = Field(
         None, description="Commit or tag of a Hub backbone; pin it to be able to repeat a run."
     )
@@ -77,6 +85,11 @@ class ModelConfig(Section):
     )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
 
+    @property
+    def family(self) -> Family:
+        """The family of models that the backbone chooses."""
+        return "linear" if self.backbone == TFIDF else "encoder"
+
 
 class TrainingConfig(Section):
     """How the model is fitted."""
@@ -92,6 +105,9 @@ class TrainingConfig(Section):
     layer_decay: float = Field(1.0, gt=0, le=1, description="Factor on the learning rate for each layer further down.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay (AdamW), not on biases and norms.")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of steps in which the learning rate rises.")
+    averaging: float = Field(
+        0.99, ge=0, lt=1, description="Weight of the past in the moving average of weights that is kept; 0 is none."
+    )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     batch_tokens: int = Field(1024, ge=16, description="Token budget of a batch, padding counted.")
     batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")
@@ -131,7 +147,7 @@ class Config(Section):
     data: DataConfig = Field(
         default_factory=DataConfig, description="Where text, labels and splits stand in the table."
     )
-    model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder and what stands on it.")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder and what stands on it, or TF-IDF.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the model is fitted.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="Thresholds, metrics and the report."

@@ -82,6 +82,6 @@ def _sum_by_group(counts: Array, groups: Sequence[object]) -> Array:
     ids: dict[object, int] = {}
     alone = object()
     rows = [ids.setdefault((alone, row) if group is None else group, len(ids)) for row, group in enumerate(groups)]
-    sums = np.zeros((len(ids), counts.shape[1]), dtype=counts.dtype)
+    sums = np.zeros((len(ids), counts.shape[1]), dtype=np.result_type(counts.dtype, np.int64))  # int8 would overflow
     np.add.at(sums, np.asarray(rows), counts)
     return sums

@@ -1,61 +1,70 @@
-"""TF-IDF and a linear SVM: the baseline that costs seconds and tells whether an encoder earns its cost.
+"""TF-IDF and a linear SVM: the family that costs seconds and tells whether an encoder earns its cost.
 
-In: texts and targets. Out: scores, and a state of arrays and a list of terms: nothing of scikit-learn's is written to disk.
+In: texts and targets. Out: a `Scorer` whose state is arrays and lists of terms: nothing of scikit-learn's is ever stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 
+Analyzer = Literal["word", "char_wb"]
 WORDS, CHARACTERS = (1, 3), (2, 5)
 FOLDS = 5
+CHUNK = 4096  # texts whose features stand in memory at once
 
 
 @dataclass(frozen=True)
 class Terms:
     """One analyzer's terms, in column order, and their inverse document frequencies, `[n_terms]`."""
 
-    analyzer: str
+    analyzer: Analyzer
+    ngrams: tuple[int, int]
     terms: list[str]
     idf: NDArray[np.float64]
+    lowercase: bool = True
 
 
 class LinearClassifier:
     """Word 1-3 and character 2-5 grams, sublinear TF-IDF, one balanced linear SVM per output, Platt's scaling to [0, 1].
 
     Scores are sigmoid(slope * margin + intercept) with both fitted on out-of-fold margins (Platt 1999), so that 0.5 means
-    as likely as not; for multiclass they are divided by their sum.
+    as likely as not; for multiclass they are divided by their sum. Texts are read whole: none is ever cut.
 
     Args:
         task: binary, multiclass or multilabel.
-        terms: Of both analyzers.
-        weights: `[n_outputs, n_features]`, float32.
+        terms: Of each analyzer; their columns stand side by side in this order.
+        weights: `[n_outputs, n_features]`; kept as float32, column by column.
         bias: `[n_outputs]`.
         platt: Slope and intercept per output, `[n_outputs, 2]`.
     """
 
+    max_length: int | None = None
+    n_truncated = 0
+
     def __init__(self, task: str, terms: Sequence[Terms], weights: Array, bias: Array, platt: Array) -> None:
-        self.task, self.terms, self.weights, self.bias, self.platt = task, tuple(terms), weights, bias, platt
+        self.task, self.terms, self.bias, self.platt = task, tuple(terms), bias, platt
+        # by columns: the transposed matrix that scoring multiplies with is then a view, and never copied
+        self.weights: NDArray[np.float32] = np.asfortranarray(weights, dtype=np.float32)
         self._vectorizers = [_restore(part) for part in self.terms]
 
     def margins(self, texts: Sequence[str]) -> Array:
-        """Gives signed distances from the decision planes, float64 `[n, n_outputs]`."""
-        from scipy.sparse import hstack
-
-        features = hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers], format="csr")
-        return np.asarray(features @ self.weights.T.astype(np.float64) + self.bias)
+        """Gives signed distances from the decision planes, float64 `[n, n_outputs]`; equal texts have equal ones."""
+        margins = np.zeros((len(texts), len(self.bias)))
+        for start in range(0, len(texts), CHUNK):
+            features = _features(self._vectorizers, texts[start : start + CHUNK]).astype(np.float32)
+            margins[start : start + CHUNK] = features @ self.weights.T
+        return margins + self.bias
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives scores in [0, 1], float32 `[n, n_outputs]`."""
-        if not len(texts):
-            return np.zeros((0, len(self.bias)), dtype=np.float32)
+        """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`."""
         return scale(self.margins(texts), self.platt, self.task)
 
 
@@ -68,7 +77,7 @@ def scale(margins: Array, platt: Array, task: str) -> NDArray[np.float32]:
 
 
 def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, seed: int = 42) -> LinearClassifier:
-    """Fits the baseline on training examples alone; the inner folds are of training examples too.
+    """Fits on training examples alone; the inner folds are of training examples too.
 
     Args:
         texts: Training texts.
@@ -76,14 +85,11 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
         task: binary, multiclass or multilabel.
         n_outputs: Number of outputs.
         seed: Of the inner folds and the solver.
-    """
-    from scipy.sparse import hstack
 
-    vectorizers = [
-        _vectorizer("word", WORDS, min_df=1),
-        _vectorizer("char_wb", CHARACTERS, min_df=2 if len(texts) > 1000 else 1),
-    ]
-    features = hstack([vectorizer.fit_transform(texts) for vectorizer in vectorizers], format="csr")
+    Raises:
+        DataError: No text holds a term.
+    """
+    vectorizers, features = _fit_vectorizers(texts)
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
     bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
@@ -96,20 +102,51 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
         weights[output], bias[output] = _fit_plane(features, truth, seed)
         platt[output] = _fit_platt(features, truth, folds, seed)
     terms = [
-        Terms(vectorizer.analyzer, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
+        Terms(vectorizer.analyzer, vectorizer.ngram_range, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         for vectorizer in vectorizers
     ]
     return LinearClassifier(task, terms, weights, bias, platt)
 
 
-def _vectorizer(analyzer: str, ngrams: tuple[int, int], min_df: int = 1) -> Any:
+def _fit_vectorizers(texts: Sequence[str]) -> tuple[list[Any], Any]:
+    """Gives the vectorizers that found terms (texts of single characters, for one, hold no word), and the features."""
+    from scipy.sparse import hstack
+
+    vectorizers, features = [], []
+    for vectorizer in (
+        _vectorizer("word", WORDS),
+        _vectorizer("char_wb", CHARACTERS, min_df=2 if len(texts) > 1000 else 1),
+    ):
+        try:
+            features.append(vectorizer.fit_transform(texts))
+        except ValueError as error:
+            if not any(words in str(error) for words in ("empty vocabulary", "no terms remain")):
+                raise
+        else:
+            vectorizers.append(vectorizer)
+    if not vectorizers:
+        raise DataError(
+            f"No term stands in any of {len(texts):,} training texts.",
+            "texts with words, or with parts of words that several texts share",
+            "Check the text column.",
+        )
+    return vectorizers, hstack(features, format="csr")
+
+
+def _features(vectorizers: Sequence[Any], texts: Sequence[str]) -> Any:
+    from scipy.sparse import hstack
+
+    return hstack([vectorizer.transform(texts) for vectorizer in vectorizers], format="csr")
+
+
+def _vectorizer(analyzer: Analyzer, ngrams: tuple[int, int], min_df: int = 1, lowercase: bool = True) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True, min_df=min_df, lowercase=True)
+    return TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True, min_df=min_df, lowercase=lowercase)
 
 
 def _restore(part: Terms) -> Any:
-    vectorizer = _vectorizer(part.analyzer, WORDS if part.analyzer == "word" else CHARACTERS)
+    vectorizer = _vectorizer(part.analyzer, part.ngrams, lowercase=part.lowercase)
     vectorizer.vocabulary_ = {term: column for column, term in enumerate(part.terms)}
     vectorizer.idf_ = np.asarray(part.idf, dtype=np.float64)
     return vectorizer
@@ -135,3 +172,6 @@ def _fit_platt(features: Any, truth: Array, folds: Array, seed: int) -> tuple[fl
         margins[outside] = features[outside] @ plane + offset
     model = LogisticRegression(C=1e3).fit(margins[:, None], truth)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "scale"]

@@ -1,18 +1,15 @@
-"""The folder that is shipped: weights, settings, tokenizer, thresholds and a manifest with the hash of every file.
+"""The folder that is shipped: a model, settings, thresholds and a manifest with the hash of every file.
 
-In: a trained classifier and what belongs to it. Out: the folder, or the same classifier again, checked file by file. It
-holds no pickle and no code, and no code that it names is ever run.
+In: a fitted scorer and what belongs to it. Out: the folder, or the same scorer again, checked file by file. It holds no
+pickle and no code, and no code that it names is ever run.
 
-    manifest.json       task, label names, thresholds, versions, data, metrics, sha256 of all other files
+    manifest.json       family, task, label names, thresholds, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
-    model.safetensors   the classifier's weights, adapters merged
-    backbone/           config.json of the encoder
-    tokenizer/          as `save_pretrained` writes it
+    model.safetensors   and more, by family: see `encoder_files.py` and `linear_files.py`
 """
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from smallprint.core.config import Config, TrackingConfig
 from smallprint.core.errors import BundleError, SmallprintError
@@ -33,16 +27,16 @@ from smallprint.core.files import atomic_folder, sha256_file, write_json, write_
 from smallprint.core.parts import Parts
 from smallprint.core.settings import load_config, render_config
 from smallprint.data.labels import LabelSet
-from smallprint.modeling.backbone import build_backbone, quiet, width_of
-from smallprint.modeling.classifier import TextClassifier
-from smallprint.modeling.heads import BUILT_IN
+from smallprint.modeling.linear import LinearClassifier
+from smallprint.modeling.scorer import Scorer
+from smallprint.packaging.linear_files import load_linear, save_linear
 from smallprint.packaging.manifest import (
     AGAIN,
     FORMAT,
     FORMAT_VERSION,
     MANIFEST,
     SETTINGS,
-    WEIGHTS,
+    LinearManifest,
     Manifest,
     check_files,
     check_manifest,
@@ -51,8 +45,6 @@ from smallprint.packaging.manifest import (
     unreadable,
 )
 
-BACKBONE, TOKENIZER = "backbone", "tokenizer"
-
 
 @dataclass(frozen=True)
 class Bundle:
@@ -60,8 +52,7 @@ class Bundle:
 
     Attributes:
         folder: Where it lies.
-        classifier: In evaluation mode, fp32.
-        tokenizer: A Hugging Face tokenizer.
+        scorer: The model, ready to score.
         labels: Task and label names.
         thresholds: float64 `[n_outputs]`.
         config: Settings of the training; tracking stands at its defaults.
@@ -69,8 +60,7 @@ class Bundle:
     """
 
     folder: Path
-    classifier: TextClassifier
-    tokenizer: Any
+    scorer: Scorer
     labels: LabelSet
     thresholds: NDArray[np.float64]
     config: Config
@@ -80,8 +70,7 @@ class Bundle:
 def save_bundle(
     folder: str | Path,
     *,
-    classifier: TextClassifier,
-    tokenizer: Any,
+    scorer: Scorer,
     labels: LabelSet,
     thresholds: NDArray[Any],
     config: Config,
@@ -93,8 +82,7 @@ def save_bundle(
 
     Args:
         folder: The new folder.
-        classifier: Its adapters are merged first, for good.
-        tokenizer: A Hugging Face tokenizer.
+        scorer: An `EncoderScorer`, whose adapters are merged first, for good, or a `LinearClassifier`.
         labels: Task and label names.
         thresholds: `[n_outputs]`.
         config: Settings of the training. Those of tracking (paths, addresses) are left out.
@@ -103,51 +91,34 @@ def save_bundle(
         head_is_own: The head is an object of your own, whatever the settings name.
 
     Raises:
-        BundleError: The folder holds something else.
+        BundleError: The folder holds something else, or the scorer is of a family that bundles do not know.
         SmallprintError: The disk is full or may not be written.
     """
-    from safetensors.torch import save
-
     folder = Path(folder)
     _check_replaceable(folder)
-    classifier.merge()
-    backbone_config = getattr(classifier.backbone, "config", None)
-    own_backbone = not hasattr(backbone_config, "save_pretrained")
-    tensors, shared = _tensors_of(classifier)
     untracked = TrackingConfig.model_validate({})
-    with atomic_folder(folder) as temporary, quiet():
-        # one key alone: safetensors writes several in random order, and equal weights shall be equal bytes
-        (temporary / WEIGHTS).write_bytes(save(tensors, metadata={"shared": json.dumps(shared)}))
+    with atomic_folder(folder) as temporary:
+        model = _save_model(temporary, scorer, config, head_is_own)
         write_text(temporary / SETTINGS, render_config(config.model_copy(update={"tracking": untracked})))
-        if not own_backbone:
-            backbone_config.save_pretrained(temporary / BACKBONE)  # type: ignore[union-attr]
-        if fast := getattr(tokenizer, "backend_tokenizer", None):
-            fast.no_truncation()  # how the last call cut and padded is no property of the tokenizer
-            fast.no_padding()
-        tokenizer.save_pretrained(temporary / TOKENIZER)
-        manifest = Manifest(
-            format=FORMAT,
-            format_version=FORMAT_VERSION,
-            task=labels.task,
-            label_names=list(labels.names),
-            thresholds=[float(value) for value in thresholds],
-            max_length=config.model.max_length,
-            pooling=classifier.pooling,
-            head=config.model.head,
-            head_is_own=head_is_own or config.model.head not in BUILT_IN,
-            backbone_is_own=own_backbone,
-            versions={
+        tree = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **model,
+            "task": labels.task,
+            "label_names": list(labels.names),
+            "thresholds": [float(value) for value in thresholds],
+            "versions": {
                 "python": platform.python_version(),
-                "torch": str(torch.__version__),
-                "transformers": transformers.__version__,
+                **model["versions"],
                 "smallprint": version("smallprint"),
             },
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            data=dict(data),
-            metrics=dict(metrics),
-            files={name: sha256_file(temporary / name) for name in files_in(temporary)},
-        )
-        write_json(temporary / MANIFEST, manifest.model_dump())
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": dict(data),
+            "metrics": dict(metrics),
+            "files": {name: sha256_file(temporary / name) for name in files_in(temporary)},
+        }
+        check_manifest(tree, folder)
+        write_json(temporary / MANIFEST, tree)
     return folder
 
 
@@ -175,8 +146,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
 
     Args:
         folder: The bundle's folder.
-        parts: Own head, backbone or tokenizer. A head of your own must be given here: it is never imported because a
-            file names it. Weights are loaded into a backbone that is given.
+        parts: Own head, backbone or tokenizer of an encoder. A head of your own must be given here: it is never
+            imported because a file names it. Weights are loaded into a backbone that is given.
 
     Raises:
         BundleError: Anything in it is missing, changed, added, too new, or does not fit the rest.
@@ -190,16 +161,28 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         config = load_config(folder / SETTINGS)
     except SmallprintError as error:
         raise unreadable(folder / SETTINGS, error.found) from None
-    with torch.random.fork_rng(devices=[]), quiet():  # loading must not move the caller's random numbers
-        head_factory = parts.head or _built_in_head(manifest, folder)
-        backbone = parts.backbone if parts.backbone is not None else _build_backbone(manifest, folder)
-        head = head_factory(width_of(backbone), labels.n_outputs)
-        frozen = config.model.adapter == "frozen"
-        classifier = TextClassifier(backbone, head, manifest.pooling, config.model.dropout, frozen=frozen).float()
-        tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
-    _load_weights(classifier, folder / WEIGHTS, labels)
-    classifier.eval()
-    return Bundle(folder, classifier, tokenizer, labels, thresholds, config, tree)
+    if isinstance(manifest, LinearManifest):
+        return Bundle(folder, load_linear(folder, labels), labels, thresholds, config, tree)
+    from smallprint.packaging.encoder_files import load_encoder
+
+    return Bundle(folder, load_encoder(folder, manifest, labels, config, parts), labels, thresholds, config, tree)
+
+
+def _save_model(folder: Path, scorer: Scorer, config: Config, head_is_own: bool) -> dict[str, Any]:
+    """Writes the files of the scorer's family and gives what the manifest says of it."""
+    if isinstance(scorer, LinearClassifier):
+        return save_linear(folder, scorer)
+    # a linear model needs no torch: what does is imported where an encoder is at hand
+    from smallprint.modeling.encoder_scorer import EncoderScorer
+    from smallprint.packaging.encoder_files import save_encoder
+
+    if isinstance(scorer, EncoderScorer):
+        return save_encoder(folder, scorer, config, head_is_own)
+    raise BundleError(
+        f"A bundle cannot hold a {type(scorer).__name__}.",
+        "an EncoderScorer or a LinearClassifier",
+        "Keep a scorer of your own by your own means.",
+    )
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -215,22 +198,6 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _tensors_of(classifier: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Gives the weights, each stored once, and for every further name of one the name that it is stored under."""
-    tensors: dict[str, Tensor] = {}
-    shared: dict[str, str] = {}
-    seen: dict[Any, str] = {}
-    for name, tensor in classifier.state_dict().items():
-        storage = tensor.untyped_storage().data_ptr()
-        key = (storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype) if storage else name
-        if key in seen:
-            shared[name] = seen[key]
-        else:
-            seen[key] = name
-            tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-    return tensors, shared
-
-
 def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.float64]]:
     try:
         labels = LabelSet(manifest.task, list(manifest.label_names))
@@ -243,67 +210,6 @@ def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.f
             AGAIN,
         )
     return labels, np.array(manifest.thresholds, dtype=np.float64)
-
-
-def _built_in_head(manifest: Manifest, folder: Path) -> Any:
-    if manifest.head_is_own or manifest.head not in BUILT_IN:
-        raise BundleError(
-            f"The head of {folder} is somebody's own ('{manifest.head}'), and code that a file names is never run.",
-            f"the head as an object, or a built-in one ({', '.join(BUILT_IN)})",
-            "If you trust it, import it yourself and load with parts=Parts(head=YOUR_HEAD).",
-        )
-    return BUILT_IN[manifest.head]
-
-
-def _build_backbone(manifest: Manifest, folder: Path) -> nn.Module:
-    if manifest.backbone_is_own:
-        raise BundleError(
-            f"The backbone of {folder} is somebody's own, which a bundle cannot rebuild.",
-            "the backbone as an object",
-            "Load with parts=Parts(backbone=YOUR_BACKBONE).",
-        )
-    try:
-        return build_backbone(folder / BACKBONE)
-    except Exception as error:  # the library raises what it likes for a config that it does not know
-        raise unreadable(folder / BACKBONE / "config.json", str(error).strip().partition("\n")[0][:200]) from None
-
-
-def _load_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(str(folder), use_fast=True, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # as above
-        raise unreadable(folder, str(error).strip().partition("\n")[0][:200]) from None
-
-
-def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            shared = json.loads((file.metadata() or {}).get("shared", "{}"))
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        tensors |= {name: tensors[kept] for name, kept in shared.items()}
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise unreadable(path, f"{type(error).__name__}.") from None
-    wanted = classifier.state_dict()
-    for name in sorted(wanted.keys() & tensors.keys()):
-        have, want = list(tensors[name].shape), list(wanted[name].shape)
-        if have != want and name.startswith("head.") and want[:1] == [labels.n_outputs] and have[1:] == want[1:]:
-            raise BundleError(
-                f"The weights in {path} have {have[0]} outputs, but the manifest names {len(labels.names)} labels.",
-                f"{labels.n_outputs} outputs for a {labels.task} task",
-                AGAIN,
-            )
-        if have != want:
-            raise BundleError(f"{path}: '{name}' has shape {have}.", f"{want}, by the model's settings", AGAIN)
-    if odd := sorted(wanted.keys() ^ tensors.keys()):
-        what = "lacks" if odd[0] in wanted else "has an unknown"
-        raise BundleError(
-            f"{path} {what} weight '{odd[0]}' ({len(odd)} do not fit).", "the weights of this model", AGAIN
-        )
-    classifier.load_state_dict(tensors)
 
 
 __all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle"]

@@ -18,13 +18,13 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
 
 FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
 AGAIN = "Copy or download the bundle again, or train it anew."
 
 
 class Manifest(BaseModel):
-    """What manifest.json must hold."""
+    """What manifest.json must hold, whatever the family."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -33,16 +33,31 @@ class Manifest(BaseModel):
     task: Task
     label_names: list[str]
     thresholds: list[float]
-    max_length: Annotated[int, Field(ge=1)]
-    pooling: Literal["mean", "cls", "max"]
-    head: str
-    head_is_own: bool
-    backbone_is_own: bool
     versions: dict[str, str]
     created: str
     data: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, str]
+
+
+class EncoderManifest(Manifest):
+    """The same for an encoder with a head."""
+
+    family: Literal["encoder"]
+    max_length: Annotated[int, Field(ge=1)]
+    pooling: Literal["mean", "cls", "max"]
+    head: str
+    head_is_own: bool
+    backbone_is_own: bool
+
+
+class LinearManifest(Manifest):
+    """The same for TF-IDF and a linear SVM, whose settings stand in terms.json."""
+
+    family: Literal["linear"]
+
+
+FAMILIES: dict[Any, type[EncoderManifest | LinearManifest]] = {"encoder": EncoderManifest, "linear": LinearManifest}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -63,8 +78,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return tree
 
 
-def check_manifest(tree: dict[str, Any], folder: Path) -> Manifest:
-    """Gives the manifest with its types checked.
+def check_manifest(tree: dict[str, Any], folder: Path) -> EncoderManifest | LinearManifest:
+    """Gives the manifest with its types checked; one of version 1, which knew no families, is an encoder's.
 
     Raises:
         BundleError: It is of another kind, too new, or lacks a key.
@@ -79,8 +94,11 @@ def check_manifest(tree: dict[str, Any], folder: Path) -> Manifest:
             f"format version {FORMAT_VERSION} at most, which smallprint {installed('smallprint')} reads",
             "Update smallprint, or train the model with this version.",
         )
+    family = tree.get("family", "encoder" if version == 1 else None)
+    if family not in list(FAMILIES):
+        raise BundleError(f"{path} has 'family' {family!r}.", " or ".join(FAMILIES), AGAIN)
     try:
-        manifest = Manifest.model_validate(tree, strict=True)
+        manifest = FAMILIES[family].model_validate({**tree, "family": family}, strict=True)
     except ValidationError as error:
         problems = [f"'{'.'.join(str(p) for p in e['loc'])}': {e['msg'].lower()}" for e in error.errors()[:5]]
         raise BundleError(
@@ -128,4 +146,13 @@ def unreadable(path: Path, why: str) -> BundleError:
     return BundleError(f"{path} cannot be read: {why}", "a file as smallprint wrote it", AGAIN)
 
 
-__all__ = ["Manifest", "check_files", "check_manifest", "files_in", "read_manifest", "unreadable"]
+__all__ = [
+    "EncoderManifest",
+    "LinearManifest",
+    "Manifest",
+    "check_files",
+    "check_manifest",
+    "files_in",
+    "read_manifest",
+    "unreadable",
+]

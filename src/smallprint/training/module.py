@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from smallprint.core.results import Array
 from smallprint.evaluation.metrics import average_precision_macro
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.losses import Loss
+from smallprint.training.averaging import WeightAverage
 from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
 
 MONITOR = "validation/average_precision"
@@ -54,6 +56,8 @@ class ClassifierModule(L.LightningModule):
         self.history: list[dict[str, float]] = []
         self._loss_sum, self._loss_count = 0.0, 0
         self._validation: list[tuple[Array, Array, Array]] = []
+        self._average = WeightAverage(config.averaging)
+        self._inside: AbstractContextManager[None] = nullcontext()
 
     def configure_optimizers(self) -> Any:
         """Gives AdamW and its schedule, one step per batch."""
@@ -105,6 +109,24 @@ class ClassifierModule(L.LightningModule):
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
         return loss
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Steps, and takes the new weights into their average, before any callback may write a checkpoint."""
+        super().optimizer_step(*args, **kwargs)
+        self._average.update(self._trained())
+
+    def on_validation_start(self) -> None:
+        """Puts the averaged weights in: they are what is judged and kept."""
+        self._inside = self._average.inside(self._trained())
+        self._inside.__enter__()
+
+    def on_validation_end(self) -> None:
+        """Puts the weights that are trained on back."""
+        self._inside.__exit__(None, None, None)
+
+    def on_train_end(self) -> None:
+        """Leaves the averaged weights in the model: those that were judged."""
+        self._average.keep_in(self._trained())
+
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps the logits of a batch; metrics are computed once over the whole split."""
         logits = self(batch["input_ids"], batch["attention_mask"]).float()
@@ -134,10 +156,15 @@ class ClassifierModule(L.LightningModule):
         return float(average_precision_macro(targets.astype(np.int8), torch.sigmoid(logits).numpy()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the curve, and leaves out weights that never change."""
+        """Adds the curve, and leaves out weights that never change; without an optimizer to resume, the average is saved."""
         checkpoint["smallprint"] = {"history": self.history, "loss": [self._loss_sum, self._loss_count]}
-        kept = self._kept()
-        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in kept}
+        if "optimizer_states" in checkpoint:
+            average = self._average
+            checkpoint["smallprint"]["average"] = {"steps": average.steps, "values": average.values}
+            checkpoint["state_dict"] = self._kept()
+        else:
+            with self._average.inside(self._trained()):  # inside, so that weights of two names are averaged under both
+                checkpoint["state_dict"] = {name: tensor.clone() for name, tensor in self._kept().items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the curve back.
@@ -149,6 +176,7 @@ class ClassifierModule(L.LightningModule):
         kept = checkpoint["smallprint"]
         self.history = [dict(row) for row in kept["history"]]
         self._loss_sum, self._loss_count = kept["loss"]
+        self._average.steps, self._average.values = kept["average"]["steps"], dict(kept["average"]["values"])
 
     def check_fits(self, weights: Mapping[str, Tensor], place: str | Path) -> None:
         """Checks that saved weights are exactly those that this module trains, by name and shape.
@@ -164,6 +192,10 @@ class ClassifierModule(L.LightningModule):
                 "a checkpoint of this run, with unchanged settings",
                 "Resume with the settings that the run began with, or train anew.",
             )
+
+    def _trained(self) -> dict[str, Tensor]:
+        """Gives the weights that the optimizer moves, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def _kept(self) -> dict[str, Tensor]:
         """Gives what a checkpoint holds: trained weights and buffers."""

@@ -1,0 +1,157 @@
+"""Trains what a table needs, or finds it trained. In: systems, seeds, data. Out: each system's scores, cost and size.
+
+A run that is there and finished is not trained again; one that was stopped goes on. So a bench that was stopped does too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from smallprint import api
+from smallprint.bench.measure import SeedScores
+from smallprint.bench.systems import System
+from smallprint.core.errors import ConfigError
+from smallprint.core.progress import Say
+from smallprint.core.results import Array
+from smallprint.core.run import open_run
+from smallprint.core.settings import load_config, render_config
+from smallprint.evaluation.stack import crossfit_stack, fit_stack
+from smallprint.evaluation.thresholds import tune_thresholds
+from smallprint.runs import scores_file
+
+TIMED_TEXTS = 1000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a system costs: seconds of training a seed (mean), MB of its bundle, clauses a second on this machine."""
+
+    train_seconds: float
+    size_mb: float
+    clauses_per_second: float
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One system, all seeds.
+
+    Attributes:
+        system: Which.
+        seeds: Scores, a seed each.
+        cost: Of one seed.
+    """
+
+    system: System
+    seeds: list[SeedScores]
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of validation and test: 0/1 `[n, n_labels]`, and each example's document (or None)."""
+
+    label_names: list[str]
+    validation: Array
+    test: Array
+    validation_groups: list[Any]
+    test_groups: list[Any]
+    test_texts: list[str]
+
+
+def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Path:
+    """Trains one seed of a system, unless it is there, and gives its run folder.
+
+    Raises:
+        ConfigError: The folder holds a run with other settings.
+    """
+    folder = root / f"{system.name}-seed{seed}"
+    config = load_config(None, [f"training.seed={seed}", f"tracking.root={root}", *system.settings])
+    if (folder / "run.json").is_file():
+        run = open_run(folder)
+        if render_config(run.config, explain=False) != render_config(config, explain=False):
+            raise ConfigError(
+                f"{folder} was trained with other settings.",
+                "the settings of this row",
+                "Remove it, or name another --out.",
+            )
+        if run.state["status"] == "finished":
+            say(f"{system.title}, seed {seed}: found in {folder}")
+            return folder
+        say(f"{system.title}, seed {seed}: going on in {folder}")
+        api.train(resume=folder, say=say)
+        return folder
+    say(f"{system.title}, seed {seed}:")
+    api.train(data, config=config, out=folder, say=say)
+    return folder
+
+
+def read_run(folder: Path, seed: int) -> SeedScores:
+    """Gives the scores that a finished run wrote."""
+    saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    validation, test = (
+        _array(pl.read_parquet(folder / scores_file(split))["scores"]) for split in ("validation", "test")
+    )
+    return SeedScores(seed, validation, test, np.array(saved["thresholds"]))
+
+
+def read_truth(folder: Path) -> Truth:
+    """Gives the truth as a finished run wrote it beside its scores."""
+    saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    validation, test = (pl.read_parquet(folder / scores_file(split)) for split in ("validation", "test"))
+    return Truth(
+        label_names=list(saved["data"]["label_names"]),
+        validation=_array(validation["targets"]).astype(np.int8),
+        test=_array(test["targets"]).astype(np.int8),
+        validation_groups=validation["group"].to_list(),
+        test_groups=test["group"].to_list(),
+        test_texts=test["text"].to_list(),
+    )
+
+
+def measure_cost(folders: Sequence[Path]) -> Cost:
+    """Gives the cost of a system: what its runs wrote down, and the speed of the first one's bundle, timed here."""
+    seconds = [json.loads((folder / "timings.json").read_text())["seconds_total"] for folder in folders]
+    bundle = folders[0] / "bundle"
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    texts = pl.read_parquet(folders[0] / scores_file("validation"))["text"].head(TIMED_TEXTS).to_list()
+    engine = api.load(bundle)
+    engine.score(texts[:64])  # warm
+    start = time.perf_counter()
+    engine.score(texts)
+    return Cost(float(np.mean(seconds)), size / 1e6, len(texts) / (time.perf_counter() - start))
+
+
+def stack_of(system: System, members: Sequence[Collected], truth: Truth) -> Collected:
+    """Gives a system whose scores combine those of others, seed by seed; weights and thresholds from validation."""
+    seeds = []
+    for parts in zip(*(member.seeds for member in members), strict=True):
+        validation, test = [part.validation for part in parts], [part.test for part in parts]
+        groups = [name if name is not None else i for i, name in enumerate(truth.validation_groups)]
+        unseen = crossfit_stack(validation, truth.validation, groups)
+        seeds.append(
+            SeedScores(
+                parts[0].seed,
+                unseen,
+                fit_stack(validation, truth.validation).apply(test),
+                tune_thresholds(truth.validation, unseen, "multilabel"),
+            )
+        )
+    costs = [member.cost for member in members]
+    cost = Cost(
+        sum(part.train_seconds for part in costs),
+        sum(part.size_mb for part in costs),
+        1 / sum(1 / part.clauses_per_second for part in costs),
+    )
+    return Collected(system, seeds, cost)
+
+
+def _array(column: pl.Series) -> Array:
+    return np.array(column.to_list(), dtype=np.float32)

@@ -1,0 +1,61 @@
+"""`smallprint bench NAME`: which table, where its data is, and the files it leaves. The story of a bench in one screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from smallprint.bench.chart import render_chart
+from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, choose_systems
+from smallprint.bench.table import render_markdown, render_notes
+from smallprint.bench.unfair_tos import run_unfair_tos
+from smallprint.core.errors import ConfigError
+from smallprint.core.files import write_json, write_text
+from smallprint.core.progress import Say, say_nothing
+
+HUB = "hub:coastalcph/lex_glue/unfair_tos"
+BENCHES = {"unfair-tos": ("unfair_tos", run_unfair_tos)}
+FIRST_SEED = 42
+
+
+def run_bench(
+    name: str,
+    data: str | None = None,
+    rows: list[str] | None = None,
+    seeds: int = 5,
+    *,
+    quick: bool = False,
+    mpnet: str | None = None,
+    out: str | Path = "runs/bench",
+    say: Say = say_nothing,
+) -> tuple[dict[str, Any], list[str]]:
+    """Gives a table's figure, JSON-ready, and its lines of Markdown; writes figure.json, figure.md and figure.svg.
+
+    Args:
+        name: 'unfair-tos'.
+        data: Its folder; else the one in SMALLPRINT_DATA, else the Hub's copy.
+        rows: Systems of ours (see `SYSTEMS`).
+        seeds: Trainings of each system, with seeds 42, 43, ...
+        quick: Only rows that cost minutes.
+        mpnet: Folder or Hub name of the base-size encoder, for the row 'mpnet'.
+        out: Folder of runs and results; finished runs in it are taken as they are.
+        say: Takes lines for a person.
+
+    Raises:
+        ConfigError: There is no such table or row.
+    """
+    if name not in BENCHES:
+        raise ConfigError(f"There is no bench '{name}'.", ", ".join(BENCHES), "Name one of these.")
+    folder, run = BENCHES[name]
+    root = os.environ.get("SMALLPRINT_DATA")
+    place = data or (str(Path(root) / folder) if root else HUB)
+    systems = choose_systems(rows or list(QUICK_ROWS if quick else DEFAULT_ROWS), mpnet)
+    out = Path(out)
+    figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say)
+    table, notes = render_markdown(figure), render_notes(figure)
+    write_json(out / "figure.json", figure)
+    write_text(out / "figure.md", "\n".join([table, "", *(f"- {note}" for note in notes), ""]))
+    write_text(out / "figure.svg", render_chart(figure))
+    say(f"Results: {out / 'figure.json'}, .md and .svg")
+    return figure, [table, "", *notes]

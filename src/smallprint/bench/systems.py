@@ -1,0 +1,67 @@
+"""Which systems stand in the table. In: names. Out: settings of their trainings, or the systems they are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smallprint.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of ours.
+
+    Attributes:
+        name: As `--rows` calls it.
+        title: As the table calls it.
+        settings: `section.key=value` of its training, besides the defaults; empty for a stack.
+        members: Systems whose scores a stack combines.
+    """
+
+    name: str
+    title: str
+    settings: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("linear", "TF-IDF + linear SVM", ("model.backbone=tfidf",)),
+        System("frozen", "MiniLM, frozen", ("model.adapter=frozen", "training.epochs=20")),
+        System("lora", "MiniLM, LoRA", ("model.adapter=lora",)),
+        System("full", "MiniLM, full"),
+        System("mpnet", "mpnet-base, full"),
+        System("stack", "stack of MiniLM and linear", members=("full", "linear")),
+    )
+}
+DEFAULT_ROWS = ("linear", "frozen", "lora", "full", "stack")
+QUICK_ROWS = ("linear",)
+
+
+def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
+    """Gives the systems by name, members of a stack before it and each once.
+
+    Args:
+        names: Of `SYSTEMS`.
+        mpnet: Folder or Hub name of the base-size encoder, needed for the row 'mpnet'.
+
+    Raises:
+        ConfigError: An unknown name, or the base-size encoder is not named.
+    """
+    chosen: dict[str, System] = {}
+    for name in names:
+        if name not in SYSTEMS:
+            raise ConfigError(f"There is no row '{name}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
+        for member in (*SYSTEMS[name].members, name):
+            chosen[member] = SYSTEMS[member]
+    if "mpnet" in chosen:
+        if not mpnet:
+            raise ConfigError(
+                "The row 'mpnet' has no weights.",
+                "a folder or the Hub name sentence-transformers/all-mpnet-base-v2",
+                "Give it with --mpnet.",
+            )
+        row = chosen["mpnet"]
+        chosen["mpnet"] = System(row.name, row.title, (f"model.backbone={mpnet}",))
+    return list(chosen.values())

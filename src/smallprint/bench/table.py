@@ -1,0 +1,172 @@
+"""From measured systems to the table: rows in, JSON, Markdown and a chart out. Every number comes from a row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from smallprint.bench.collect import Collected, Cost, Truth
+from smallprint.bench.measure import MEASURES, RANKED, SeedResult, counts_of, interval_of, measure_seed, seed_mean
+from smallprint.evaluation.compare import almost_stochastic_order, approximate_randomisation, paired_bootstrap
+
+WITH_INTERVAL = ("nine_macro", "nine_macro_tuned", "eight_macro", "binary_f1")
+COMPARED = "nine_macro_tuned"
+SHOWN = (
+    ("nine_micro", "micro, 9"),
+    ("nine_macro", "macro, 9"),
+    ("nine_micro_tuned", "micro, 9, tuned"),
+    ("nine_macro_tuned", "macro, 9, tuned"),
+    ("eight_micro", "micro, 8"),
+    ("eight_macro", "macro, 8"),
+    ("binary_f1", "binary F1"),
+    ("binary_ap", "binary PR-AUC"),
+)
+
+
+def published_rows() -> list[dict[str, Any]]:
+    """Gives the published systems, scores in [0, 1]."""
+    text = files("smallprint.bench").joinpath("published.csv").read_text(encoding="utf-8")
+    return [
+        {
+            "title": row["model"],
+            "source": row["source"],
+            "mean": {"nine_micro": float(row["micro_f1"]) / 100, "nine_macro": float(row["macro_f1"]) / 100},
+        }
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def measured_row(
+    title: str, results: Sequence[SeedResult], groups: Sequence[object] | None, cost: Cost | None = None
+) -> dict[str, Any]:
+    """Gives a row of ours: each seed, mean, spread (standard deviation over seeds), the seed that validation chooses, intervals."""
+    names = [name for name in (*MEASURES, *RANKED) if name in results[0].values]
+    table = {name: [result.values[name] for result in results] for name in names}
+    best = max(results, key=lambda result: result.chosen_by)
+    intervals = {name: interval_of(results, name, groups) for name in WITH_INTERVAL}
+    row: dict[str, Any] = {
+        "title": title,
+        "source": "measured",
+        "n_test": len(results[0].counts["nine"]),
+        "seeds": [result.seed for result in results],
+        "by_seed": table,
+        "mean": {name: float(np.mean(values)) for name, values in table.items()},
+        "spread": {name: float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for name, values in table.items()},
+        "interval": {name: [part.low, part.high] for name, part in intervals.items() if part},
+        "best_by_validation": {"seed": best.seed, **best.values},
+    }
+    if cost:
+        row["cost"] = {
+            "train_seconds": cost.train_seconds,
+            "size_mb": cost.size_mb,
+            "clauses_per_second": cost.clauses_per_second,
+        }
+    return row
+
+
+def compare_rows(
+    ours: Sequence[SeedResult], baseline: Sequence[SeedResult], groups: Sequence[object] | None
+) -> dict[str, Any]:
+    """Gives how a system stands to the baseline: paired difference over documents, its interval, p, and ASO over seeds."""
+    what, statistic = MEASURES[COMPARED]
+    seeds = min(len(ours), len(baseline))
+    a, b = counts_of(baseline[:seeds], what), counts_of(ours[:seeds], what)
+    mean = seed_mean(statistic, seeds)
+    paired = paired_bootstrap(a, b, mean, groups=groups)
+    row: dict[str, Any] = {
+        "measure": COMPARED,
+        "difference": paired.difference,
+        "interval": [paired.low, paired.high],
+        "better": paired.better,
+        "p_randomisation": approximate_randomisation(a, b, mean, groups=groups),
+    }
+    if seeds > 1:
+        scores = ([r.values[COMPARED] for r in part[:seeds]] for part in (ours, baseline))
+        row["aso_epsilon"] = almost_stochastic_order(*(np.array(part) for part in scores))
+    return row
+
+
+def build_rows(systems: Sequence[Collected], truth: Truth) -> list[dict[str, Any]]:
+    """Gives the rows of all systems, each beside the linear baseline where that was trained."""
+    groups = truth.test_groups if any(group is not None for group in truth.test_groups) else None
+    measured = {
+        part.system.name: [measure_seed(seed, truth.validation, truth.test) for seed in part.seeds] for part in systems
+    }
+    rows = []
+    for part in systems:
+        results = measured[part.system.name]
+        row = {"name": part.system.name, **measured_row(part.system.title, results, groups, part.cost)}
+        if "linear" in measured and part.system.name != "linear":
+            row["against_linear"] = compare_rows(results, measured["linear"], groups)
+        rows.append(row)
+    return rows
+
+
+def render_markdown(figure: dict[str, Any]) -> str:
+    """Gives the table as Markdown: percent, mean over seeds, ± the spread over seeds, [95% interval over documents]."""
+    heads = [title for _, title in SHOWN]
+    lines = [
+        "| system | " + " | ".join(heads) + " | seeds | training | MB | clauses/s |",
+        "|---" * (len(heads) + 5) + "|",
+    ]
+    for row in figure["rows"]:
+        cells = [_cell(row, name) for name, _ in SHOWN]
+        cost = row.get("cost")
+        tail = [
+            str(len(row["seeds"])) if "cost" in row else "",
+            _duration(cost["train_seconds"]) if cost else "",
+            f"{cost['size_mb']:.0f}" if cost else "",
+            f"{cost['clauses_per_second']:,.0f}" if cost else "",
+        ]
+        lines.append(f"| {row['title']} | " + " | ".join([*cells, *tail]) + " |")
+        if len(row.get("seeds", [])) > 1:
+            best = [_percent(row["best_by_validation"].get(name)) for name, _ in SHOWN]
+            lines.append(
+                f"| _its best of {len(row['seeds'])} by validation_ | " + " | ".join([*best, *[""] * 4]) + " |"
+            )
+    return "\n".join(lines)
+
+
+def render_notes(figure: dict[str, Any]) -> list[str]:
+    """Gives what has to stand beside the table, in words: n, duplicates, what the brackets are, who is better."""
+    data = figure["data"]
+    lines = [
+        f"Test: {data['n_test']:,} clauses of {data['documents']} documents; {data['test_in_train']} stand word for word in train.",
+        "Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over documents.",
+        "Columns without 'tuned' use 0.5, as LexGLUE does; eight labels and binary use thresholds tuned on validation.",
+    ]
+    for row in figure["rows"]:
+        if against := row.get("against_linear"):
+            low, high = (100 * value for value in against["interval"])
+            verdict = "better than" if against["better"] else "not shown to differ from" if high > 0 else "worse than"
+            aso = f", ASO epsilon {against['aso_epsilon']:.2f}" if "aso_epsilon" in against else ""
+            lines.append(
+                f"{row['title']} is {verdict} the linear baseline: {100 * against['difference']:+.1f} points of tuned "
+                f"nine-column macro F1, [{low:+.1f}, {high:+.1f}], p {against['p_randomisation']:.3f}{aso}."
+            )
+    return lines
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    value = row["mean"].get(name)
+    if value is None:
+        return ""
+    text = _percent(value)
+    if len(row.get("seeds", [])) > 1:
+        text += f" ±{100 * row['spread'][name]:.1f}"
+    if name in row.get("interval", {}):
+        low, high = row["interval"][name]
+        text += f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return text
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

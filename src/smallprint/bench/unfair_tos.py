@@ -1,0 +1,86 @@
+"""Figure 1: UNFAIR-ToS, the eight published systems, a chat model and ours. In: data and rows. Out: one JSON-ready dict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from smallprint.bench.collect import Collected, Truth, measure_cost, read_run, read_truth, stack_of, train_seed
+from smallprint.bench.measure import measure_decisions
+from smallprint.bench.systems import System
+from smallprint.bench.table import build_rows, measured_row, published_rows
+from smallprint.core.progress import Say
+from smallprint.core.results import Array
+from smallprint.data.read import open_source
+
+CHAT = (("GPT-3.5-turbo, zero-shot", "zero_shot"), ("GPT-3.5-turbo, 8-shot", "few_shot_8"))
+
+
+def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Path, say: Say) -> dict[str, Any]:
+    """Trains what is not trained yet, and gives the whole figure.
+
+    Args:
+        data: Folder of UNFAIR-ToS, or its Hub name.
+        systems: Rows of ours, members of a stack before it.
+        seeds: Of each system.
+        root: Folder of the runs.
+        say: Takes lines for a person.
+    """
+    collected: dict[str, Collected] = {}
+    truth: Truth | None = None
+    for system in systems:
+        if system.members:
+            assert truth is not None
+            collected[system.name] = stack_of(system, [collected[name] for name in system.members], truth)
+            continue
+        folders = [train_seed(system, data, seed, root, say) for seed in seeds]
+        truth = truth or read_truth(folders[0])
+        scores = [read_run(folder, seed) for folder, seed in zip(folders, seeds, strict=True)]
+        collected[system.name] = Collected(system, scores, measure_cost(folders))
+    assert truth is not None
+    rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
+    return {
+        "name": "unfair-tos",
+        "data": {
+            "n_validation": len(truth.validation),
+            "n_test": len(truth.test),
+            "documents": len(set(truth.test_groups)),
+            "label_names": truth.label_names,
+            "support": truth.test.sum(axis=0).tolist(),
+            "test_in_train": _test_in_train(data, truth),
+        },
+        "rows": rows + build_rows(list(collected.values()), truth),
+    }
+
+
+def chat_rows(file: Path, truth: Truth) -> list[dict[str, Any]]:
+    """Gives the chat model's rows from its stored answers (Chalkidis 2023), on the test rows that it was asked; none without the file."""
+    if not file.is_file():
+        return []
+    answers = pl.read_parquet(file)
+    asked = answers["test_row"].to_numpy().astype(int)
+    groups = [truth.test_groups[row] for row in asked]
+    kept = groups if any(group is not None for group in groups) else None
+    rows = []
+    for title, column in CHAT:
+        result = measure_decisions(truth.test[asked], _decided(answers[column], truth.test.shape[1]))
+        row = measured_row(f"{title} (n={len(asked):,})", [result], kept)
+        rows.append({**row, "source": "Chalkidis 2023, scored here", "seeds": []})
+    return rows
+
+
+def _decided(ids: pl.Series, n_labels: int) -> Array:
+    import numpy as np
+
+    decided = np.zeros((len(ids), n_labels), dtype=np.int8)
+    for row, labels in enumerate(ids.to_list()):
+        decided[row, labels] = 1
+    return decided
+
+
+def _test_in_train(data: str, truth: Truth) -> int:
+    """Gives how many test rows stand word for word in train."""
+    train = open_source(data).read("train", ["text"])["text"]
+    return int(pl.Series(truth.test_texts).is_in(train.implode()).sum())

@@ -1,0 +1,85 @@
+"""An encoder that scores: texts in, scores out, by way of tokens, batches and logits.
+
+fp32 throughout; texts of like length share a batch, so that little is padding. It knows neither label names nor files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from smallprint.modeling.backbone import use_attention
+from smallprint.modeling.batching import pad_batch, plan_batches
+from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.tokenizer import Tokens, tokenize
+
+BATCH_SIZE = 256
+BATCH_TOKENS = {"cuda": 8192, "cpu": 2048}
+
+
+class EncoderScorer:
+    """A classifier with its tokenizer, as a `Scorer`.
+
+    Args:
+        classifier: Switched to evaluation, fp32 and fused attention, and moved to a GPU where there is one.
+        tokenizer: A Hugging Face tokenizer.
+        task: binary, multiclass or multilabel.
+        n_outputs: Number of logits.
+        max_length: In tokens; longer texts are cut and counted.
+        batch_tokens: Most tokens of a batch, padding counted; if left out 8192 on a GPU and 2048 on a processor, whose
+            caches hold no more (8192 took 1.4 times as long with MiniLM).
+
+    Attributes:
+        n_truncated: Texts that were cut so far.
+    """
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        tokenizer: Any,
+        task: str,
+        n_outputs: int,
+        *,
+        max_length: int,
+        batch_tokens: int | None = None,
+    ) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.classifier = classifier.float().to(self.device).eval()
+        use_attention(self.classifier.backbone, "sdpa")
+        self.tokenizer, self.task, self.n_outputs = tokenizer, task, n_outputs
+        self.max_length, self.batch_tokens = max_length, batch_tokens or BATCH_TOKENS[self.device.type]
+        self.n_truncated = 0
+        self._tokenizer_lock = Lock()
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`.
+
+        Scores of independent labels are sigmoids, those of exclusive ones (multiclass) a softmax. A text's score moves
+        by some 1e-7 with the texts that share its batch.
+        """
+        scores = np.zeros((len(texts), self.n_outputs), dtype=np.float32)
+        if not len(texts):
+            return scores
+        tokens = self._tokenize(texts)
+        pad_id = getattr(self.tokenizer, "pad_token_id", None) or 0
+        with torch.inference_mode():
+            for batch in plan_batches(tokens.lengths, self.batch_tokens, BATCH_SIZE):
+                ids, mask = pad_batch([tokens.ids[i] for i in batch], pad_id)
+                logits = self.classifier(ids.to(self.device), mask.to(self.device)).float()
+                values = logits.softmax(dim=-1) if self.task == "multiclass" else logits.sigmoid()
+                scores[batch] = values.cpu().numpy()
+        return scores
+
+    def _tokenize(self, texts: Sequence[str]) -> Tokens:
+        with self._tokenizer_lock:  # a fast tokenizer keeps the cut length inside, and refuses two callers at once
+            tokens = tokenize(self.tokenizer, texts, self.max_length)
+            self.n_truncated += tokens.n_truncated
+        return tokens
+
+
+__all__ = ["EncoderScorer"]

@@ -1,0 +1,172 @@
+"""An encoder's part of a bundle: its weights, architecture and tokenizer. In: a scorer or files. Out: files or a scorer.
+
+It checks no hashes: `bundle.py` has done that. No code that a file names is ever imported.
+
+    model.safetensors   the classifier's weights, adapters merged
+    backbone/           config.json of the encoder
+    tokenizer/          as `save_pretrained` writes it
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from smallprint.core.config import Config
+from smallprint.core.errors import BundleError
+from smallprint.core.parts import Parts
+from smallprint.data.labels import LabelSet
+from smallprint.modeling.backbone import build_backbone, quiet, width_of
+from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.heads import BUILT_IN
+from smallprint.packaging.manifest import AGAIN, WEIGHTS, EncoderManifest, unreadable
+
+BACKBONE, TOKENIZER = "backbone", "tokenizer"
+
+
+def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_own: bool) -> dict[str, Any]:
+    """Writes the encoder's files into `folder` and gives what the manifest says of it.
+
+    Args:
+        folder: Of the bundle.
+        scorer: The adapters of its classifier are merged first, for good.
+        config: Settings of the training.
+        head_is_own: The head is an object of your own, whatever the settings name.
+    """
+    from safetensors.torch import save
+
+    classifier, tokenizer = scorer.classifier, scorer.tokenizer
+    classifier.merge()
+    backbone_config = getattr(classifier.backbone, "config", None)
+    own_backbone = not hasattr(backbone_config, "save_pretrained")
+    tensors, shared = _tensors_of(classifier)
+    with quiet():
+        # one key alone: safetensors writes several in random order, and equal weights shall be equal bytes
+        (folder / WEIGHTS).write_bytes(save(tensors, metadata={"shared": json.dumps(shared)}))
+        if not own_backbone:
+            backbone_config.save_pretrained(folder / BACKBONE)  # type: ignore[union-attr]
+        if fast := getattr(tokenizer, "backend_tokenizer", None):
+            fast.no_truncation()  # how the last call cut and padded is no property of the tokenizer
+            fast.no_padding()
+        tokenizer.save_pretrained(folder / TOKENIZER)
+    return {
+        "family": "encoder",
+        "max_length": scorer.max_length,
+        "pooling": classifier.pooling,
+        "head": config.model.head,
+        "head_is_own": head_is_own or config.model.head not in BUILT_IN,
+        "backbone_is_own": own_backbone,
+        "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
+    }
+
+
+def load_encoder(
+    folder: Path, manifest: EncoderManifest, labels: LabelSet, config: Config, parts: Parts
+) -> EncoderScorer:
+    """Gives the encoder of a bundle's folder, in evaluation mode, fp32.
+
+    Args:
+        folder: Of the bundle.
+        manifest: Its manifest.
+        labels: Task and label names.
+        config: Settings of the training.
+        parts: Own head, backbone or tokenizer.
+
+    Raises:
+        BundleError: A file cannot be read or does not fit the rest, or a part of its own is not given.
+    """
+    with torch.random.fork_rng(devices=[]), quiet():  # loading must not move the caller's random numbers
+        head_factory = parts.head or _built_in_head(manifest, folder)
+        backbone = parts.backbone if parts.backbone is not None else _build_backbone(manifest, folder)
+        head = head_factory(width_of(backbone), labels.n_outputs)
+        frozen = config.model.adapter == "frozen"
+        classifier = TextClassifier(backbone, head, manifest.pooling, config.model.dropout, frozen=frozen).float()
+        tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
+    _load_weights(classifier, folder / WEIGHTS, labels)
+    return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length)
+
+
+def _tensors_of(classifier: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Gives the weights, each stored once, and for every further name of one the name that it is stored under."""
+    tensors: dict[str, Tensor] = {}
+    shared: dict[str, str] = {}
+    seen: dict[Any, str] = {}
+    for name, tensor in classifier.state_dict().items():
+        storage = tensor.untyped_storage().data_ptr()
+        key = (storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype) if storage else name
+        if key in seen:
+            shared[name] = seen[key]
+        else:
+            seen[key] = name
+            tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return tensors, shared
+
+
+def _built_in_head(manifest: EncoderManifest, folder: Path) -> Any:
+    if manifest.head_is_own or manifest.head not in BUILT_IN:
+        raise BundleError(
+            f"The head of {folder} is somebody's own ('{manifest.head}'), and code that a file names is never run.",
+            f"the head as an object, or a built-in one ({', '.join(BUILT_IN)})",
+            "If you trust it, import it yourself and load with parts=Parts(head=YOUR_HEAD).",
+        )
+    return BUILT_IN[manifest.head]
+
+
+def _build_backbone(manifest: EncoderManifest, folder: Path) -> nn.Module:
+    if manifest.backbone_is_own:
+        raise BundleError(
+            f"The backbone of {folder} is somebody's own, which a bundle cannot rebuild.",
+            "the backbone as an object",
+            "Load with parts=Parts(backbone=YOUR_BACKBONE).",
+        )
+    try:
+        return build_backbone(folder / BACKBONE)
+    except Exception as error:  # the library raises what it likes for a config that it does not know
+        raise unreadable(folder / BACKBONE / "config.json", str(error).strip().partition("\n")[0][:200]) from None
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), use_fast=True, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # as above
+        raise unreadable(folder, str(error).strip().partition("\n")[0][:200]) from None
+
+
+def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            shared = json.loads((file.metadata() or {}).get("shared", "{}"))
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors |= {name: tensors[kept] for name, kept in shared.items()}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unreadable(path, f"{type(error).__name__}.") from None
+    wanted = classifier.state_dict()
+    for name in sorted(wanted.keys() & tensors.keys()):
+        have, want = list(tensors[name].shape), list(wanted[name].shape)
+        if have != want and name.startswith("head.") and want[:1] == [labels.n_outputs] and have[1:] == want[1:]:
+            raise BundleError(
+                f"The weights in {path} have {have[0]} outputs, but the manifest names {len(labels.names)} labels.",
+                f"{labels.n_outputs} outputs for a {labels.task} task",
+                AGAIN,
+            )
+        if have != want:
+            raise BundleError(f"{path}: '{name}' has shape {have}.", f"{want}, by the model's settings", AGAIN)
+    if odd := sorted(wanted.keys() ^ tensors.keys()):
+        what = "lacks" if odd[0] in wanted else "has an unknown"
+        raise BundleError(
+            f"{path} {what} weight '{odd[0]}' ({len(odd)} do not fit).", "the weights of this model", AGAIN
+        )
+    classifier.load_state_dict(tensors)
+
+
+__all__ = ["load_encoder", "save_encoder"]

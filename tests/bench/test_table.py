@@ -1,0 +1,105 @@
+"""What the table says: published beside measured, mean and spread, intervals, who is better, and a chart that parses."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import polars as pl
+import pytest
+
+from smallprint.bench.chart import render_chart
+from smallprint.bench.collect import Collected, Cost, Truth, stack_of
+from smallprint.bench.measure import SeedScores
+from smallprint.bench.systems import SYSTEMS
+from smallprint.bench.table import build_rows, published_rows, render_markdown, render_notes
+from smallprint.bench.unfair_tos import chat_rows
+
+K = 3
+
+
+def truth_of(seed=0):
+    rng = np.random.default_rng(seed)
+    validation, test = ((rng.random((n, K)) < 0.2).astype(np.int8) for n in (300, 240))
+    groups = [f"d{i // 12}" for i in range(300)]
+    return Truth(["late", "rude", "Choice of law"], validation, test, groups, groups[:240], ["x"] * 240)
+
+
+def collected(name, truth, noise, seeds=3):
+    rng = np.random.default_rng(len(name))
+
+    def scores(part):
+        return np.clip(0.15 + 0.7 * part + rng.normal(0, noise, part.shape), 0.01, 0.99).astype(np.float32)
+
+    rows = [SeedScores(s, scores(truth.validation), scores(truth.test), np.full(K, 0.5)) for s in range(seeds)]
+    return Collected(SYSTEMS[name], rows, Cost(100.0, 88.0, 500.0))
+
+
+@pytest.fixture
+def figure():
+    truth = truth_of()
+    systems = [collected("linear", truth, 0.4), collected("full", truth, 0.15)]
+    systems.append(stack_of(SYSTEMS["stack"], [systems[1], systems[0]], truth))
+    data = {"n_test": 240, "documents": 20, "test_in_train": 33}
+    return {"data": data, "rows": published_rows() + build_rows(systems, truth)}
+
+
+def test_eight_published_systems_stand_beside_ours(figure):
+    assert [row["title"] for row in figure["rows"]][:2] == ["TFIDF-SVM", "BERT"]
+    assert sum("cost" not in row for row in figure["rows"]) == 8
+    text = render_markdown(figure)
+    assert "| Legal-BERT | 96.0 | 83.0 |" in text
+    widths = {line.count("|") for line in text.splitlines()}
+    assert len(widths) == 1
+
+
+def test_mean_spread_and_best_seed_are_of_the_seeds(figure):
+    row = figure["rows"][8]
+    values = row["by_seed"]["nine_macro"]
+    assert row["mean"]["nine_macro"] == pytest.approx(np.mean(values))
+    assert row["spread"]["nine_macro"] == pytest.approx(np.std(values, ddof=1))
+    best = row["best_by_validation"]
+    assert best["nine_macro"] == values[row["seeds"].index(best["seed"])]
+    assert json.loads(json.dumps(figure)) == figure
+
+
+def test_better_is_said_only_where_the_interval_excludes_0(figure):
+    notes = "\n".join(render_notes(figure))
+    assert "MiniLM, full is better than the linear baseline" in notes
+    low, _ = figure["rows"][9]["against_linear"]["interval"]
+    assert low > 0
+    figure["rows"][9]["against_linear"] |= {"better": False, "interval": [-0.01, 0.02]}
+    assert "MiniLM, full is not shown to differ from the linear baseline" in "\n".join(render_notes(figure))
+    figure["rows"][9]["against_linear"] |= {"better": False, "interval": [-0.03, -0.02]}
+    assert "MiniLM, full is worse than the linear baseline" in "\n".join(render_notes(figure))
+    assert "33 stand word for word in train" in notes
+
+
+def test_a_stack_costs_what_its_members_cost(figure):
+    cost = figure["rows"][10]["cost"]
+    assert (cost["train_seconds"], cost["size_mb"], cost["clauses_per_second"]) == (200.0, 176.0, 250.0)
+
+
+def test_a_stack_is_at_least_as_good_as_its_best_member_where_errors_are_independent(figure):
+    linear, full, stack = (row["mean"]["eight_ap"] for row in figure["rows"][8:])
+    assert stack > full > linear
+
+
+def test_the_chat_model_is_scored_on_the_rows_that_it_was_asked(tmp_path):
+    truth = truth_of()
+    asked = list(range(0, 240, 2))
+    perfect = [np.flatnonzero(truth.test[row]).tolist() for row in asked]
+    frame = pl.DataFrame({"test_row": asked, "zero_shot": perfect, "few_shot_8": [[] for _ in asked]})
+    frame.with_columns(pl.col("few_shot_8").cast(pl.List(pl.Int8))).write_parquet(tmp_path / "g.parquet")
+    zero, few = chat_rows(tmp_path / "g.parquet", truth)
+    assert (zero["n_test"], zero["mean"]["nine_macro"], zero["mean"]["binary_f1"]) == (120, 1.0, 1.0)
+    assert few["mean"]["eight_macro"] == 0.0
+    assert chat_rows(tmp_path / "none.parquet", truth) == []
+
+
+def test_the_chart_is_an_image_with_a_bar_a_row(figure):
+    root = ET.fromstring(render_chart(figure))
+    bars = list(root.iter("{http://www.w3.org/2000/svg}rect"))
+    assert len(bars) == len(figure["rows"])
+    assert "Legal-BERT" in "".join(root.itertext())

@@ -1,0 +1,120 @@
+"""The whole way without an encoder: train, metrics, bundle, report, tracking, resume, predict, evaluate."""
+
+import json
+import sqlite3
+
+import polars as pl
+import pytest
+
+import smallprint
+from smallprint import api
+from smallprint.cli.app import main
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError
+from smallprint.core.parts import Parts
+from smallprint.core.settings import build_config
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def make(seed: int = 42, **model) -> Config:
+        tracking = {"root": str(tmp_path / "root")}
+        return build_config({"model": {"backbone": "tfidf", **model}, "training": {"seed": seed}, "tracking": tracking})
+
+    return make
+
+
+def test_from_table_to_answer(settings, tmp_path):
+    lines = []
+    result = smallprint.train("sample", config=settings(), out=tmp_path / "run", say=lines.append)
+    assert {path.name for path in result.bundle.iterdir()} == {
+        "manifest.json",
+        "config.yaml",
+        "model.safetensors",
+        "terms.json",
+    }
+    assert result.test.values["f1_macro"] > 0.5
+    assert any("terms fitted" in line for line in lines)
+    assert not any("cut at" in line for line in lines)
+    timings = json.loads((result.run / "timings.json").read_text())
+    assert timings["seconds_per_epoch"] > 0
+    assert timings["padding_share"] == 0
+    metrics = json.loads(result.metrics_file.read_text())
+    assert [set(row) for row in metrics["history"]] == [{"epoch", "validation/loss", "validation/average_precision"}]
+    page = result.report.read_text()
+    assert "Arbitration" in page
+    assert "model:" in page
+
+    engine = smallprint.load(result.run)
+    answer = engine.predict(["You agree to arbitrate.", "", "word " * 5000])
+    assert answer.scores.shape == (3, 8)
+    assert (engine.max_length, engine.n_truncated) == (None, 0)
+    again, scored = api.evaluate(result.bundle, "sample")
+    assert again.values == result.test.values
+    assert scored.split == "test"
+
+    (tmp_path / "new.csv").write_text("id,clause\n7,We may close your account.\n8,\n9,Hello\n")
+    summary = api.predict_file(engine, tmp_path / "new.csv", tmp_path / "out.csv", text="clause")
+    out = pl.read_csv(tmp_path / "out.csv")
+    assert out["id"].to_list() == [7, 8, 9]
+    assert "score_Choice of law" in out.columns
+    assert (summary.rows, summary.truncated) == (3, 0)
+
+    with sqlite3.connect(tmp_path / "root" / "mlflow.db") as connection:
+        names = {row[0] for row in connection.execute("select key from metrics")}
+        parameters = dict(connection.execute("select key, value from params"))
+        status = connection.execute("select status from runs").fetchall()
+    assert {"validation/loss", "validation/average_precision", "final/test/f1_macro"} <= names
+    assert parameters["model.backbone"] == "tfidf"
+    assert status == [("FINISHED",)]
+
+
+def test_one_seed_writes_the_same_metrics_and_bundle(settings, tmp_path):
+    results = [smallprint.train("sample", config=settings(1), out=tmp_path / name) for name in ("a", "b")]
+    for name in ("metrics.json", "bundle/model.safetensors", "bundle/terms.json"):
+        first, second = ((result.run / name).read_bytes() for result in results)
+        assert first == second, name
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_other_tasks(settings, labelled_frame, tmp_path, task):
+    labelled_frame(task, 120).write_csv(tmp_path / "table.csv")
+    result = smallprint.train(tmp_path / "table.csv", config=settings(), out=tmp_path / "run")
+    assert result.task == task
+    assert result.test.values["accuracy"] >= 0.95
+    metrics, _ = api.evaluate(result.run, tmp_path / "table.csv")
+    assert metrics.values == result.test.values
+
+
+def test_a_stopped_run_is_fitted_again(settings, tmp_path, monkeypatch):
+    whole = smallprint.train("sample", config=settings(), out=tmp_path / "whole")
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "save_bundle", stop)
+        with pytest.raises(KeyboardInterrupt):
+            smallprint.train("sample", config=settings(), out=tmp_path / "run")
+    resumed = smallprint.train(resume=tmp_path / "run")
+    assert resumed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+
+
+def test_what_does_not_go_with_it_is_refused_before_anything_is_written(settings, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.adapter, model\.head cannot go"):
+        smallprint.train("sample", config=settings(adapter="lora", head="mlp"), out=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"Parts\(loss="):
+        smallprint.train("sample", config=settings(), out=tmp_path / "run", parts=Parts(loss=print))
+    assert not (tmp_path / "run").exists()
+
+
+def test_by_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "sample", "--backbone", "tfidf", "--adapter", "frozen", "--out", "run"])
+    assert stop.value.code == 2
+    assert "model.adapter" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "sample", "--backbone", "tfidf", "--out", "run"])
+    assert not stop.value.code
+    assert (tmp_path / "run" / "bundle" / "terms.json").exists()
