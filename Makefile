@@ -41,8 +41,9 @@ check: $(STAMP)  ## lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## train the first tasks and rewrite the results (needs the data folder, SMALLPRINT_DATA)
+bench: $(STAMP)  ## train first tasks and figure 1, and rewrite the results (hours; needs the data folder, SMALLPRINT_DATA)
 	$(BIN)/python benchmarks/first_results.py
+	$(BIN)/python benchmarks/figure1.py
 
 docs:  ## say where the documentation is
 	@echo "README.md, CONTRIBUTING.md, docs/decisions/; every setting: $(BIN)/smallprint config"

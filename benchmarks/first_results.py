@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from readme import ROOT, write_section
+
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "first_results.json"
 TASKS = {
@@ -34,8 +35,9 @@ SHOWN = {
 }
 
 
-def run(name: str) -> dict[str, object]:
+def run(name: str, *more: str) -> dict[str, object]:
     folder, *flags = TASKS[name]
+    flags += more
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / name
         command = ["train", str(DATA / folder), *flags, "--out", str(out), "--set", f"tracking.root={scratch}"]
@@ -51,34 +53,6 @@ def run(name: str) -> dict[str, object]:
         "test": metrics["test"]["values"],
         "timings": timings,
     }
-
-
-def run_baseline(name: str) -> dict[str, float]:
-    """TF-IDF and a linear SVM on the same splits, thresholds tuned on the same validation examples."""
-    from smallprint.core.config import DataConfig
-    from smallprint.core.results import ScoredSplit
-    from smallprint.data.labels import LabelSet
-    from smallprint.data.read import open_source
-    from smallprint.data.schema import detect_schema
-    from smallprint.data.split import split_source
-    from smallprint.evaluation.metrics import compute_metrics
-    from smallprint.evaluation.thresholds import tune_thresholds
-    from smallprint.modeling.linear import fit_linear
-
-    config = DataConfig(task="binary" if name.endswith("binary") else "auto")
-    source = open_source(DATA / TASKS[name][0])
-    schema = detect_schema(source, config)
-    splits = split_source(source, schema, config, seed=42)
-    labels = LabelSet(schema.task, schema.names)
-    model = fit_linear(splits.train.texts, labels.encode(splits.train.labels), schema.task, labels.n_outputs)
-    scored = [
-        ScoredSplit(
-            part.split, schema.task, labels.names, part.texts, labels.encode(part.labels), model.score(part.texts)
-        )
-        for part in (splits.validation, splits.open_test())
-    ]
-    thresholds = tune_thresholds(scored[0].targets, scored[0].scores, schema.task)
-    return compute_metrics(scored[1], thresholds).values
 
 
 def render(results: dict[str, dict[str, object]]) -> str:
@@ -98,15 +72,6 @@ def render(results: dict[str, dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(table: str) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    begin, end = "<!-- first_results: begin -->", "<!-- first_results: end -->"
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    readme.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=list(TASKS))
@@ -118,14 +83,14 @@ def main() -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if arguments.baseline:
         for name, result in results.items():
-            result["baseline"] = run_baseline(name)
+            result["baseline"] = run(name, "--backbone", "tfidf")["test"]
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     elif not arguments.render:
         for name in [arguments.only] if arguments.only else TASKS:
-            results[name] = {**run(name), "baseline": run_baseline(name)}
+            results[name] = {**run(name), "baseline": run(name, "--backbone", "tfidf")["test"]}
             RESULTS.write_text(json.dumps({key: results[key] for key in TASKS if key in results}, indent=2) + "\n")
     table = render(results)
-    write_readme(table)
+    write_section("first_results", table)
     print(table)
 
 

@@ -93,9 +93,9 @@ def test_what_lies_in_the_folder(bundle):
     assert set(manifest["files"]) == names - {"manifest.json"}
     assert set(manifest["versions"]) == {"python", "numpy", "scikit-learn", "scipy", "smallprint"}
     terms = json.loads((bundle / "terms.json").read_text())["analyzers"]
-    assert [(part["analyzer"], part["ngrams"], part["lowercase"]) for part in terms] == [
-        ("word", [1, 3], True),
-        ("char_wb", [2, 5], True),
+    assert [(part["analyzer"], part["ngrams"], part["text"]) for part in terms] == [
+        ("word", [1, 3], "plain words"),
+        ("char_wb", [2, 5], "plain words"),
     ]
 
 

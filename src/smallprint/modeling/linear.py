@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
+from smallprint.modeling.plain_text import plain_words
 
 Analyzer = Literal["word", "char_wb"]
 WORDS, CHARACTERS = (1, 3), (2, 5)
@@ -29,7 +30,6 @@ class Terms:
     ngrams: tuple[int, int]
     terms: list[str]
     idf: NDArray[np.float64]
-    lowercase: bool = True
 
 
 class LinearClassifier:
@@ -139,14 +139,16 @@ def _features(vectorizers: Sequence[Any], texts: Sequence[str]) -> Any:
     return hstack([vectorizer.transform(texts) for vectorizer in vectorizers], format="csr")
 
 
-def _vectorizer(analyzer: Analyzer, ngrams: tuple[int, int], min_df: int = 1, lowercase: bool = True) -> Any:
+def _vectorizer(analyzer: Analyzer, ngrams: tuple[int, int], min_df: int = 1) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True, min_df=min_df, lowercase=lowercase)
+    return TfidfVectorizer(
+        analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True, min_df=min_df, preprocessor=plain_words
+    )
 
 
 def _restore(part: Terms) -> Any:
-    vectorizer = _vectorizer(part.analyzer, part.ngrams, lowercase=part.lowercase)
+    vectorizer = _vectorizer(part.analyzer, part.ngrams)
     vectorizer.vocabulary_ = {term: column for column, term in enumerate(part.terms)}
     vectorizer.idf_ = np.asarray(part.idf, dtype=np.float64)
     return vectorizer

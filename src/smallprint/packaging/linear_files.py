@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class AnalyzerTerms(BaseModel):
 
     analyzer: Analyzer
     ngrams: tuple[Length, Length]
-    lowercase: bool
+    text: Literal["plain words"]
     terms: Annotated[list[str], Field(min_length=1)]
 
 
@@ -59,7 +59,7 @@ def save_linear(folder: Path, scorer: LinearClassifier) -> dict[str, Any]:
     }
     (folder / WEIGHTS).write_bytes(save(arrays))
     analyzers = [
-        {"analyzer": part.analyzer, "ngrams": part.ngrams, "lowercase": part.lowercase, "terms": part.terms}
+        {"analyzer": part.analyzer, "ngrams": part.ngrams, "text": "plain words", "terms": part.terms}
         for part in scorer.terms
     ]
     write_text(folder / TERMS, json.dumps({"analyzers": analyzers}, ensure_ascii=False) + "\n")
@@ -79,9 +79,7 @@ def load_linear(folder: Path, labels: LabelSet) -> LinearClassifier:
     listed = _read_terms(folder / TERMS)
     arrays = _read_arrays(folder / WEIGHTS)
     _check_arrays(arrays, listed, labels, folder / WEIGHTS)
-    terms = [
-        Terms(part.analyzer, part.ngrams, part.terms, arrays[f"idf.{part.analyzer}"], part.lowercase) for part in listed
-    ]
+    terms = [Terms(part.analyzer, part.ngrams, part.terms, arrays[f"idf.{part.analyzer}"]) for part in listed]
     return LinearClassifier(labels.task, terms, arrays["weights"], arrays["bias"], arrays["platt"])
 
 

@@ -1,0 +1,54 @@
+"""Runs `smallprint bench unfair-tos` and keeps its results: benchmarks/results/figure1.json and .svg, and README's table.
+
+    python benchmarks/figure1.py [--rows linear,full,stack] [--seeds 5] [--out runs/bench] [--render]
+
+Data is found at SMALLPRINT_DATA (default ../shared). What is trained in --out already is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from readme import ROOT, write_section
+from smallprint.bench.chart import render_chart
+from smallprint.bench.command import run_bench
+from smallprint.bench.table import render_markdown, render_notes
+
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", default="runs/bench")
+    parser.add_argument("--mpnet")
+    parser.add_argument("--render", action="store_true", help="only write table and chart from the results file")
+    given = parser.parse_args()
+    file = RESULTS / "figure1.json"
+    if given.render:
+        figure = json.loads(file.read_text(encoding="utf-8"))
+    else:
+        rows = given.rows.split(",") if given.rows else None
+        data = str(DATA / "unfair_tos")
+        figure, _ = run_bench(
+            "unfair-tos",
+            data,
+            rows,
+            given.seeds,
+            mpnet=given.mpnet,
+            out=given.out,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (RESULTS / "figure1.svg").write_text(render_chart(figure), encoding="utf-8")
+    write_section("figure1", "\n".join([render_markdown(figure), "", *(f"- {note}" for note in render_notes(figure))]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""One spelling for tokenised and natural text. In: a text. Out: its words in lower case, without spacing's accidents.
+
+Published corpora write "you do n't agree ( `` terms '' ) ." where people write 'You don't agree ("Terms").' A model of
+words that learns from the one shall answer the same to the other.
+"""
+
+from __future__ import annotations
+
+import re
+
+_QUOTES = re.compile("[\\u2018\\u2019\\u02bc`]")
+_CONTRACTION = re.compile(r"\s+(n't|'(?:s|re|ve|ll|d|m)\b)")
+_BRACKET = re.compile(r"-[lr][rsc]b-")
+_BETWEEN = re.compile(r"(?:[^\w'%$€£]|(?<!\w)'|'(?!\w))+")
+
+
+def plain_words(text: str) -> str:
+    """Gives the words, lower case, one space between: contractions joined, punctuation, quotes and brackets gone.
+
+    >>> plain_words("You do n't agree ( `` Terms '' ) .") == plain_words('You don\\u2019t agree (\\u201cTerms\\u201d).')
+    True
+    """
+    text = _BRACKET.sub(" ", text.lower().replace("''", " ").replace("``", " "))
+    text = _CONTRACTION.sub(r"\1", _QUOTES.sub("'", text))
+    return _BETWEEN.sub(" ", text).strip()

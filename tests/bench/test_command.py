@@ -1,0 +1,109 @@
+"""The whole bench on a small table with the linear family: files, reuse of what is trained, stops, and bad input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from smallprint import api
+from smallprint.bench.collect import Collected, read_run, read_truth, stack_of, train_seed
+from smallprint.bench.command import run_bench
+from smallprint.bench.systems import SYSTEMS, System
+from smallprint.core.errors import ConfigError
+
+WORDS = {"late": "we may change the fees later", "rude": "you waive every claim", "Choice of law": "the law of Malta"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 160), ("validation", 90), ("test", 80)):
+        rows = []
+        for i in range(n):
+            labels = [name for name in WORDS if rng.random() < 0.25]
+            noise = " ".join(rng.choice(["service", "account", "please", "contact", "support", "page"], 5))
+            rows.append(
+                {"document": f"{split}{i // 10}", "text": " ".join([noise, *map(WORDS.get, labels)]), "labels": labels}
+            )
+        pl.DataFrame(rows, schema_overrides={"labels": pl.List(pl.String)}).write_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench")
+    return out, *run_bench("unfair-tos", str(data), ["linear"], 2, out=out)
+
+
+def test_it_writes_the_table_the_numbers_and_the_chart(done):
+    out, figure, lines = done
+    assert json.loads((out / "figure.json").read_text()) == figure
+    assert "TF-IDF + linear SVM" in (out / "figure.svg").read_text()
+    assert lines[0] in (out / "figure.md").read_text()
+    row = figure["rows"][-1]
+    assert (row["name"], row["seeds"], row["n_test"]) == ("linear", [42, 43], 80)
+    assert row["mean"]["nine_macro_tuned"] > 0.9
+    assert row["interval"]["eight_macro"][0] <= row["mean"]["eight_macro"] <= row["interval"]["eight_macro"][1]
+    assert min(row["cost"].values()) > 0
+
+
+def test_what_is_trained_is_not_trained_again(done, data, monkeypatch):
+    out, figure, _ = done
+    monkeypatch.setattr(api, "train", None)
+    lines = []
+    again, _ = run_bench("unfair-tos", str(data), ["linear"], 2, out=out, say=lines.append)
+    assert sum("found in" in line for line in lines) == 2
+    assert again["rows"][-1]["by_seed"] == figure["rows"][-1]["by_seed"]
+
+
+def test_a_run_that_was_stopped_goes_on(done, data, tmp_path):
+    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, print)
+    run = json.loads((tmp_path / "linear-seed42" / "run.json").read_text())
+    (tmp_path / "linear-seed42" / "run.json").write_text(json.dumps({**run, "status": "stopped"}))
+    lines = []
+    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, lines.append)
+    assert any("going on" in line for line in lines)
+    assert json.loads((tmp_path / "linear-seed42" / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_run_of_other_settings_is_not_taken_for_this_one(done, data):
+    out, _, _ = done
+    other = System("linear", "other", ("model.backbone=tfidf", "evaluation.threshold=fixed"))
+    with pytest.raises(ConfigError, match="was trained with other settings"):
+        train_seed(other, str(data), 42, out, print)
+
+
+def test_a_stack_is_made_without_the_truth_of_test(done):
+    out, _, _ = done
+    folder = out / "linear-seed42"
+    truth, member = read_truth(folder), Collected(SYSTEMS["linear"], [read_run(folder, 42)], None)
+    member = replace(member, cost=type("Cost", (), {"train_seconds": 1, "size_mb": 1, "clauses_per_second": 1}))
+    stacks = [
+        stack_of(SYSTEMS["stack"], [member, member], part).seeds[0]
+        for part in (truth, replace(truth, test=1 - truth.test))
+    ]
+    assert np.array_equal(stacks[0].test, stacks[1].test)
+    assert np.array_equal(stacks[0].thresholds, stacks[1].thresholds)
+
+
+def test_an_unknown_table_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"no bench 'unfair'(.|\n)*unfair-tos"):
+        run_bench("unfair", out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_the_data_is(monkeypatch, tmp_path):
+    from smallprint.bench import command
+
+    places = []
+    monkeypatch.setitem(command.BENCHES, "unfair-tos", ("unfair_tos", lambda place, *_: places.append(place) or 1 / 0))
+    for root in ("/data", None):
+        monkeypatch.setenv("SMALLPRINT_DATA", root) if root else monkeypatch.delenv("SMALLPRINT_DATA")
+        with pytest.raises(ZeroDivisionError):
+            run_bench("unfair-tos", out=tmp_path)
+    assert places == ["/data/unfair_tos", "hub:coastalcph/lex_glue/unfair_tos"]
