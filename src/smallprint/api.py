@@ -118,7 +118,7 @@ def train(
         runs.write_scores(run, test_scored, test_examples)
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
-        runs.write_timings(run, clock, fit, len(splits.train))
+        runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
         tracker.log_end(run, validation, test)
     return TrainResult(
         run=run.folder,

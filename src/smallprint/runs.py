@@ -164,8 +164,8 @@ def write_metrics(
     return {"validation": validation.values, "test": test.values}
 
 
-def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int) -> None:
-    """Writes timings.json: seconds a step and an epoch, share of padding, peak memory."""
+def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed: bool) -> None:
+    """Writes timings.json: seconds a step and an epoch (since the resume, if there was one), share of padding, peak memory."""
     write_json(
         run.timings,
         {
@@ -173,6 +173,7 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int) -> None:
             "seconds": clock.seconds,
             "seconds_total": round(sum(clock.seconds.values()), 3),
             "examples_train": n_train,
+            "resumed": resumed,
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,10 @@ import polars as pl
 import pytest
 
 from smallprint import api
-from smallprint.bench.collect import Collected, read_run, read_truth, stack_of, train_seed
+from smallprint.bench.collect import Collected, measure_cost, read_run, read_truth, stack_of, train_seed
 from smallprint.bench.command import run_bench
 from smallprint.bench.systems import SYSTEMS, System
-from smallprint.core.errors import ConfigError
+from smallprint.core.errors import ConfigError, DataError
 
 WORDS = {"late": "we may change the fees later", "rude": "you waive every claim", "Choice of law": "the law of Malta"}
 
@@ -78,10 +79,36 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(done, data):
         train_seed(other, str(data), 42, out, print)
 
 
+def test_a_run_on_other_data_is_not_taken_for_this_one(done, data, tmp_path):
+    out, _, _ = done
+    with pytest.raises(ConfigError, match="was trained on"):
+        train_seed(SYSTEMS["linear"], str(tmp_path), 42, out, print)
+
+
+def test_seeds_that_were_measured_on_other_examples_are_refused(done):
+    out, _, _ = done
+    truth = read_truth(out / "linear-seed42")
+    read_run(out / "linear-seed43", 43, truth)
+    with pytest.raises(DataError, match="other examples"):
+        read_run(out / "linear-seed43", 43, replace(truth, validation=1 - truth.validation))
+
+
+def test_the_time_of_a_resumed_run_is_no_time_of_a_training(done, tmp_path):
+    out, _, _ = done
+    folder = tmp_path / "linear-seed42"
+    shutil.copytree(out / "linear-seed42", folder)
+    whole = measure_cost([folder, out / "linear-seed43"]).train_seconds
+    timings = json.loads((folder / "timings.json").read_text())
+    (folder / "timings.json").write_text(json.dumps({**timings, "resumed": True, "seconds_total": 1e9}))
+    assert measure_cost([folder, out / "linear-seed43"]).train_seconds < 2 * whole
+    assert measure_cost([folder]).train_seconds is None
+
+
 def test_a_stack_is_made_without_the_truth_of_test(done):
     out, _, _ = done
     folder = out / "linear-seed42"
-    truth, member = read_truth(folder), Collected(SYSTEMS["linear"], [read_run(folder, 42)], None)
+    truth = read_truth(folder)
+    member = Collected(SYSTEMS["linear"], [read_run(folder, 42, truth)], None)
     member = replace(member, cost=type("Cost", (), {"train_seconds": 1, "size_mb": 1, "clauses_per_second": 1}))
     stacks = [
         stack_of(SYSTEMS["stack"], [member, member], part).seeds[0]

@@ -74,3 +74,21 @@ def test_the_interval_of_several_seeds_draws_the_same_documents_for_all():
     assert interval.low < mean < interval.high
     sums = np.hstack([result.counts["nine"].sum(axis=0) for result in results])[None]
     assert seed_mean(macro_f1_of, 3)(sums)[0] == pytest.approx(mean)
+
+
+def test_three_times_the_same_seed_has_the_interval_of_one():
+    """Draws of their own for each seed would average out, and the interval would be too narrow."""
+    result = measure_seed(*one_seed())
+    one, three = (interval_of([result] * n, "nine_macro", [i // 10 for i in range(200)]) for n in (1, 3))
+    assert (one.low, one.high) == pytest.approx((three.low, three.high))
+
+
+def test_answers_without_scores_have_no_tuned_columns():
+    truth = np.eye(3, dtype=np.int8)
+    assert not any("tuned" in name for name in measure_decisions(truth, truth).values)
+
+
+def test_calibration_is_fitted_on_validation():
+    scores, validation_truth, test_truth = one_seed()
+    values = measure_seed(scores, validation_truth, test_truth).values
+    assert values["ece_calibrated"] < values["ece"]

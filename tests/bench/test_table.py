@@ -11,9 +11,9 @@ import pytest
 
 from smallprint.bench.chart import render_chart
 from smallprint.bench.collect import Collected, Cost, Truth, stack_of
-from smallprint.bench.measure import SeedScores
+from smallprint.bench.measure import SeedResult, SeedScores
 from smallprint.bench.systems import SYSTEMS
-from smallprint.bench.table import build_rows, published_rows, render_markdown, render_notes
+from smallprint.bench.table import build_rows, measured_row, published_rows, render_markdown, render_notes
 from smallprint.bench.unfair_tos import chat_rows
 
 K = 3
@@ -62,6 +62,24 @@ def test_mean_spread_and_best_seed_are_of_the_seeds(figure):
     best = row["best_by_validation"]
     assert best["nine_macro"] == values[row["seeds"].index(best["seed"])]
     assert json.loads(json.dumps(figure)) == figure
+
+
+def test_the_seed_that_validation_chooses_may_be_the_worst_on_test():
+    counts = {name: np.ones((4, 3), dtype=np.int64) for name in ("nine", "nine_tuned", "eight", "binary")}
+    results = [SeedResult(1, 0.9, {"nine_macro": 0.1}, counts), SeedResult(2, 0.8, {"nine_macro": 0.7}, counts)]
+    assert measured_row("x", results, None)["best_by_validation"] == {"seed": 1, "nine_macro": 0.1}
+
+
+def test_no_difference_is_not_worse(figure):
+    figure["rows"][9]["against_linear"] |= {"better": False, "interval": [0.0, 0.0], "difference": 0.0}
+    assert "MiniLM, full is not shown to differ from" in "\n".join(render_notes(figure))
+
+
+def test_clauses_without_documents_are_said_to_be(figure):
+    figure["data"]["documents"] = None
+    notes = " ".join(render_notes(figure))
+    assert "bootstrap over clauses, which makes it too narrow" in notes
+    assert "None documents" not in notes
 
 
 def test_better_is_said_only_where_the_interval_excludes_0(figure):

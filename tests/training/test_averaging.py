@@ -94,3 +94,10 @@ def test_what_is_kept_as_best_is_the_average(toy, tmp_path):
     for name, tensor in average.items():
         assert torch.equal(best["state_dict"][name], tensor)
     assert any(not torch.equal(last["state_dict"][name], tensor) for name, tensor in average.items())
+
+
+def test_an_average_from_a_file_follows_the_weights_to_their_device():
+    average = WeightAverage(0.5)
+    average.update({"w": torch.zeros(2)})
+    average.update({"w": torch.zeros(2, device="meta")})
+    assert average.values["w"].device.type == "meta"

@@ -111,3 +111,10 @@ def test_the_running_mean_survives(toy):
     module.on_save_checkpoint(held)
     other.on_load_checkpoint(held)
     assert (other.history, other._loss_sum, other._loss_count) == ([{"epoch": 0.0}], 1.25, 7)
+
+
+def test_a_checkpoint_without_an_average_is_refused(toy):
+    module = module_for(toy)
+    held = {"state_dict": dict(module.state_dict()), "smallprint": {"history": [], "loss": [0.0, 0]}}
+    with pytest.raises(TrainingError, match="older smallprint"):
+        module.on_load_checkpoint(held)

@@ -18,23 +18,26 @@ import polars as pl
 from smallprint import api
 from smallprint.bench.measure import SeedScores
 from smallprint.bench.systems import System
-from smallprint.core.errors import ConfigError
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
 from smallprint.core.run import open_run
 from smallprint.core.settings import load_config, render_config
+from smallprint.evaluation.crossfit import tune_thresholds_shrunk
 from smallprint.evaluation.stack import crossfit_stack, fit_stack
-from smallprint.evaluation.thresholds import tune_thresholds
-from smallprint.runs import scores_file
+from smallprint.runs import name_of, scores_file
 
 TIMED_TEXTS = 1000
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a system costs: seconds of training a seed (mean), MB of its bundle, clauses a second on this machine."""
+    """What a system costs: mean seconds of training a seed (None where all were stopped in between), MB of its bundle,
+    clauses a second on this machine.
+    """
 
-    train_seconds: float
+    train_seconds: float | None
     size_mb: float
     clauses_per_second: float
 
@@ -73,10 +76,15 @@ def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Pa
         ConfigError: The folder holds a run with other settings.
     """
     folder = root / f"{system.name}-seed{seed}"
-    config = load_config(None, [f"training.seed={seed}", f"tracking.root={root}", *system.settings])
+    own = [f"training.seed={seed}", f"tracking.root={json.dumps(str(root))}", "data.task=multilabel"]
+    config = load_config(None, [*own, *system.settings])
     if (folder / "run.json").is_file():
         run = open_run(folder)
-        if render_config(run.config, explain=False) != render_config(config, explain=False):
+        if run.state["data"] != name_of(data):
+            raise ConfigError(
+                f"{folder} was trained on {run.state['data']}.", f"{data}", "Remove it, or name another --out."
+            )
+        if _compared(run.config) != _compared(config):
             raise ConfigError(
                 f"{folder} was trained with other settings.",
                 "the settings of this row",
@@ -93,8 +101,18 @@ def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Pa
     return folder
 
 
-def read_run(folder: Path, seed: int) -> SeedScores:
-    """Gives the scores that a finished run wrote."""
+def read_run(folder: Path, seed: int, truth: Truth) -> SeedScores:
+    """Gives the scores that a finished run wrote.
+
+    Raises:
+        DataError: They are of other examples than `truth`, as where each seed carves splits of its own.
+    """
+    if not same_examples(read_truth(folder), truth):
+        raise DataError(
+            f"{folder} was measured on other examples than the runs beside it.",
+            "ready train, validation and test splits, the same for every seed",
+            "Give a folder with train, validation and test files.",
+        )
     saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     validation, test = (
         _array(pl.read_parquet(folder / scores_file(split))["scores"]) for split in ("validation", "test")
@@ -116,9 +134,23 @@ def read_truth(folder: Path) -> Truth:
     )
 
 
+def same_examples(one: Truth, other: Truth) -> bool:
+    """Gives whether two runs were measured on the same examples in the same order."""
+    return (
+        one.test_texts == other.test_texts
+        and np.array_equal(one.test, other.test)
+        and np.array_equal(one.validation, other.validation)
+        and one.label_names == other.label_names
+    )
+
+
 def measure_cost(folders: Sequence[Path]) -> Cost:
-    """Gives the cost of a system: what its runs wrote down, and the speed of the first one's bundle, timed here."""
-    seconds = [json.loads((folder / "timings.json").read_text())["seconds_total"] for folder in folders]
+    """Gives the cost of a system: what its runs wrote down, and the speed of the first one's bundle, timed here.
+
+    A run that went on after a stop knows the seconds since then alone, and is left out of the mean.
+    """
+    timings = [json.loads((folder / "timings.json").read_text()) for folder in folders]
+    seconds = [timing["seconds_total"] for timing in timings if not timing["resumed"]]
     bundle = folders[0] / "bundle"
     size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     texts = pl.read_parquet(folders[0] / scores_file("validation"))["text"].head(TIMED_TEXTS).to_list()
@@ -126,7 +158,7 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     engine.score(texts[:64])  # warm
     start = time.perf_counter()
     engine.score(texts)
-    return Cost(float(np.mean(seconds)), size / 1e6, len(texts) / (time.perf_counter() - start))
+    return Cost(float(np.mean(seconds)) if seconds else None, size / 1e6, len(texts) / (time.perf_counter() - start))
 
 
 def stack_of(system: System, members: Sequence[Collected], truth: Truth) -> Collected:
@@ -141,16 +173,22 @@ def stack_of(system: System, members: Sequence[Collected], truth: Truth) -> Coll
                 parts[0].seed,
                 unseen,
                 fit_stack(validation, truth.validation).apply(test),
-                tune_thresholds(truth.validation, unseen, "multilabel"),
+                tune_thresholds_shrunk(truth.validation, unseen, "multilabel"),
             )
         )
     costs = [member.cost for member in members]
+    seconds = [part.train_seconds for part in costs]
     cost = Cost(
-        sum(part.train_seconds for part in costs),
+        None if None in seconds else sum(filter(None, seconds)),
         sum(part.size_mb for part in costs),
         1 / sum(1 / part.clauses_per_second for part in costs),
     )
     return Collected(system, seeds, cost)
+
+
+def _compared(config: Config) -> str:
+    """Gives the settings by which runs are the same: where they are tracked is no part of it."""
+    return render_config(config.model_copy(update={"tracking": Config().tracking}), explain=False)
 
 
 def _array(column: pl.Series) -> Array:

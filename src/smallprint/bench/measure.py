@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallprint.core.results import Array
-from smallprint.evaluation.calibration import adaptive_ece
+from smallprint.evaluation.calibration import adaptive_ece, fit_calibration
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.ranking import average_precision_macro, average_precision_micro
@@ -29,7 +29,7 @@ MEASURES: dict[str, tuple[str, Statistic]] = {
     "eight_macro": ("eight", macro_f1_of),
     "binary_f1": ("binary", macro_f1_of),
 }
-RANKED = ("eight_ap", "binary_ap", "ece")
+RANKED = ("eight_ap", "binary_ap", "ece", "ece_calibrated")
 RESAMPLES = 1000
 
 
@@ -76,9 +76,12 @@ def measure_seed(scores: SeedScores, validation_truth: Array, test_truth: Array)
     any_threshold = tune_thresholds(_any(validation_truth), any_validation, "binary")
     tuned = apply_thresholds(scores.test, scores.thresholds, "multilabel")
     counts = {
-        **decision_counts(test_truth, scores.test > DEFAULT, tuned),
+        **decision_counts(test_truth, scores.test > DEFAULT),
+        "nine_tuned": f1_counts(test_truth, tuned, none_column=True),
+        "eight": f1_counts(test_truth, tuned),
         "binary": f1_counts(any_truth, apply_thresholds(any_test, any_threshold, "binary")),
     }
+    calibration = fit_calibration(validation_truth, scores.validation, "multilabel")
     at_half = f1_counts(validation_truth, scores.validation > DEFAULT, none_column=True)
     return SeedResult(
         seed=scores.seed,
@@ -88,6 +91,7 @@ def measure_seed(scores: SeedScores, validation_truth: Array, test_truth: Array)
             "eight_ap": float(average_precision_macro(test_truth, scores.test)),
             "binary_ap": float(average_precision_micro(any_truth, any_test)),
             "ece": adaptive_ece(test_truth, scores.test),
+            "ece_calibrated": adaptive_ece(test_truth, calibration.apply(scores.test)),
         },
         counts=counts,
     )
@@ -95,17 +99,13 @@ def measure_seed(scores: SeedScores, validation_truth: Array, test_truth: Array)
 
 def measure_decisions(truth: Array, decided: Array) -> SeedResult:
     """Measures answers that have no scores: those of a chat model."""
-    counts = {**decision_counts(truth, decided, decided), "binary": f1_counts(_any(truth), _any(decided))}
+    counts = {**decision_counts(truth, decided), "binary": f1_counts(_any(truth), _any(decided))}
     return SeedResult(0, 0.0, _values(counts), counts)
 
 
-def decision_counts(truth: Array, at_half: Array, tuned: Array) -> dict[str, Array]:
-    """Gives what each example adds to the counts behind the nine and the eight columns."""
-    return {
-        "nine": f1_counts(truth, at_half, none_column=True),
-        "nine_tuned": f1_counts(truth, tuned, none_column=True),
-        "eight": f1_counts(truth, tuned),
-    }
+def decision_counts(truth: Array, decided: Array) -> dict[str, Array]:
+    """Gives what each example adds to the counts behind the nine columns and the eight."""
+    return {"nine": f1_counts(truth, decided, none_column=True), "eight": f1_counts(truth, decided)}
 
 
 def seed_mean(statistic: Statistic, seeds: int) -> Statistic:
@@ -131,7 +131,11 @@ def interval_of(results: Sequence[SeedResult], name: str, groups: Sequence[objec
 
 
 def _values(counts: dict[str, Array]) -> dict[str, float]:
-    return {name: float(statistic(counts[what].sum(axis=0)[None])[0]) for name, (what, statistic) in MEASURES.items()}
+    return {
+        name: float(statistic(counts[what].sum(axis=0)[None])[0])
+        for name, (what, statistic) in MEASURES.items()
+        if what in counts
+    }
 
 
 def _any(truth: Array) -> Array:

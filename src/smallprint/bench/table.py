@@ -24,6 +24,7 @@ SHOWN = (
     ("eight_macro", "macro, 8"),
     ("binary_f1", "binary F1"),
     ("binary_ap", "binary PR-AUC"),
+    ("ece_calibrated", "ECE"),
 )
 
 
@@ -47,7 +48,7 @@ def measured_row(
     names = [name for name in (*MEASURES, *RANKED) if name in results[0].values]
     table = {name: [result.values[name] for result in results] for name in names}
     best = max(results, key=lambda result: result.chosen_by)
-    intervals = {name: interval_of(results, name, groups) for name in WITH_INTERVAL}
+    intervals = {name: interval_of(results, name, groups) for name in WITH_INTERVAL if name in names}
     row: dict[str, Any] = {
         "title": title,
         "source": "measured",
@@ -118,7 +119,7 @@ def render_markdown(figure: dict[str, Any]) -> str:
         cost = row.get("cost")
         tail = [
             str(len(row["seeds"])) if "cost" in row else "",
-            _duration(cost["train_seconds"]) if cost else "",
+            _duration(cost["train_seconds"]) if cost and cost["train_seconds"] else "",
             f"{cost['size_mb']:.0f}" if cost else "",
             f"{cost['clauses_per_second']:,.0f}" if cost else "",
         ]
@@ -134,15 +135,19 @@ def render_markdown(figure: dict[str, Any]) -> str:
 def render_notes(figure: dict[str, Any]) -> list[str]:
     """Gives what has to stand beside the table, in words: n, duplicates, what the brackets are, who is better."""
     data = figure["data"]
+    known = data["documents"] is not None
+    documents = f"{data['documents']} documents" if known else "documents that the data does not name"
+    drawn = "documents" if known else "clauses, which makes it too narrow: clauses of a document are alike"
     lines = [
-        f"Test: {data['n_test']:,} clauses of {data['documents']} documents; {data['test_in_train']} stand word for word in train.",
-        "Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over documents.",
+        f"Test: {data['n_test']:,} clauses of {documents}; {data['test_in_train']} stand word for word in train.",
+        f"Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over {drawn}.",
+        "ECE: adaptive calibration error over all labels, after calibration on validation.",
         "Columns without 'tuned' use 0.5, as LexGLUE does; eight labels and binary use thresholds tuned on validation.",
     ]
     for row in figure["rows"]:
         if against := row.get("against_linear"):
             low, high = (100 * value for value in against["interval"])
-            verdict = "better than" if against["better"] else "not shown to differ from" if high > 0 else "worse than"
+            verdict = "better than" if against["better"] else "worse than" if high < 0 else "not shown to differ from"
             aso = f", ASO epsilon {against['aso_epsilon']:.2f}" if "aso_epsilon" in against else ""
             lines.append(
                 f"{row['title']} is {verdict} the linear baseline: {100 * against['difference']:+.1f} points of tuned "

@@ -37,7 +37,7 @@ def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Pat
             continue
         folders = [train_seed(system, data, seed, root, say) for seed in seeds]
         truth = truth or read_truth(folders[0])
-        scores = [read_run(folder, seed) for folder, seed in zip(folders, seeds, strict=True)]
+        scores = [read_run(folder, seed, truth) for folder, seed in zip(folders, seeds, strict=True)]
         collected[system.name] = Collected(system, scores, measure_cost(folders))
     assert truth is not None
     rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
@@ -46,7 +46,7 @@ def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Pat
         "data": {
             "n_validation": len(truth.validation),
             "n_test": len(truth.test),
-            "documents": len(set(truth.test_groups)),
+            "documents": len(set(truth.test_groups)) if truth.test_groups[0] is not None else None,
             "label_names": truth.label_names,
             "support": truth.test.sum(axis=0).tolist(),
             "test_in_train": _test_in_train(data, truth),

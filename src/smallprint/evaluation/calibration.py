@@ -14,7 +14,7 @@ import numpy as np
 
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.results import Array
-from smallprint.evaluation.checks import _check_scores, check_arrays
+from smallprint.evaluation.checks import check_arrays, check_scores
 
 CLIP = 1e-7
 """Scores are kept this far from 0 and 1 before a logarithm: float32 cannot tell 1 from less than that apart."""
@@ -96,7 +96,7 @@ class Calibration:
             found = f"Scores have shape {list(scores.shape)}."
             raise DataError(found, f"shape [n, {self.slope.size}]", "Use the calibration of these labels.")
         if scores.size:
-            _check_scores(scores)
+            check_scores(scores)
         given = np.clip(scores.astype(np.float64), 0.0, 1.0)
         if self.task == "multiclass":
             logits = np.log(np.maximum(given, CLIP)) * self.slope

@@ -41,7 +41,7 @@ def check_arrays(targets: Array, scores: Array, task: str) -> None:
         )
     if scores.shape[0] == 0:
         raise DataError("The split has no examples.", "at least one", "Check how the data was split.")
-    _check_scores(scores)
+    check_scores(scores)
     _check_targets(targets, scores.shape[1], task)
 
 
@@ -84,7 +84,8 @@ def check_thresholds(thresholds: Array, n_outputs: int) -> None:
         )
 
 
-def _check_scores(scores: Array) -> None:
+def check_scores(scores: Array) -> None:
+    """Raises a `DataError` where scores are not finite or outside [0, 1]."""
     bad = ~np.isfinite(scores)
     if bad.any():
         row, column = np.argwhere(bad)[0]

@@ -15,7 +15,7 @@ import numpy as np
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.results import Array
 from smallprint.evaluation.counts import Counts, f1
-from smallprint.evaluation.intervals import CELLS_AT_ONCE, _sum_by_group, bootstrap_interval
+from smallprint.evaluation.intervals import CELLS_AT_ONCE, bootstrap_interval, sum_by_group
 from smallprint.evaluation.lexglue import with_none
 
 ROUNDING = 1e-12
@@ -118,7 +118,7 @@ def approximate_randomisation(
     counts_a, counts_b = _check_pair(counts_a, counts_b)
     apart = counts_b - counts_a
     if groups is not None:
-        apart = _sum_by_group(apart, groups)
+        apart = sum_by_group(apart, groups)
     total_a, total_b = (counts.sum(axis=0, keepdims=True) for counts in (counts_a, counts_b))
     kinds, times = np.unique(apart[apart.any(axis=1)], axis=0, return_counts=True)
     observed = abs(float((statistic(total_b) - statistic(total_a))[0]))

@@ -12,7 +12,7 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.results import Array
 from smallprint.evaluation.calibration import logits_of, sigmoid
 from smallprint.evaluation.checks import check_arrays
-from smallprint.evaluation.thresholds import DEFAULT, _best_threshold
+from smallprint.evaluation.thresholds import DEFAULT, best_threshold
 
 
 def tune_thresholds_shrunk(targets: Array, scores: Array, task: str, prior: float = 10.0) -> Array:
@@ -48,10 +48,10 @@ def tune_thresholds_shrunk(targets: Array, scores: Array, task: str, prior: floa
     positives = np.zeros(n_outputs) if task == "multiclass" else np.count_nonzero(targets, axis=0)
     if not positives.any():
         return np.full(n_outputs, DEFAULT)
-    shared = _best_threshold(targets.ravel(), scores.ravel())
+    shared = best_threshold(targets.ravel(), scores.ravel())
     own = np.full(n_outputs, shared)
     for k in np.flatnonzero(positives):
-        own[k] = _best_threshold(targets[:, k], scores[:, k])
+        own[k] = best_threshold(targets[:, k], scores[:, k])
     weight = positives / np.maximum(positives + prior, 1)  # no positives and no prior: the shared one
     mixed = sigmoid(weight * logits_of(own) + (1 - weight) * logits_of(np.array(shared)))
     # The way to logits and back moves a threshold by rounding: where there is nothing to mix, it is not taken.

@@ -57,7 +57,7 @@ def bootstrap_interval(
     """
     counts = np.asarray(counts)
     if groups is not None:
-        counts = _sum_by_group(counts, groups)
+        counts = sum_by_group(counts, groups)
     units = counts.shape[0]
     if units < 2:
         return None
@@ -72,7 +72,12 @@ def bootstrap_interval(
     return Interval(float(low), float(high), level, resamples, units, groups is not None)
 
 
-def _sum_by_group(counts: Array, groups: Sequence[object]) -> Array:
+def sum_by_group(counts: Array, groups: Sequence[object]) -> Array:
+    """Gives the sums of `counts` over each group, `[n_groups, n_counts]`; None is a group of its own.
+
+    Raises:
+        DataError: Groups that are not aligned with the examples.
+    """
     if len(groups) != counts.shape[0]:
         raise DataError(
             f"There are {len(groups)} group values for {counts.shape[0]} examples.",

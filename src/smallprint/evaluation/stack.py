@@ -14,9 +14,9 @@ import numpy as np
 
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
+from smallprint.evaluation.calibration import logits_of, sigmoid
 from smallprint.evaluation.checks import check_arrays
 
-SMALLEST = 1e-6
 STRENGTH = 1.0  # inverse of the L2 penalty on weights and offsets
 
 
@@ -42,8 +42,11 @@ class Stack:
             raise DataError(
                 f"{len(scores)} arrays of scores were given.", f"{len(self.weights)}, one a member", "Give one each."
             )
-        total = sum(weight * logit(part) for weight, part in zip(self.weights, scores, strict=True)) + self.offsets
-        return np.asarray(1 / (1 + np.exp(-total)), dtype=np.float32)
+        total = (
+            sum(weight * logits_of(np.asarray(part)) for weight, part in zip(self.weights, scores, strict=True))
+            + self.offsets
+        )
+        return np.asarray(sigmoid(total), dtype=np.float32)
 
 
 def fit_stack(scores: Sequence[Array], targets: Array) -> Stack:
@@ -62,7 +65,9 @@ def fit_stack(scores: Sequence[Array], targets: Array) -> Stack:
     for part in scores:
         check_arrays(targets, np.asarray(part), "multilabel")
     n, k = targets.shape
-    columns = np.column_stack([logit(part).ravel() for part in scores])
+    if targets.min() == targets.max():
+        raise DataError("All labels are alike in what the stack is fitted on.", "both 0 and 1", "Label more examples.")
+    columns = np.column_stack([logits_of(np.asarray(part)).ravel() for part in scores])
     which = np.tile(np.eye(k), (n, 1))
     model = LogisticRegression(C=STRENGTH, fit_intercept=False, max_iter=1000)
     coefficients = model.fit(np.hstack([columns, which]), targets.ravel()).coef_[0]
@@ -72,8 +77,13 @@ def fit_stack(scores: Sequence[Array], targets: Array) -> Stack:
 def crossfit_stack(scores: Sequence[Array], targets: Array, groups: Sequence[object], folds: int = 5) -> Array:
     """Gives combined scores `[n, n_outputs]` of the same texts, each by a stack that was fitted without its group.
 
+    Raises:
+        DataError: Fewer than two groups, or a fold without positives.
+
     For thresholds and calibration: scores of a stack on what it was fitted on are too good.
     """
+    if len(set(groups)) < 2:
+        raise DataError("There is one group.", "at least two, to leave one out", "Group by document, or by row.")
     names = {name: i for i, name in enumerate(dict.fromkeys(groups))}
     fold = np.array([names[name] for name in groups]) % folds
     combined = np.zeros(np.asarray(targets).shape, dtype=np.float32)
@@ -83,9 +93,3 @@ def crossfit_stack(scores: Sequence[Array], targets: Array, groups: Sequence[obj
             stack = fit_stack([np.asarray(member)[inside] for member in scores], np.asarray(targets)[inside])
             combined[outside] = stack.apply([np.asarray(member)[outside] for member in scores])
     return combined
-
-
-def logit(scores: Array) -> Array:
-    """Gives log-odds, float64; scores of exactly 0 or 1 become finite."""
-    clipped = np.clip(np.asarray(scores, dtype=np.float64), SMALLEST, 1 - SMALLEST)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))

@@ -57,9 +57,9 @@ def tune_thresholds(
     rare = positives < max(minimum_positives, 1)
     shared = DEFAULT
     if rare.any() and positives.sum() >= max(minimum_positives, 1):
-        shared = _best_threshold(targets.ravel(), scores.ravel())
+        shared = best_threshold(targets.ravel(), scores.ravel())
     return np.array(
-        [shared if rare[k] else _best_threshold(targets[:, k], scores[:, k]) for k in range(n_outputs)],
+        [shared if rare[k] else best_threshold(targets[:, k], scores[:, k]) for k in range(n_outputs)],
         dtype=np.float64,
     )
 
@@ -76,7 +76,7 @@ def apply_thresholds(scores: Array, thresholds: Array, task: str) -> Array:
     return (scores >= np.asarray(thresholds, dtype=np.float64)).astype(np.int8)
 
 
-def _best_threshold(targets: Array, scores: Array) -> float:
+def best_threshold(targets: Array, scores: Array) -> float:
     """The threshold with the best F1 for one column `[n]` that has at least one positive."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order].astype(np.float64)

@@ -19,6 +19,7 @@ from smallprint.modeling.plain_text import plain_words
 Analyzer = Literal["word", "char_wb"]
 WORDS, CHARACTERS = (1, 3), (2, 5)
 FOLDS = 5
+LEAST_SLOPE = 0.05
 CHUNK = 4096  # texts whose features stand in memory at once
 
 
@@ -36,7 +37,8 @@ class LinearClassifier:
     """Word 1-3 and character 2-5 grams, sublinear TF-IDF, one balanced linear SVM per output, Platt's scaling to [0, 1].
 
     Scores are sigmoid(slope * margin + intercept) with both fitted on out-of-fold margins (Platt 1999), so that 0.5 means
-    as likely as not; for multiclass they are divided by their sum. Texts are read whole: none is ever cut.
+    as likely as not, unless an output is too rare for that; for multiclass they are divided by their sum. Texts are read
+    whole: none is ever cut.
 
     Args:
         task: binary, multiclass or multilabel.
@@ -162,18 +164,21 @@ def _fit_plane(features: Any, truth: Array, seed: int) -> tuple[Array, float]:
 
 
 def _fit_platt(features: Any, truth: Array, folds: Array, seed: int) -> tuple[float, float]:
-    """Gives slope and intercept on out-of-fold margins; an output too rare for folds keeps (2, 0)."""
+    """Gives slope and intercept on out-of-fold margins; an output too rare for that keeps (2, 0), uncalibrated."""
     from sklearn.linear_model import LogisticRegression
 
     margins = np.zeros(len(truth))
     for fold in range(FOLDS):
         inside, outside = folds != fold, folds == fold
-        if truth[inside].sum() < 2 or not outside.any():
+        if min(truth[inside].sum(), (1 - truth[inside]).sum()) < 2 or not outside.any():
             return 2.0, 0.0
         plane, offset = _fit_plane(features[inside], truth[inside], seed)
         margins[outside] = features[outside] @ plane + offset
     model = LogisticRegression(C=1e3).fit(margins[:, None], truth)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < LEAST_SLOPE:  # nothing was learned: the base rate, and the ranking is not turned round
+        return LEAST_SLOPE, float(np.log(truth.mean() / (1 - truth.mean())))
+    return slope, intercept
 
 
 __all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "scale"]

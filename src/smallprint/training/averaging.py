@@ -34,6 +34,10 @@ class WeightAverage:
                 return
             past = min(self.decay, (self.steps + 1) / (self.steps + 10))
             now = [weights[name].detach() for name in self.values]
+            if any(value.device != new.device for value, new in zip(self.values.values(), now, strict=True)):
+                self.values = {
+                    name: value.to(weights[name].device) for name, value in self.values.items()
+                }  # from a file
             torch._foreach_lerp_(list(self.values.values()), now, 1 - past)
 
     @contextmanager

@@ -176,6 +176,12 @@ class ClassifierModule(L.LightningModule):
         kept = checkpoint["smallprint"]
         self.history = [dict(row) for row in kept["history"]]
         self._loss_sum, self._loss_count = kept["loss"]
+        if "average" not in kept:
+            raise TrainingError(
+                "The checkpoint to resume from has no average of weights: an older smallprint wrote it.",
+                "a checkpoint of this version",
+                "Train anew.",
+            )
         self._average.steps, self._average.values = kept["average"]["steps"], dict(kept["average"]["values"])
 
     def check_fits(self, weights: Mapping[str, Tensor], place: str | Path) -> None:
