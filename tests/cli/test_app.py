@@ -265,3 +265,30 @@ def test_telemetry_is_off_unless_asked_for(call, monkeypatch):
     assert os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "0"
+
+
+def test_bench_prints_the_table_or_json(call, monkeypatch):
+    from smallprint.bench import command
+
+    asked = []
+
+    def fake(*arguments, **named):
+        asked.append((arguments, named))
+        return {"rows": []}, ["| system |", "", "a note"]
+
+    monkeypatch.setattr(command, "run_bench", fake)
+    assert call("bench", "unfair-tos", "--rows", "linear,full", "--seeds", "2") == (0, "| system |\n\na note\n", "")
+    assert asked[0][0] == ("unfair-tos", None, ["linear", "full"], 2)
+    assert asked[0][1]["quick"] is False
+    assert json.loads(call("bench", "unfair-tos", "--json")[1]) == {"rows": []}
+
+
+def test_the_help_of_bench_names_every_row(call):
+    from smallprint.bench.systems import SYSTEMS
+
+    words = call("bench", "--help")[1]
+    assert all(name in words for name in SYSTEMS)
+
+
+def test_no_summary_of_a_command_is_cut(call):
+    assert "..." not in call("--help")[1].replace("[ARGS]...", "")

@@ -104,7 +104,10 @@ def train(
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train, tune thresholds, evaluate on test, package and report: the whole way."""
+    """Train, evaluate, package and report.
+
+    Thresholds are tuned on validation; test is opened once, at the end.
+    """
     flags = {
         "data.task": task,
         "data.text": text,
@@ -171,7 +174,10 @@ def predict(
     text: Text = None,
     output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
 ) -> None:
-    """Add labels and scores to every row; order and columns are kept, and the file may be larger than memory."""
+    """Add labels and scores to every row.
+
+    Order and columns are kept, and the file may be larger than memory.
+    """
     from smallprint import api
 
     engine = api.load(model)
@@ -184,14 +190,17 @@ def predict(
 def bench(
     name: Annotated[str, typer.Argument(help="Which table: unfair-tos.")],
     data: Annotated[str | None, typer.Option("--data", help="Its folder; the Hub's copy when left out.")] = None,
-    rows: Annotated[str | None, typer.Option("--rows", help="Systems to train, joined by commas.")] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help="Some of linear, frozen, lora, full, mpnet, stack: a,b,c.")] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
     mpnet: Annotated[str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for its row.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
     as_json: AsJson = False,
 ) -> None:
-    """Print a published table with our own rows beside it; what is trained already is not trained again."""
+    """Print a published table and our own rows.
+
+    What is trained in --out already is not trained again; what was stopped goes on.
+    """
     from smallprint.bench.command import run_bench
 
     chosen = rows.split(",") if rows else None
@@ -225,7 +234,10 @@ def ui(
     root: Annotated[Path, typer.Option("--root", help="Run root.")] = Path("runs"),
     port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 5000,
 ) -> None:
-    """Show the local tracking store in MLflow's page, on this machine only."""
+    """Show the tracked runs in MLflow's page.
+
+    On this machine only.
+    """
     import subprocess
 
     store = root.absolute() / "mlflow.db"
