@@ -30,6 +30,7 @@ from smallprint.training.callbacks import peak_memory_mb
 from smallprint.training.datamodule import build_datamodule
 from smallprint.training.fit import fit_classifier
 from smallprint.training.tracking import Tracker, TrackerCallback
+from smallprint.training.vectors import store_vectors
 
 Fit = Callable[[Tracker], tuple[Scorer, FitResult]]
 
@@ -86,7 +87,9 @@ def _build_encoder(splits: Splits, labels: LabelSet, config: Config, parts: Part
 
     def fit(tracker: Tracker) -> tuple[Scorer, FitResult]:
         tracked = TrackerCallback(tracker)
-        result = fit_classifier(classifier, module, loss, labels.task, config, folder, callbacks=[tracked], say=say)
+        frozen = config.model.adapter == "frozen"
+        trained, data = store_vectors(classifier, module) if frozen else (classifier, module)
+        result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=[tracked], say=say)
         scorer = EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
         return scorer, result
 

@@ -114,7 +114,7 @@ class TextDataModule(L.LightningDataModule):
     """Train and validation batches.
 
     Args:
-        train: Token ids and targets of the training split.
+        train: Token ids and targets of the training split, or a data set of one's own that gives such batches.
         validation: The same of the validation split.
         pad_id: Token id of padding.
         batch_tokens: Token budget of a batch, padding counted.
@@ -124,15 +124,17 @@ class TextDataModule(L.LightningDataModule):
 
     def __init__(
         self,
-        train: tuple[Sequence[NDArray[np.int32]], Array],
-        validation: tuple[Sequence[NDArray[np.int32]], Array],
+        train: TokenDataset | tuple[Sequence[NDArray[np.int32]], Array],
+        validation: TokenDataset | tuple[Sequence[NDArray[np.int32]], Array],
         pad_id: int,
         batch_tokens: int = 2048,
         batch_size: int = 64,
         seed: int = 42,
     ) -> None:
         super().__init__()
-        self.train_set, self.validation_set = TokenDataset(*train), TokenDataset(*validation)
+        self.train_set, self.validation_set = (
+            part if isinstance(part, TokenDataset) else TokenDataset(*part) for part in (train, validation)
+        )
         self.pad_id, self.batch_tokens, self.batch_size, self.seed = pad_id, batch_tokens, batch_size, seed
         self.train_sampler = BucketSampler(self.train_set.lengths, batch_tokens, batch_size, seed)
 
