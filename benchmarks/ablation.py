@@ -44,6 +44,9 @@ LEVERS: dict[str, tuple[str, list[str]]] = {
     "balanced": ("class weights", ["model.class_weights=balanced"]),
     "mlp": ("a head of two layers", ["model.head=mlp"]),
     "cls": ("first token instead of the mean", ["model.pooling=cls"]),
+    "r-drop": ("R-Drop", ["training.r_drop=1"]),
+    "adversarial": ("adversarial word vectors (FGM)", ["training.adversarial=1"]),
+    "short": ("five epochs", ["training.epochs=5"]),
     "twice": ("twice the learning rate", ["training.learning_rate=1e-4"]),
 }
 SHOWN = (("nine_micro", "micro F1, 9"), ("nine_macro", "macro F1, 9"), ("eight_ap", "average precision, 8"))

@@ -108,6 +108,14 @@ class TrainingConfig(Section):
     averaging: float = Field(
         0.99, ge=0, lt=1, description="Weight of the past in the moving average of weights that is kept; 0 is none."
     )
+    r_drop: float = Field(
+        0.0, ge=0, description="Weight of R-Drop: two dropout passes shall agree; doubles the time. 0 is off."
+    )
+    adversarial: float = Field(
+        0.0,
+        ge=0,
+        description="Length by which word vectors are moved against the model (FGM); doubles the time. 0 is off.",
+    )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     batch_tokens: int = Field(1024, ge=16, description="Token budget of a batch, padding counted.")
     batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")

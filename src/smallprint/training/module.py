@@ -24,6 +24,7 @@ from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.losses import Loss
 from smallprint.training.averaging import WeightAverage
 from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
+from smallprint.training.regularisation import disagreement, moved, word_vectors
 
 MONITOR = "validation/average_precision"
 
@@ -56,6 +57,7 @@ class ClassifierModule(L.LightningModule):
         self.history: list[dict[str, float]] = []
         self._loss_sum, self._loss_count = 0.0, 0
         self._validation: list[tuple[Array, Array, Array]] = []
+        self._words = word_vectors(classifier.backbone) if config.adversarial else None
         self._average = WeightAverage(config.averaging)
         self._inside: AbstractContextManager[None] = nullcontext()
 
@@ -71,6 +73,10 @@ class ClassifierModule(L.LightningModule):
         """Gives logits `[n, n_outputs]`."""
         logits: Tensor = self.classifier(input_ids, attention_mask)
         return logits
+
+    def _logits(self, batch: Mapping[str, Tensor]) -> Tensor:
+        logits: Tensor = self(batch["input_ids"], batch["attention_mask"])
+        return logits.float()
 
     def on_train_epoch_start(self) -> None:
         """Begins a new mean of the loss."""
@@ -95,7 +101,12 @@ class ClassifierModule(L.LightningModule):
         Raises:
             TrainingError: It is not a number.
         """
-        loss = self.loss(self(batch["input_ids"], batch["attention_mask"]).float(), batch["targets"])
+        logits, targets = self._logits(batch), batch["targets"]
+        loss = self.loss(logits, targets)
+        if self.config.r_drop:
+            again = self._logits(batch)
+            apart = disagreement(logits, again, self.task)
+            loss = (loss + self.loss(again, targets)) / 2 + self.config.r_drop * apart
         n = len(batch["index"])
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -107,6 +118,9 @@ class ClassifierModule(L.LightningModule):
         self._loss_sum += value * n
         self._loss_count += n
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
+        if self._words is not None:
+            with moved(self._words, loss, self.config.adversarial):
+                loss = loss + self.loss(self._logits(batch), targets)
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -129,7 +143,7 @@ class ClassifierModule(L.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps the logits of a batch; metrics are computed once over the whole split."""
-        logits = self(batch["input_ids"], batch["attention_mask"]).float()
+        logits = self._logits(batch)
         self._validation.append((batch["index"].cpu().numpy(), logits.cpu().numpy(), batch["targets"].cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
