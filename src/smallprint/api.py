@@ -25,7 +25,7 @@ from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.metrics import compute_metrics
-from smallprint.evaluation.thresholds import tune_thresholds
+from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
@@ -92,7 +92,7 @@ def train(
         # thresholds on validation; then test is opened, once
         untuned = Engine(scorer, labels, np.full(labels.n_outputs, 0.5))
         scored = _score(untuned, splits.validation)
-        thresholds = tune_thresholds(scored.targets, scored.scores, schema.task, config.evaluation.threshold)
+        thresholds = choose_thresholds(scored.targets, scored.scores, schema.task, config.evaluation.threshold)
         validation = compute_metrics(scored, thresholds)
         engine = Engine(scorer, labels, thresholds)
         clock.lap("tune")

@@ -7,7 +7,7 @@ from smallprint.core.errors import ConfigError
 
 
 def test_members_of_a_stack_come_before_it_and_once():
-    assert [system.name for system in choose_systems(["stack", "linear"])] == ["full", "linear", "stack"]
+    assert [system.name for system in choose_systems(["stack", "linear"])] == ["full", "frozen", "linear", "stack"]
     names = [system.name for system in choose_systems(list(DEFAULT_ROWS))]
     assert len(names) == len(set(names))
 

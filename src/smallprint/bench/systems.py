@@ -39,11 +39,12 @@ SYSTEMS = {
         System("lora", "MiniLM, LoRA", ("model.adapter=lora",)),
         System("full", "MiniLM, full"),
         System("mpnet", "mpnet-base, full"),
-        System("stack", "stack of MiniLM and linear", members=("full", "linear")),
+        System("light", "stack of frozen MiniLM and linear", members=("frozen", "linear")),
+        System("stack", "stack of MiniLM full, frozen and linear", members=("full", "frozen", "linear")),
     )
 }
-DEFAULT_ROWS = ("linear", "frozen", "lora", "full", "stack")
-QUICK_ROWS = ("linear",)
+DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "stack")
+QUICK_ROWS = ("linear", "frozen", "light")
 
 
 def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:

@@ -191,7 +191,7 @@ def bench(
     name: Annotated[str, typer.Argument(help="Which table: unfair-tos.")],
     data: Annotated[str | None, typer.Option("--data", help="Its folder; the Hub's copy when left out.")] = None,
     rows: Annotated[
-        str | None, typer.Option("--rows", help="Some of linear, frozen, lora, full, mpnet, stack: a,b,c.")
+        str | None, typer.Option("--rows", help="Some of linear, frozen, light, lora, full, mpnet, stack: a,b,c.")
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,

@@ -3,7 +3,7 @@ import pytest
 
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.evaluation.calibration import logits_of, sigmoid
-from smallprint.evaluation.crossfit import tune_thresholds_shrunk
+from smallprint.evaluation.shrunk import choose_thresholds, tune_thresholds_shrunk
 from smallprint.evaluation.thresholds import apply_thresholds, tune_thresholds
 
 
@@ -92,3 +92,14 @@ def test_a_prior_that_is_no_number_of_positives_is_an_error(prior):
 def test_arrays_that_do_not_fit_are_an_error():
     with pytest.raises(DataError, match="Targets have shape"):
         tune_thresholds_shrunk(np.zeros((3, 2)), np.zeros((2, 2)), "multilabel")
+
+
+def test_the_setting_chooses_the_method():
+    rng = np.random.default_rng(3)
+    targets = (rng.random((200, 2)) < 0.1).astype(np.int8)
+    scores = np.clip(targets * 0.3 + rng.random((200, 2)) * 0.6, 0, 1)
+    ways = {method: choose_thresholds(targets, scores, "multilabel", method) for method in ("f1", "shrunk", "fixed")}
+    assert np.array_equal(ways["f1"], tune_thresholds(targets, scores, "multilabel"))
+    assert np.array_equal(ways["shrunk"], tune_thresholds_shrunk(targets, scores, "multilabel"))
+    assert ways["fixed"].tolist() == [0.5, 0.5]
+    assert not np.array_equal(ways["f1"], ways["shrunk"])

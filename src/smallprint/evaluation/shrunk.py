@@ -1,10 +1,12 @@
-"""Thresholds from out-of-fold scores. In: targets and scores of examples, each scored by a model that did not see it.
+"""Thresholds that do not trust a handful of positives. In: targets and scores of examples that the model did not see.
 
-Out: one threshold a label, shrunk towards the one threshold that is best for all labels together. It makes no folds and
-scores nothing; `thresholds` has the plain rule, a label's own threshold or, where positives are few, the shared one.
+Out: one threshold a label, shrunk towards the one threshold that is best for all labels together. It scores nothing;
+`thresholds` has the plain rule, a label's own threshold or, where positives are few, the shared one.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +14,14 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.results import Array
 from smallprint.evaluation.calibration import logits_of, sigmoid
 from smallprint.evaluation.checks import check_arrays
-from smallprint.evaluation.thresholds import DEFAULT, best_threshold
+from smallprint.evaluation.thresholds import DEFAULT, best_threshold, tune_thresholds
+
+
+def choose_thresholds(targets: Array, scores: Array, task: str, method: Literal["f1", "shrunk", "fixed"]) -> Array:
+    """Thresholds by the method that `evaluation.threshold` names; see `tune_thresholds` and `tune_thresholds_shrunk`."""
+    if method == "shrunk":
+        return tune_thresholds_shrunk(targets, scores, task)
+    return tune_thresholds(targets, scores, task, method)
 
 
 def tune_thresholds_shrunk(targets: Array, scores: Array, task: str, prior: float = 10.0) -> Array:
