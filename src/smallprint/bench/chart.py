@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 MEASURE = "nine_macro"
-ROW, LEFT, WIDTH, TOP = 24, 230, 380, 34
+ROW, LEFT, WIDTH, TOP = 24, 285, 380, 34
 
 
 def render_chart(figure: dict[str, Any]) -> str:
