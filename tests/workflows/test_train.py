@@ -154,8 +154,8 @@ def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkey
     monkeypatch.setattr(
         families, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0]
     )
-    tuned = api.tune_thresholds
-    monkeypatch.setattr(api, "tune_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0])
+    tuned = api.choose_thresholds
+    monkeypatch.setattr(api, "choose_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0])
     smallprint.train(folder, config=settings(epochs=1), out=tmp_path / "run")
     before = events[: events.index(("tuned", None))]
     assert ("fitted", None) in before
