@@ -16,7 +16,7 @@ from pathlib import Path
 from readme import ROOT, write_section
 from smallprint.bench.chart import render_chart
 from smallprint.bench.command import run_bench
-from smallprint.bench.table import render_markdown, render_notes
+from smallprint.bench.table import render_figure
 
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
@@ -47,7 +47,7 @@ def main() -> None:
         )
         file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (RESULTS / "figure1.svg").write_text(render_chart(figure), encoding="utf-8")
-    write_section("figure1", "\n".join([render_markdown(figure), "", *(f"- {note}" for note in render_notes(figure))]))
+    write_section("figure1", render_figure(figure))
 
 
 if __name__ == "__main__":

@@ -200,14 +200,35 @@ def write_scores(run: Run, scored: ScoredSplit, examples: Examples) -> None:
         frame.write_parquet(temporary)
 
 
+def read_scores(folder: Path, split: str, saved: dict[str, Any]) -> tuple[ScoredSplit, list[str | None]]:
+    """Gives what `write_scores` wrote of a split, and each example's group.
+
+    Args:
+        folder: Of the run.
+        split: validation or test.
+        saved: What the run's metrics.json holds.
+    """
+    import polars as pl
+
+    frame = pl.read_parquet(folder / scores_file(split))
+    task = saved[split]["task"]
+    scored = ScoredSplit(
+        split,
+        task,
+        list(saved["data"]["label_names"]),
+        frame["text"].to_list(),
+        np.array(frame["targets"].to_list(), dtype=np.int64 if task == "multiclass" else np.int8),
+        np.array(frame["scores"].to_list(), dtype=np.float32),
+    )
+    return scored, frame["group"].to_list()
+
+
 def write_report(run: Run, command: str) -> Path:
     """Writes report.html from what the run folder holds and gives its path.
 
     Raises:
         TrainingError: The run has not finished.
     """
-    import polars as pl
-
     if not run.metrics.exists() or not (run.folder / scores_file("test")).exists():
         raise TrainingError(
             f"The run {run.folder} has no scores yet.",
@@ -215,18 +236,8 @@ def write_report(run: Run, command: str) -> Path:
             f"Go on with: smallprint train --resume {run.folder}",
         )
     saved = json.loads(run.metrics.read_text(encoding="utf-8"))
-    frame = pl.read_parquet(run.folder / scores_file("test"))
     validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
-    integer = np.int64 if test.task == "multiclass" else np.int8
-    groups = frame["group"].to_list()
-    scored = ScoredSplit(
-        "test",
-        test.task,
-        list(saved["data"]["label_names"]),
-        frame["text"].to_list(),
-        np.array(frame["targets"].to_list(), dtype=integer),
-        np.array(frame["scores"].to_list(), dtype=np.float32),
-    )
+    scored, groups = read_scores(run.folder, "test", saved)
     data = {**saved["data"], **({"test_groups": groups} if any(group is not None for group in groups) else {})}
     page = render_report(
         title=f"{run.name}: {test.task}",

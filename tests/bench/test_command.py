@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from smallprint import api
-from smallprint.bench.collect import Collected, measure_cost, read_run, read_truth, stack_of, train_seed
+from smallprint.bench.collect import Collected, check_same_examples, measure_cost, read_run, stack_of, train_seed
 from smallprint.bench.command import run_bench
 from smallprint.bench.systems import SYSTEMS, System
 from smallprint.core.errors import ConfigError, DataError
@@ -87,10 +87,11 @@ def test_a_run_on_other_data_is_not_taken_for_this_one(done, data, tmp_path):
 
 def test_seeds_that_were_measured_on_other_examples_are_refused(done):
     out, _, _ = done
-    truth = read_truth(out / "linear-seed42")
-    read_run(out / "linear-seed43", 43, truth)
+    folder = out / "linear-seed43"
+    (_, truth), (_, its_truth) = read_run(out / "linear-seed42", 42), read_run(folder, 43)
+    check_same_examples(folder, its_truth, truth)
     with pytest.raises(DataError, match="other examples"):
-        read_run(out / "linear-seed43", 43, replace(truth, validation=1 - truth.validation))
+        check_same_examples(folder, its_truth, replace(truth, validation=1 - truth.validation))
 
 
 def test_the_time_of_a_resumed_run_is_no_time_of_a_training(done, tmp_path):
@@ -107,8 +108,8 @@ def test_the_time_of_a_resumed_run_is_no_time_of_a_training(done, tmp_path):
 def test_a_stack_is_made_without_the_truth_of_test(done):
     out, _, _ = done
     folder = out / "linear-seed42"
-    truth = read_truth(folder)
-    member = Collected(SYSTEMS["linear"], [read_run(folder, 42, truth)], None)
+    scores, truth = read_run(folder, 42)
+    member = Collected(SYSTEMS["linear"], [scores], None)
     member = replace(member, cost=type("Cost", (), {"train_seconds": 1, "size_mb": 1, "clauses_per_second": 1}))
     stacks = [
         stack_of(SYSTEMS["stack"], [member, member], part).seeds[0]

@@ -26,7 +26,7 @@ from smallprint.core.run import open_run
 from smallprint.core.settings import load_config, render_config
 from smallprint.evaluation.stack import crossfit_stack, fit_stack
 from smallprint.evaluation.thresholds import DEFAULT
-from smallprint.runs import name_of, scores_file
+from smallprint.runs import name_of, read_scores, scores_file
 
 TIMED_TEXTS = 1000
 
@@ -101,37 +101,28 @@ def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Pa
     return folder
 
 
-def read_run(folder: Path, seed: int, truth: Truth) -> SeedScores:
-    """Gives the scores that a finished run wrote.
+def read_run(folder: Path, seed: int) -> tuple[SeedScores, Truth]:
+    """Gives the scores that a finished run wrote, and the truth that it wrote beside them."""
+    saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    (validation, validation_groups), (test, test_groups) = (
+        read_scores(folder, split, saved) for split in ("validation", "test")
+    )
+    truth = Truth(test.label_names, validation.targets, test.targets, validation_groups, test_groups, test.texts)
+    return SeedScores(seed, validation.scores, test.scores, np.array(saved["thresholds"])), truth
+
+
+def check_same_examples(folder: Path, one: Truth, other: Truth) -> None:
+    """Checks that a run was measured on the same examples, in the same order, as the runs beside it.
 
     Raises:
-        DataError: They are of other examples than `truth`, as where each seed carves splits of its own.
+        DataError: It was not, as where each seed carves splits of its own.
     """
-    if not same_examples(read_truth(folder), truth):
+    if not same_examples(one, other):
         raise DataError(
             f"{folder} was measured on other examples than the runs beside it.",
             "ready train, validation and test splits, the same for every seed",
             "Give a folder with train, validation and test files.",
         )
-    saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    validation, test = (
-        _array(pl.read_parquet(folder / scores_file(split))["scores"]) for split in ("validation", "test")
-    )
-    return SeedScores(seed, validation, test, np.array(saved["thresholds"]))
-
-
-def read_truth(folder: Path) -> Truth:
-    """Gives the truth as a finished run wrote it beside its scores."""
-    saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    validation, test = (pl.read_parquet(folder / scores_file(split)) for split in ("validation", "test"))
-    return Truth(
-        label_names=list(saved["data"]["label_names"]),
-        validation=_array(validation["targets"]).astype(np.int8),
-        test=_array(test["targets"]).astype(np.int8),
-        validation_groups=validation["group"].to_list(),
-        test_groups=test["group"].to_list(),
-        test_texts=test["text"].to_list(),
-    )
 
 
 def same_examples(one: Truth, other: Truth) -> bool:
@@ -193,7 +184,3 @@ def stack_of(system: System, members: Sequence[Collected], truth: Truth) -> Coll
 def _compared(config: Config) -> str:
     """Gives the settings by which runs are the same: where they are tracked is no part of it."""
     return render_config(config.model_copy(update={"tracking": Config().tracking}), explain=False)
-
-
-def _array(column: pl.Series) -> Array:
-    return np.array(column.to_list(), dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 from smallprint.bench.chart import render_chart
 from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, choose_systems
-from smallprint.bench.table import render_markdown, render_notes
+from smallprint.bench.table import render_figure, render_markdown, render_notes
 from smallprint.bench.unfair_tos import run_unfair_tos
 from smallprint.core.errors import ConfigError
 from smallprint.core.files import write_json, write_text
@@ -55,7 +55,7 @@ def run_bench(
     figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say)
     table, notes = render_markdown(figure), render_notes(figure)
     write_json(out / "figure.json", figure)
-    write_text(out / "figure.md", "\n".join([table, "", *(f"- {note}" for note in notes), ""]))
+    write_text(out / "figure.md", render_figure(figure) + "\n")
     write_text(out / "figure.svg", render_chart(figure))
     say(f"Results: {out / 'figure.json'}, .md and .svg")
     return figure, [table, "", *notes]

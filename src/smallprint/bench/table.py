@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -61,11 +62,7 @@ def measured_row(
         "best_by_validation": {"seed": best.seed, **best.values},
     }
     if cost:
-        row["cost"] = {
-            "train_seconds": cost.train_seconds,
-            "size_mb": cost.size_mb,
-            "clauses_per_second": cost.clauses_per_second,
-        }
+        row["cost"] = asdict(cost)
     return row
 
 
@@ -104,6 +101,11 @@ def build_rows(systems: Sequence[Collected], truth: Truth) -> list[dict[str, Any
             row["against_linear"] = {name: compare_rows(results, measured["linear"], groups, name) for name in COMPARED}
         rows.append(row)
     return rows
+
+
+def render_figure(figure: dict[str, Any]) -> str:
+    """Gives the table and the notes that have to stand beside it, as Markdown."""
+    return "\n".join([render_markdown(figure), "", *(f"- {note}" for note in render_notes(figure))])
 
 
 def render_markdown(figure: dict[str, Any]) -> str:

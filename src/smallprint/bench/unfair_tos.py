@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from smallprint.bench.collect import Collected, Truth, measure_cost, read_run, read_truth, stack_of, train_seed
+from smallprint.bench.collect import Collected, Truth, check_same_examples, measure_cost, read_run, stack_of, train_seed
 from smallprint.bench.measure import measure_decisions
 from smallprint.bench.systems import System
 from smallprint.bench.table import build_rows, measured_row, published_rows
@@ -36,8 +36,12 @@ def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Pat
             collected[system.name] = stack_of(system, [collected[name] for name in system.members], truth)
             continue
         folders = [train_seed(system, data, seed, root, say) for seed in seeds]
-        truth = truth or read_truth(folders[0])
-        scores = [read_run(folder, seed, truth) for folder, seed in zip(folders, seeds, strict=True)]
+        scores = []
+        for folder, seed in zip(folders, seeds, strict=True):
+            seed_scores, its_truth = read_run(folder, seed)
+            truth = truth or its_truth
+            check_same_examples(folder, its_truth, truth)
+            scores.append(seed_scores)
         collected[system.name] = Collected(system, scores, measure_cost(folders))
     assert truth is not None
     rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
