@@ -11,7 +11,8 @@ from smallprint.core.settings import build_config
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
-from smallprint.families import _log_loss, build_fit, check_family
+from smallprint.families import build_fit, check_family
+from smallprint.families.fitted import log_loss
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.linear import LinearClassifier
 
@@ -81,7 +82,8 @@ def test_both_families_give_a_scorer_a_history_and_tracked_scores(toy, tiny_back
         tracker, lines = Noted(), []
         fit = build_fit(splits, labels, config, Parts(), tmp_path / kind.__name__, lines.append)
         assert lines == []
-        scorer, result = fit(tracker)
+        fitted = fit(tracker)
+        scorer, result = fitted.scorer, fitted.result
         assert isinstance(scorer, kind)
         assert scorer.score(splits.validation.texts).shape == (18, 3)
         reached = {"validation/loss", "validation/average_precision"}
@@ -103,15 +105,15 @@ def test_settings_of_training_without_effect_are_said(toy, tmp_path):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
 def test_the_loss_is_the_mean_negative_log_likelihood(task):
-    from sklearn.metrics import log_loss
+    from sklearn import metrics
 
     rng = np.random.default_rng(0)
     if task == "multiclass":
         scores, targets = rng.dirichlet(np.ones(3), 50).astype(np.float32), rng.integers(0, 3, 50)
-        expected = log_loss(targets, scores / scores.sum(axis=1, keepdims=True), labels=[0, 1, 2])
+        expected = metrics.log_loss(targets, scores / scores.sum(axis=1, keepdims=True), labels=[0, 1, 2])
     else:
         n = 1 if task == "binary" else 3
         scores, targets = rng.random((50, n)).astype(np.float32), rng.integers(0, 2, (50, n))
-        expected = log_loss(targets.ravel(), scores.ravel())
-    assert _log_loss(targets, scores, task) == pytest.approx(expected, abs=1e-5)
-    assert np.isfinite(_log_loss(targets, np.zeros_like(scores), task))
+        expected = metrics.log_loss(targets.ravel(), scores.ravel())
+    assert log_loss(targets, scores, task) == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(log_loss(targets, np.zeros_like(scores), task))

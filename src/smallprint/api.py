@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from smallprint import runs
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
@@ -26,7 +24,7 @@ from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.shrunk import choose_thresholds
-from smallprint.families import build_fit, check_family
+from smallprint.families import build_fit, check_family, score_unseen
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
@@ -86,13 +84,13 @@ def train(
         tracker = finish.track(Tracker(config, run.name, say, run.state.get("mlflow_run_id")))
         tracker.log_start(run, config, summary)
         clock.lap("prepare")
-        scorer, fit = fit_model(tracker)
+        fitted = fit_model(tracker)
+        scorer, fit = fitted.scorer, fitted.result
         clock.lap("fit")
 
-        # thresholds on validation; then test is opened, once
-        untuned = Engine(scorer, labels, np.full(labels.n_outputs, 0.5))
-        scored = _score(untuned, splits.validation)
-        thresholds = choose_thresholds(scored.targets, scored.scores, schema.task, config.evaluation.threshold)
+        # thresholds on what was not learned from; then test is opened, once
+        unseen, scored = score_unseen(fitted, splits, labels)
+        thresholds = choose_thresholds(unseen.targets, unseen.scores, schema.task, config.evaluation.threshold)
         validation = compute_metrics(scored, thresholds)
         engine = Engine(scorer, labels, thresholds)
         clock.lap("tune")

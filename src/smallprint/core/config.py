@@ -10,8 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Task = Literal["binary", "multiclass", "multilabel"]
-Family = Literal["encoder", "linear"]
-TFIDF = "tfidf"  # the backbone that is none
+Family = Literal["encoder", "linear", "stack"]
+TFIDF, STACK = "tfidf", "stack"  # backbones that are none
+SVM = "svm"  # the head that no gradient trains
 
 
 class Section(BaseModel):
@@ -65,7 +66,7 @@ class ModelConfig(Section):
         "minilm",
         description=(
             "'minilm' (embedded), a folder, or a Hugging Face Hub name; or 'tfidf': no encoder, but TF-IDF with a linear "
-            "SVM, fitted in seconds, which takes no other setting of this section."
+            "SVM, fitted in seconds, which takes no other setting of this section; or 'stack': several models, see `stack`."
         ),
     )
     revision: str | None = Field(
@@ -73,7 +74,23 @@ class ModelConfig(Section):
     )
     adapter: Literal["full", "lora", "frozen"] = Field("full", description="What of the backbone is trained.")
     pooling: Literal["mean", "cls", "max"] = Field("mean", description="How token vectors become one vector.")
-    head: str = Field("linear", description="'linear', 'mlp', or 'package.module:Name' of your own.")
+    layers: list[int] | None = Field(
+        None,
+        min_length=1,
+        description="Layers whose pooled token vectors stand side by side, 1 is the lowest, 0 the word vectors; the last when left out.",
+    )
+    train_layers: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "Train the uppermost layers alone, this many: those below read each text once, which saves their time. All "
+            "when left out."
+        ),
+    )
+    head: str = Field(
+        "linear",
+        description="'linear', 'mlp', 'svm' (a kernel SVM, for adapter 'frozen'), or 'package.module:Name' of your own.",
+    )
     loss: str = Field(
         "auto",
         description="'auto', 'bce', 'cross_entropy', 'focal', 'asymmetric', or 'package.module:Name' of your own.",
@@ -88,7 +105,27 @@ class ModelConfig(Section):
     @property
     def family(self) -> Family:
         """The family of models that the backbone chooses."""
-        return "linear" if self.backbone == TFIDF else "encoder"
+        return "linear" if self.backbone == TFIDF else "stack" if self.backbone == STACK else "encoder"
+
+
+class StackConfig(Section):
+    """Several models whose scores are combined (`model.backbone=stack`)."""
+
+    members: dict[str, list[str]] = Field(
+        default_factory=lambda: {
+            "linear": [f"model.backbone={TFIDF}"],
+            "kernel": ["model.adapter=frozen", "model.layers=[2,4,6]", f"model.head={SVM}"],
+            "encoder": ["training.epochs=4"],
+        },
+        min_length=1,
+        description="Name of each member, and its own settings as section.key=value; all others are those of the run.",
+    )
+    folds: int = Field(
+        3,
+        ge=2,
+        le=20,
+        description="Parts of train and validation, groups whole: each is scored by models that the other parts trained.",
+    )
 
 
 class TrainingConfig(Section):
@@ -158,6 +195,7 @@ class Config(Section):
         default_factory=DataConfig, description="Where text, labels and splits stand in the table."
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The encoder and what stands on it, or TF-IDF.")
+    stack: StackConfig = Field(default_factory=StackConfig, description="The members of a stack.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the model is fitted.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="Thresholds, metrics and the report."

@@ -38,6 +38,20 @@ def load_config(file: str | Path | None = None, overrides: Iterable[str] = (), b
     return build_config(tree)
 
 
+def config_of_member(config: Config, name: str) -> Config:
+    """Gives the settings of a stack's member: its own, and for the rest those of the run without its model.
+
+    Raises:
+        ConfigError: A setting of its own is unknown or wrong.
+    """
+    fresh = Config()
+    base = config.model_copy(update={"model": fresh.model, "stack": fresh.stack})
+    try:
+        return load_config(None, config.stack.members[name], base)
+    except ConfigError as error:
+        raise ConfigError(f"The member '{name}' of the stack: {error.found}", error.expected, error.do) from None
+
+
 def build_config(tree: Mapping[str, Any]) -> Config:
     """Gives a `Config` from a plain dict.
 

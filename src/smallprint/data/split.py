@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
@@ -76,6 +78,38 @@ def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) 
     return Splits(train, validation, open_test, _say(parts, missing, schema, seed) + said)
 
 
+def fold_examples(examples: Examples, names: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each example, `[n]` from 0: groups whole (equal texts together where there are none), label shares kept.
+
+    Args:
+        examples: To be parted.
+        names: The labels, in order.
+        folds: How many parts.
+        seed: The same seed gives the same folds on every machine.
+
+    Raises:
+        DataError: Fewer groups, or different texts, than folds.
+    """
+    grouped = any(group is not None for group in examples.groups)
+    keys = _unit_keys(examples, grouped)
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key, []).append(row)
+    if len(rows_of) < folds:
+        raise DataError(
+            f"{len(rows_of):,} {'groups' if grouped else 'different texts'} are too few for {folds} folds.",
+            f"at least {folds}, as each stays whole",
+            f"Set stack.folds to {max(len(rows_of), 2)} or fewer, or label more.",
+        )
+    units = [_unit(rows, examples.labels, names) for rows in rows_of.values()]
+    # part 0 of what assigns parts takes each label's first example, so that none is missing there: no matter here
+    assigned = assign_parts(units, [1 / folds] * folds, seed, whole_groups=grouped)
+    fold_of = np.zeros(len(examples), dtype=np.int64)
+    for part, rows in zip(assigned, rows_of.values(), strict=True):
+        fold_of[rows] = part
+    return fold_of
+
+
 def check_test_labels(source: Source, schema: Schema) -> None:
     """Look at the label columns of a ready test split, and at nothing else of it.
 
@@ -119,12 +153,12 @@ def _check_trained(lists: Sequence[Sequence[str]], schema: Schema, split: str) -
 def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: int, where: str) -> dict[str, Examples]:
     """Train and the missing splits, out of one set of examples."""
     names = ["train", *missing]
-    keys = _unit_keys(examples, schema)
+    keys = _unit_keys(examples, schema.group is not None)
     unit_rows: dict[str, list[int]] = {}
     for row, key in enumerate(keys):
         unit_rows.setdefault(key, []).append(row)
     _check_enough(len(examples), len(unit_rows), missing, schema, where)
-    units = [_unit(rows, examples.labels, schema) for rows in unit_rows.values()]
+    units = [_unit(rows, examples.labels, schema.names) for rows in unit_rows.values()]
     shares = [1 - sum(missing.values()), *missing.values()]
     assigned = assign_parts(units, shares, seed, whole_groups=schema.group is not None)
     if empty := [name for part, name in enumerate(names) if part not in assigned]:
@@ -141,15 +175,15 @@ def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: 
     return {name: Examples(name, examples.frame.filter(column == i)) for i, name in enumerate(names)}
 
 
-def _unit_keys(examples: Examples, schema: Schema) -> list[str]:
+def _unit_keys(examples: Examples, grouped: bool) -> list[str]:
     """What keeps rows together: their group, or the same text where there are no groups."""
-    if schema.group is None:
+    if not grouped:
         return examples.texts
     return [f"={group}" if group is not None else f"row {row}" for row, group in enumerate(examples.groups)]
 
 
-def _unit(rows: Sequence[int], labels: Sequence[Sequence[str]], schema: Schema) -> Unit:
-    ids = {name: i for i, name in enumerate(schema.names)}
+def _unit(rows: Sequence[int], labels: Sequence[Sequence[str]], names: Sequence[str]) -> Unit:
+    ids = {name: i for i, name in enumerate(names)}
     counts: dict[int, int] = {}
     for row in rows:
         for label in [ids[name] for name in labels[row]] or [NO_LABEL]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from smallprint.core.config import ModelConfig
 from smallprint.core.errors import ConfigError
+from smallprint.modeling.upper_layers import freeze_lower
 
 
 def add_adapter(backbone: nn.Module, config: ModelConfig) -> nn.Module:
@@ -20,6 +21,8 @@ def add_adapter(backbone: nn.Module, config: ModelConfig) -> nn.Module:
     # a pooler that its own library trained for next-sentence prediction takes no part here
     for name, parameter in backbone.named_parameters():
         parameter.requires_grad_(config.adapter == "full" and not name.startswith("pooler."))
+    if config.train_layers is not None:
+        freeze_lower(backbone, config.train_layers)
     if config.adapter != "lora":
         return backbone
     from peft import LoraConfig, get_peft_model

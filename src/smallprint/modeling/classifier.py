@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from smallprint.core.config import ModelConfig
+from smallprint.core.config import SVM, ModelConfig
+from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.modeling.adapters import add_adapter, merge_adapter
 from smallprint.modeling.backbone import load_backbone, width_of
 from smallprint.modeling.heads import find_head, set_base_rates
+from smallprint.modeling.upper_layers import find_layers
 
 Pooling = Literal["mean", "cls", "max"]
 
@@ -28,6 +31,8 @@ class TextClassifier(nn.Module):
         pooling: How token vectors become one vector; padding never counts.
         dropout: Before the head.
         frozen: The backbone takes no gradient and stays in evaluation mode.
+        layers: Layers whose pooled vectors stand side by side, 1 is the lowest and 0 the word vectors; the last if left out.
+            The backbone then is one that gives `.hidden_states` when asked.
     """
 
     def __init__(
@@ -37,9 +42,11 @@ class TextClassifier(nn.Module):
         pooling: Pooling = "mean",
         dropout: float = 0.1,
         frozen: bool = False,
+        layers: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.pooling, self.frozen = backbone, head, pooling, frozen
+        self.layers = None if layers is None else tuple(layers)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -51,9 +58,13 @@ class TextClassifier(nn.Module):
         return logits
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Gives one vector per text, fp32 `[n, width]`."""
+        """Gives one vector per text, fp32 `[n, width]`, or of several layers `[n, n_layers * width]`."""
+        more = {} if self.layers is None else {"output_hidden_states": True}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            tokens = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
+            tokens = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **more)
+        if self.layers is not None:
+            chosen = [tokens.hidden_states[layer] for layer in self.layers]
+            return torch.cat([pool(part.float(), attention_mask, self.pooling) for part in chosen], dim=1)
         tokens = getattr(tokens, "last_hidden_state", tokens)
         return pool(tokens.float(), attention_mask, self.pooling)
 
@@ -97,9 +108,32 @@ def build_classifier(
     """
     parts = parts or Parts()
     backbone = parts.backbone if parts.backbone is not None else load_backbone(config.backbone, config.revision)
-    width = width_of(backbone)
-    head = find_head(parts.head or config.head)(width, n_outputs)
-    set_base_rates(head, base_rates, task)
+    check_layers(backbone, config.layers)
+    width = width_of(backbone) * len(config.layers or [0])
+    head: nn.Module = nn.Identity()  # an SVM is fitted later, on stored vectors
+    if config.head != SVM or parts.head is not None:
+        head = find_head(parts.head or config.head)(width, n_outputs)
+        set_base_rates(head, base_rates, task)
+    frozen = config.adapter == "frozen"
     return TextClassifier(
-        add_adapter(backbone, config), head, config.pooling, config.dropout, frozen=config.adapter == "frozen"
+        add_adapter(backbone, config), head, config.pooling, config.dropout, frozen=frozen, layers=config.layers
     )
+
+
+def check_layers(backbone: nn.Module, layers: Sequence[int] | None) -> None:
+    """Checks that the backbone has the layers that shall be pooled.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    if layers is None:
+        return
+    _, found = find_layers(backbone)
+    if odd := [layer for layer in layers if not 0 <= layer <= len(found)]:
+        raise ConfigError(
+            f"model.layers names layer {odd[0]}, and the backbone has {len(found)}.",
+            f"0 (word vectors) to {len(found)}",
+            "Name layers that it has.",
+        )
+    if len(set(layers)) != len(layers):
+        raise ConfigError("model.layers names a layer twice.", "each layer once", "Take it out.")

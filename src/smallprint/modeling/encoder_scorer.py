@@ -70,9 +70,17 @@ class EncoderScorer:
         with torch.inference_mode():
             for batch in plan_batches(tokens.lengths, self.batch_tokens, BATCH_SIZE):
                 ids, mask = pad_batch([tokens.ids[i] for i in batch], pad_id)
-                logits = self.classifier(ids.to(self.device), mask.to(self.device)).float()
-                values = logits.softmax(dim=-1) if self.task == "multiclass" else logits.sigmoid()
-                scores[batch] = values.cpu().numpy()
+                scores[batch] = self._scores(self.classifier(ids.to(self.device), mask.to(self.device)))
+        return scores
+
+    def score_vectors(self, vectors: torch.Tensor) -> NDArray[np.float32]:
+        """Gives scores as `score` does, of what the classifier's `embed` gave for the texts, fp32 `[n, width]`."""
+        with torch.inference_mode():
+            return self._scores(self.classifier.head(vectors.to(self.device)))
+
+    def _scores(self, logits: torch.Tensor) -> NDArray[np.float32]:
+        values = logits.float().softmax(dim=-1) if self.task == "multiclass" else logits.float().sigmoid()
+        scores: NDArray[np.float32] = values.cpu().numpy()
         return scores
 
     def _tokenize(self, texts: Sequence[str]) -> Tokens:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +16,10 @@ from numpy.typing import NDArray
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.modeling.plain_text import plain_words
+from smallprint.modeling.platt import fit_platt, fold_numbers
 
 Analyzer = Literal["word", "char_wb"]
 WORDS, CHARACTERS = (1, 3), (2, 5)
-FOLDS = 5
-LEAST_SLOPE = 0.05
 CHUNK = 4096  # texts whose features stand in memory at once
 
 
@@ -95,14 +95,14 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
     bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
-    folds = np.random.default_rng(seed).permutation(len(texts)) % FOLDS
+    folds = fold_numbers(len(texts), seed)
     for output in range(n_outputs):
         truth = binary[:, output]
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
         weights[output], bias[output] = _fit_plane(features, truth, seed)
-        platt[output] = _fit_platt(features, truth, folds, seed)
+        platt[output] = fit_platt(truth, folds, partial(_fold_margins, features, truth, seed))
     terms = [
         Terms(vectorizer.analyzer, vectorizer.ngram_range, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         for vectorizer in vectorizers
@@ -163,22 +163,10 @@ def _fit_plane(features: Any, truth: Array, seed: int) -> tuple[Array, float]:
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 
-def _fit_platt(features: Any, truth: Array, folds: Array, seed: int) -> tuple[float, float]:
-    """Gives slope and intercept on out-of-fold margins; an output too rare for that keeps (2, 0), uncalibrated."""
-    from sklearn.linear_model import LogisticRegression
-
-    margins = np.zeros(len(truth))
-    for fold in range(FOLDS):
-        inside, outside = folds != fold, folds == fold
-        if min(truth[inside].sum(), (1 - truth[inside]).sum()) < 2 or not outside.any():
-            return 2.0, 0.0
-        plane, offset = _fit_plane(features[inside], truth[inside], seed)
-        margins[outside] = features[outside] @ plane + offset
-    model = LogisticRegression(C=1e3).fit(margins[:, None], truth)
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if slope < LEAST_SLOPE:  # nothing was learned: the base rate, and the ranking is not turned round
-        return LEAST_SLOPE, float(np.log(truth.mean() / (1 - truth.mean())))
-    return slope, intercept
+def _fold_margins(features: Any, truth: Array, seed: int, inside: Array, outside: Array) -> Array:
+    plane, offset = _fit_plane(features[inside], truth[inside], seed)
+    margins: Array = features[outside] @ plane + offset
+    return margins
 
 
 __all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "scale"]

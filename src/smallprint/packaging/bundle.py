@@ -5,7 +5,7 @@ pickle and no code, and no code that it names is ever run.
 
     manifest.json       family, task, label names, thresholds, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
-    model.safetensors   and more, by family: see `encoder_files.py` and `linear_files.py`
+    model.safetensors   and more, by family: see `encoder_files.py`, `linear_files.py` and `stack_files.py`
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from smallprint.core.config import Config, TrackingConfig
 from smallprint.core.errors import BundleError, SmallprintError
 from smallprint.core.files import atomic_folder, sha256_file, write_json, write_text
 from smallprint.core.parts import Parts
-from smallprint.core.settings import load_config, render_config
+from smallprint.core.settings import config_of_member, load_config, render_config
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.modeling.linear import LinearClassifier
 from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.linear_files import load_linear, save_linear
 from smallprint.packaging.manifest import (
     AGAIN,
@@ -38,12 +40,14 @@ from smallprint.packaging.manifest import (
     SETTINGS,
     LinearManifest,
     Manifest,
+    StackManifest,
     check_files,
     check_manifest,
     files_in,
     read_manifest,
     unreadable,
 )
+from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def save_bundle(
 
     Args:
         folder: The new folder.
-        scorer: An `EncoderScorer`, whose adapters are merged first, for good, or a `LinearClassifier`.
+        scorer: An `EncoderScorer`, whose adapters are merged first, for good, a `LinearClassifier`, or a `StackScorer`.
         labels: Task and label names.
         thresholds: `[n_outputs]`.
         config: Settings of the training. Those of tracking (paths, addresses) are left out.
@@ -98,7 +102,19 @@ def save_bundle(
     _check_replaceable(folder)
     untracked = TrackingConfig.model_validate({})
     with atomic_folder(folder) as temporary:
-        model = _save_model(temporary, scorer, config, head_is_own)
+
+        def save_member(place: Path, name: str, member: Scorer) -> None:
+            save_bundle(
+                place,
+                scorer=member,
+                labels=labels,
+                thresholds=np.full(labels.n_outputs, DEFAULT),
+                config=config_of_member(config, name),
+                data=data,
+                metrics={},
+            )
+
+        model = _save_model(temporary, scorer, config, head_is_own, save_member)
         write_text(temporary / SETTINGS, render_config(config.model_copy(update={"tracking": untracked})))
         tree = {
             "format": FORMAT,
@@ -155,7 +171,10 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
     folder, parts = Path(folder), parts or Parts()
     tree = read_manifest(folder)
     manifest = check_manifest(tree, folder)
-    check_files(folder, manifest.files)
+    if isinstance(manifest, StackManifest):
+        check_files(folder, manifest.files, (STACK_FILE, SETTINGS))
+    else:
+        check_files(folder, manifest.files)
     labels, thresholds = _labels_of(manifest, folder)
     try:
         config = load_config(folder / SETTINGS)
@@ -163,15 +182,21 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         raise unreadable(folder / SETTINGS, error.found) from None
     if isinstance(manifest, LinearManifest):
         return Bundle(folder, load_linear(folder, labels), labels, thresholds, config, tree)
+    if isinstance(manifest, StackManifest):
+        return Bundle(folder, load_stack(folder, labels, load_bundle), labels, thresholds, config, tree)
     from smallprint.packaging.encoder_files import load_encoder
 
     return Bundle(folder, load_encoder(folder, manifest, labels, config, parts), labels, thresholds, config, tree)
 
 
-def _save_model(folder: Path, scorer: Scorer, config: Config, head_is_own: bool) -> dict[str, Any]:
+def _save_model(
+    folder: Path, scorer: Scorer, config: Config, head_is_own: bool, save_member: SaveMember
+) -> dict[str, Any]:
     """Writes the files of the scorer's family and gives what the manifest says of it."""
     if isinstance(scorer, LinearClassifier):
         return save_linear(folder, scorer)
+    if isinstance(scorer, StackScorer):
+        return save_stack(folder, scorer, save_member)
     # a linear model needs no torch: what does is imported where an encoder is at hand
     from smallprint.modeling.encoder_scorer import EncoderScorer
     from smallprint.packaging.encoder_files import save_encoder
@@ -180,7 +205,7 @@ def _save_model(folder: Path, scorer: Scorer, config: Config, head_is_own: bool)
         return save_encoder(folder, scorer, config, head_is_own)
     raise BundleError(
         f"A bundle cannot hold a {type(scorer).__name__}.",
-        "an EncoderScorer or a LinearClassifier",
+        "an EncoderScorer, a LinearClassifier or a StackScorer",
         "Keep a scorer of your own by your own means.",
     )
 

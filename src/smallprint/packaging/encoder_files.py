@@ -10,6 +10,7 @@ It checks no hashes: `bundle.py` has done that. No code that a file names is eve
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from smallprint.core.config import Config
+from smallprint.core.config import SVM, Config
 from smallprint.core.errors import BundleError
 from smallprint.core.parts import Parts
 from smallprint.data.labels import LabelSet
@@ -25,6 +26,7 @@ from smallprint.modeling.backbone import build_backbone, quiet, width_of
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.heads import BUILT_IN
+from smallprint.modeling.kernel_head import KernelHead
 from smallprint.packaging.manifest import AGAIN, WEIGHTS, EncoderManifest, unreadable
 
 BACKBONE, TOKENIZER = "backbone", "tokenizer"
@@ -59,8 +61,10 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
         "family": "encoder",
         "max_length": scorer.max_length,
         "pooling": classifier.pooling,
+        "layers": None if classifier.layers is None else list(classifier.layers),
         "head": config.model.head,
-        "head_is_own": head_is_own or config.model.head not in BUILT_IN,
+        "head_is_own": head_is_own or config.model.head not in (*BUILT_IN, SVM),
+        "n_support": len(classifier.head.support) if isinstance(classifier.head, KernelHead) else None,
         "backbone_is_own": own_backbone,
         "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
     }
@@ -82,11 +86,13 @@ def load_encoder(
         BundleError: A file cannot be read or does not fit the rest, or a part of its own is not given.
     """
     with torch.random.fork_rng(devices=[]), quiet():  # loading must not move the caller's random numbers
-        head_factory = parts.head or _built_in_head(manifest, folder)
+        head_factory = parts.head or _built_in_head(manifest, labels, folder)
         backbone = parts.backbone if parts.backbone is not None else _build_backbone(manifest, folder)
-        head = head_factory(width_of(backbone), labels.n_outputs)
+        head = head_factory(width_of(backbone) * len(manifest.layers or [0]), labels.n_outputs)
         frozen = config.model.adapter == "frozen"
-        classifier = TextClassifier(backbone, head, manifest.pooling, config.model.dropout, frozen=frozen).float()
+        classifier = TextClassifier(
+            backbone, head, manifest.pooling, config.model.dropout, frozen=frozen, layers=manifest.layers
+        ).float()
         tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
     _load_weights(classifier, folder / WEIGHTS, labels)
     return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length)
@@ -108,7 +114,10 @@ def _tensors_of(classifier: nn.Module) -> tuple[dict[str, Tensor], dict[str, str
     return tensors, shared
 
 
-def _built_in_head(manifest: EncoderManifest, folder: Path) -> Any:
+def _built_in_head(manifest: EncoderManifest, labels: LabelSet, folder: Path) -> Any:
+    if manifest.n_support is not None and not manifest.head_is_own:
+        blocks, exclusive = len(manifest.layers or [0]), labels.task == "multiclass"
+        return partial(KernelHead, n_support=manifest.n_support, blocks=blocks, exclusive=exclusive)
     if manifest.head_is_own or manifest.head not in BUILT_IN:
         raise BundleError(
             f"The head of {folder} is somebody's own ('{manifest.head}'), and code that a file names is never run.",

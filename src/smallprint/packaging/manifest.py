@@ -6,7 +6,7 @@ It loads no weights, and runs and imports nothing that the manifest names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
 
 FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
 AGAIN = "Copy or download the bundle again, or train it anew."
 
@@ -46,8 +46,10 @@ class EncoderManifest(Manifest):
     family: Literal["encoder"]
     max_length: Annotated[int, Field(ge=1)]
     pooling: Literal["mean", "cls", "max"]
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     head: str
     head_is_own: bool
+    n_support: Annotated[int, Field(ge=0)] | None = None
     backbone_is_own: bool
 
 
@@ -57,7 +59,18 @@ class LinearManifest(Manifest):
     family: Literal["linear"]
 
 
-FAMILIES: dict[Any, type[EncoderManifest | LinearManifest]] = {"encoder": EncoderManifest, "linear": LinearManifest}
+class StackManifest(Manifest):
+    """The same for several models: which they are, and how they are combined, stands in stack.json."""
+
+    family: Literal["stack"]
+
+
+AnyManifest = EncoderManifest | LinearManifest | StackManifest
+FAMILIES: dict[Any, type[AnyManifest]] = {
+    "encoder": EncoderManifest,
+    "linear": LinearManifest,
+    "stack": StackManifest,
+}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -78,7 +91,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return tree
 
 
-def check_manifest(tree: dict[str, Any], folder: Path) -> EncoderManifest | LinearManifest:
+def check_manifest(tree: dict[str, Any], folder: Path) -> AnyManifest:
     """Gives the manifest with its types checked; one of version 1, which knew no families, is an encoder's.
 
     Raises:
@@ -109,15 +122,19 @@ def check_manifest(tree: dict[str, Any], folder: Path) -> EncoderManifest | Line
     return manifest
 
 
-def check_files(folder: Path, listed: Mapping[str, str]) -> None:
+def check_files(folder: Path, listed: Mapping[str, str], needed: Iterable[str] = (WEIGHTS, SETTINGS)) -> None:
     """Compares every file but the manifest with its hash, sha256 in hex by name.
+
+    Args:
+        folder: Of the bundle.
+        listed: Hash of each file that the manifest lists.
+        needed: Files without which there is no bundle of its family.
 
     Raises:
         BundleError: A file is missing, changed or not listed.
     """
     present = set(files_in(folder)) - {MANIFEST}
-    needed = {WEIGHTS, SETTINGS}
-    if missing := sorted((set(listed) | needed) - present):
+    if missing := sorted((set(listed) | set(needed)) - present):
         raise BundleError(f"{folder} lacks {', '.join(missing)}.", "every file that its manifest lists", AGAIN)
     if extra := sorted(present - set(listed)):
         raise BundleError(
@@ -147,9 +164,11 @@ def unreadable(path: Path, why: str) -> BundleError:
 
 
 __all__ = [
+    "AnyManifest",
     "EncoderManifest",
     "LinearManifest",
     "Manifest",
+    "StackManifest",
     "check_files",
     "check_manifest",
     "files_in",

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as L
 
@@ -28,6 +28,16 @@ def tracking_uri(config: Config) -> str:
     """Gives the store: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the run root."""
     root = Path(config.tracking.root).absolute()
     return config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+
+
+class MetricLog(Protocol):
+    """What a fit logs to: a `Tracker`, or what stands in front of one."""
+
+    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Logs numbers at a step."""
+
+    def log_points(self, points: list[tuple[str, float, int]]) -> None:
+        """Logs (name, value, step) points."""
 
 
 class Tracker:
@@ -155,7 +165,7 @@ class Tracker:
 class TrackerCallback(L.Callback):
     """Sends loss and validation metrics to a tracker, the steps of an epoch at once."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: MetricLog) -> None:
         self.tracker = tracker
         self._points: list[tuple[str, float, int]] = []
 

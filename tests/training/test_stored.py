@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from smallprint.training.vectors import StoredVectors, VectorDataset, store_vectors
+from smallprint.training.stored import StoredVectors, VectorDataset, store_vectors
 
 
 def frozen(toy):

@@ -1,0 +1,82 @@
+"""What does not go together, told before anything is loaded."""
+
+from __future__ import annotations
+
+from smallprint.core.config import SVM, Config, ModelConfig
+from smallprint.core.errors import ConfigError
+from smallprint.core.parts import Parts
+from smallprint.core.settings import config_of_member
+from smallprint.families.fitted import changed
+
+OWN = ("tokenizer", "backbone", "head", "loss")
+
+
+def check_family(config: Config, parts: Parts) -> None:
+    """Refuses settings and parts that the family has no use for.
+
+    Raises:
+        ConfigError: TF-IDF or a stack together with anything of an encoder's, each named; or settings of an encoder that
+            contradict each other.
+    """
+    if config.model.family == "encoder":
+        return _check_encoder(config.model, parts)
+    odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone), _FIELDS)]
+    odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
+    if odd and config.model.family == "linear":
+        raise ConfigError(
+            f"{', '.join(odd)} cannot go with model.backbone=tfidf.",
+            "no other setting or part of a model: TF-IDF with a linear SVM has no encoder, head or loss to choose",
+            "Leave them out, or choose an encoder such as minilm.",
+        )
+    if odd:
+        raise ConfigError(
+            f"{', '.join(odd)} cannot go with model.backbone=stack.",
+            "settings of its members, each under the member's name in stack.members",
+            "Move them there.",
+        )
+    if config.model.family == "stack":
+        for name in config.stack.members:
+            member = member_config(config, name)
+            if member.model.family == "stack":
+                raise ConfigError(
+                    f"The member '{name}' of the stack is a stack.",
+                    "an encoder or tfidf",
+                    "Name its members themselves.",
+                )
+            check_family(member, Parts())
+
+
+def member_config(config: Config, name: str) -> Config:
+    """Gives the settings of a stack's member; see `config_of_member`.
+
+    Raises:
+        ConfigError: A setting of its own is unknown or wrong, or makes it learn from other examples.
+    """
+    member = config_of_member(config, name)
+    if member.data != config.data or member.training.seed != config.training.seed:
+        raise ConfigError(
+            f"The member '{name}' of the stack has data or a seed of its own.",
+            "those of the run: members are trained on the same examples",
+            "Set them for the run.",
+        )
+    return member
+
+
+def _check_encoder(model: ModelConfig, parts: Parts) -> None:
+    own_head = parts.head is not None
+    if model.head == SVM and not own_head and model.adapter != "frozen":
+        raise ConfigError(
+            f"model.head=svm cannot go with model.adapter={model.adapter}: no gradient passes it.",
+            "a frozen encoder below it",
+            "Set model.adapter=frozen, or choose another head.",
+        )
+    if model.train_layers is not None and (model.adapter != "full" or model.layers is not None):
+        other = "model.layers" if model.adapter == "full" else f"model.adapter={model.adapter}"
+        raise ConfigError(
+            f"model.train_layers cannot go with {other}.",
+            "model.adapter=full, and the last layer's vectors",
+            "Leave one of them out.",
+        )
+
+
+_FIELDS = list(ModelConfig.model_fields)

@@ -1,0 +1,105 @@
+"""Fits an encoder: all of it, its upper layers, adapters inside it, or a head on what it gives while frozen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning import Callback
+from torch import Tensor
+
+from smallprint.core.config import SVM, Config
+from smallprint.core.parts import Parts
+from smallprint.core.progress import Say
+from smallprint.core.results import Array
+from smallprint.data.labels import LabelSet
+from smallprint.data.split import Splits
+from smallprint.families.fitted import Fit, Fitted, changed, reached, single_result, tell
+from smallprint.modeling.backbone import length_limit, load_tokenizer
+from smallprint.modeling.classifier import TextClassifier, build_classifier
+from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.kernel_head import fit_kernel_head
+from smallprint.modeling.losses import balanced_weights, build_loss
+from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
+from smallprint.training.fit import choose_precision, fit_classifier
+from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
+from smallprint.training.tracking import MetricLog, TrackerCallback
+
+
+def build_encoder(
+    splits: Splits, labels: LabelSet, config: Config, parts: Parts, folder: Path, say: Say, cache: VectorCache
+) -> Fit:
+    """Gives the function that fits it, with backbone and tokenizer loaded; see `build_fit`."""
+    targets, model = labels.encode(splits.train.labels), config.model
+    tokenizer = parts.tokenizer or load_tokenizer(model.backbone, model.revision)
+    classifier = build_classifier(model, labels.n_outputs, _base_rates(targets, labels), labels.task, parts)
+    max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
+    module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
+
+    def scorer_of() -> EncoderScorer:
+        return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
+
+    def vectors_of(dataset: TokenDataset) -> Tensor:
+        name = f"{model.backbone} {model.revision} {model.layers} {model.pooling}"
+        if parts.backbone is not None or parts.tokenizer is not None:
+            return read_vectors(classifier, dataset, module)  # own objects have no name to be remembered by
+        return cache.read(name, classifier, dataset, module)
+
+    if model.head == SVM and parts.head is None:
+        return _build_kernel(labels, config, classifier, module, scorer_of, vectors_of, say)
+    balanced = model.class_weights == "balanced"
+    weights = balanced_weights(targets, labels.task, labels.n_outputs) if balanced else None
+    loss = build_loss(parts.loss or model.loss, labels.task, weights)
+
+    def fit(tracker: MetricLog) -> Fitted:
+        trained, data = classifier, module
+        if model.adapter == "frozen":
+            trained, data = store_vectors(classifier, module, vectors_of)
+        elif model.train_layers is not None:
+            precision = choose_precision(config.training.precision)
+            trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
+        tracked: list[Callback] = [TrackerCallback(tracker)]
+        result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)
+        scorer = scorer_of()
+        return Fitted(scorer, result, scorer.score(splits.validation.texts))
+
+    return fit
+
+
+def _build_kernel(
+    labels: LabelSet,
+    config: Config,
+    classifier: TextClassifier,
+    module: TextDataModule,
+    scorer_of: Callable[[], EncoderScorer],
+    vectors_of: Callable[[TokenDataset], Tensor],
+    say: Say,
+) -> Fit:
+    seed, kind = config.training.seed, type(config.training)
+    unused = [name for name in kind.model_fields if name not in ("seed", "batch_tokens", "batch_size")]
+    if idle := changed(config.training, kind(), unused):
+        say(f"Without effect on the head 'svm': {', '.join(f'training.{name}' for name in idle)}.")
+
+    def fit(tracker: MetricLog) -> Fitted:
+        start, train, validation = time.monotonic(), module.train_set, module.validation_set
+        blocks = len(classifier.layers or [0])
+        vectors = vectors_of(train)
+        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed)
+        classifier.head = head
+        seconds, scorer = time.monotonic() - start, scorer_of()
+        scores = scorer.score_vectors(vectors_of(validation))
+        values = reached(validation.targets, scores, labels.task)
+        tracker.log_metrics(values)
+        say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {tell(values)}")
+        return Fitted(scorer, single_result(values, seconds), scores)
+
+    return fit
+
+
+def _base_rates(targets: Array, labels: LabelSet) -> Array:
+    if labels.task == "multiclass":
+        return np.bincount(targets, minlength=labels.n_outputs) / len(targets)
+    rates: Array = targets.astype(np.float64).mean(axis=0)
+    return rates

@@ -1,0 +1,129 @@
+"""Fits a stack: members by folds of train and validation, and how their scores are combined, from scores of unseen examples.
+
+Each member is fitted once a fold on the other folds, and scores that one. A member that needs no examples to choose an
+epoch by is then fitted on all of them; of one that does, the folds' models are kept and averaged. So nothing that was
+labelled lies idle, and thresholds stand on every example's score, not on one small split's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from smallprint.core.config import SVM, Config
+from smallprint.core.errors import DataError
+from smallprint.core.parts import Parts
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.results import Array, FitResult
+from smallprint.data.examples import Examples
+from smallprint.data.labels import LabelSet
+from smallprint.data.split import Splits, fold_examples
+from smallprint.evaluation.stack import crossfit_stack, fit_stack
+from smallprint.families.checks import member_config
+from smallprint.families.fitted import Fit, Fitted, reached, tell
+from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.stack_scorer import Member, StackScorer
+from smallprint.training.callbacks import peak_memory_mb
+from smallprint.training.stored import VectorCache
+from smallprint.training.tracking import MetricLog
+
+BuildFit = Callable[[Splits, LabelSet, Config, Parts, Path, Say, VectorCache], Fit]
+
+
+def build_stack(splits: Splits, labels: LabelSet, config: Config, folder: Path, say: Say, build: BuildFit) -> Fit:
+    """Gives the function that fits it; see `build_fit`, which is `build`: it fits the members."""
+    members = {name: member_config(config, name) for name in config.stack.members}
+    pool = Examples("train", pl.concat([splits.train.frame, splits.validation.frame]))
+    folds = fold_examples(pool, labels.names, config.stack.folds, config.training.seed)
+    truth = labels.encode(pool.labels)
+
+    def fit(tracker: MetricLog) -> Fitted:
+        start, cache = time.monotonic(), VectorCache()
+        scores: list[Array] = []
+        kept: list[Member] = []
+        results: list[FitResult] = []
+        for name, settings in members.items():
+            unseen = np.zeros((len(pool), labels.n_outputs), dtype=np.float32)
+            scorers: list[Scorer] = []
+            for fold in range(config.stack.folds):
+                say(f"Member '{name}', fold {fold + 1} of {config.stack.folds}:")
+                part = _without(pool, folds == fold)
+                inner = Prefixed(tracker, f"{name}/{fold + 1}/")
+                fitted = build(part, labels, settings, Parts(), folder / name / str(fold + 1), say, cache)(inner)
+                unseen[folds == fold] = fitted.validation
+                scorers.append(fitted.scorer)
+                results.append(fitted.result)
+            if needs_no_choice(settings):
+                say(f"Member '{name}', all examples.")
+                # its scores of validation, which it learns from, would be too good to be said or tracked
+                whole, silent = Splits(pool, splits.validation, _closed, ""), Prefixed(None, "")
+                fit_whole = build(whole, labels, settings, Parts(), folder / name / "all", say_nothing, cache)
+                scorers = [fit_whole(silent).scorer]
+            scores.append(unseen)
+            kept.append(Member(name, scorers))
+        combined = crossfit_stack(scores, truth, _units(pool), labels.task)
+        stack = fit_stack(scores, truth, labels.task)
+        values = reached(truth, combined, labels.task)
+        told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(members, stack.weights, strict=True))
+        say(f"Weights: {told}.  Held out: {tell(values)}")
+        tracker.log_metrics(values)
+        seconds = time.monotonic() - start
+        return Fitted(
+            StackScorer(kept, stack), _result(values, results, seconds), combined[len(splits.train) :], combined
+        )
+
+    return fit
+
+
+class Prefixed:
+    """Logs what a member's fit logs under a name of its own, or nowhere.
+
+    Args:
+        tracker: Of the run, or None.
+        prefix: Before each name.
+    """
+
+    def __init__(self, tracker: MetricLog | None, prefix: str) -> None:
+        self.tracker, self.prefix = tracker, prefix
+
+    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Logs numbers at a step."""
+        self.log_points([(key, value, step) for key, value in values.items()])
+
+    def log_points(self, points: list[tuple[str, float, int]]) -> None:
+        """Logs (name, value, step) points."""
+        if self.tracker is not None:
+            self.tracker.log_points([(self.prefix + key, value, step) for key, value, step in points])
+
+
+def needs_no_choice(config: Config) -> bool:
+    """Gives whether a member is fitted without examples to choose an epoch by."""
+    return config.model.family == "linear" or config.model.head == SVM
+
+
+def _without(pool: Examples, outside: Array) -> Splits:
+    mask = pl.Series(outside)
+    train, validation = Examples("train", pool.frame.filter(~mask)), Examples("validation", pool.frame.filter(mask))
+    return Splits(train, validation, _closed, "")
+
+
+def _closed() -> Examples:
+    raise DataError("A member of a stack asked for the test split.", "train and validation alone", "Report this.")
+
+
+def _units(pool: Examples) -> list[object]:
+    """Gives what stays together where stacks are fitted without it: the group, or the row."""
+    return [group if group is not None else row for row, group in enumerate(pool.groups)]
+
+
+def _result(values: dict[str, float], results: list[FitResult], seconds: float) -> FitResult:
+    timing = {
+        "seconds_per_epoch": round(seconds, 3),
+        "padding_share": max(result.timing["padding_share"] for result in results),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    return FitResult([{"epoch": 0.0, **values}], 0, sum(result.steps for result in results), False, timing)

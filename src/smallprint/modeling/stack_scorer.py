@@ -1,0 +1,61 @@
+"""Several models that score as one: each member's models are averaged, and a `Stack` combines the members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallprint.evaluation.stack import Stack
+from smallprint.modeling.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a stack.
+
+    Attributes:
+        name: As the settings call it.
+        scorers: One model that was fitted on everything, or one for each fold.
+    """
+
+    name: str
+    scorers: Sequence[Scorer]
+
+
+class StackScorer:
+    """A stack as a `Scorer`.
+
+    Args:
+        members: In the order of the stack's weights.
+        stack: How their scores are combined.
+    """
+
+    def __init__(self, members: Sequence[Member], stack: Stack) -> None:
+        self.members, self.stack = tuple(members), stack
+
+    @property
+    def max_length(self) -> int | None:
+        """The shortest length at which a member cuts texts; None where none does."""
+        lengths = [scorer.max_length for scorer in self._scorers() if scorer.max_length is not None]
+        return min(lengths, default=None)
+
+    @property
+    def n_truncated(self) -> int:
+        """Texts that were cut so far, by the member that cut most."""
+        return max(scorer.n_truncated for scorer in self._scorers())
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`."""
+        combined = self.stack.apply(
+            [np.mean([scorer.score(texts) for scorer in member.scorers], axis=0) for member in self.members]
+        )
+        return np.asarray(combined, dtype=np.float32)
+
+    def _scorers(self) -> list[Scorer]:
+        return [scorer for member in self.members for scorer in member.scorers]
+
+
+__all__ = ["Member", "StackScorer"]

@@ -1,0 +1,177 @@
+"""What no epoch changes is read once: vectors of a frozen encoder, or hidden states below the layers that are trained.
+
+In: a classifier and its data module of tokens. Out: a classifier that shares what is trained, over stored values, and a
+data module of them; what trains the one trains the other. Nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.results import Array
+from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
+from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
+
+MOST_BYTES = 4e9  # of hidden states in memory
+
+# hidden states or vectors of a batch from its token ids and mask
+Read = Callable[[Tensor, Tensor], Tensor]
+
+
+class VectorDataset(TokenDataset):
+    """Vectors and targets by index, in batches like those of tokens: each vector is a text of one token.
+
+    Args:
+        vectors: fp32 `[n, width]`.
+        targets: Encoded labels, `[n]` or `[n, n_outputs]`.
+    """
+
+    def __init__(self, vectors: Tensor, targets: Array) -> None:
+        super().__init__([np.zeros(1, dtype=np.int32)] * len(vectors), targets)
+        self.vectors = vectors
+
+    def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
+        """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
+        return super().collate(pad_id, indices) | {"input_ids": self.vectors[list(indices)].unsqueeze(1)}
+
+
+class HiddenDataset(TokenDataset):
+    """Hidden states and targets by index.
+
+    Args:
+        ids: One int32 array per text.
+        hidden: One `[length, width]` per text.
+        targets: Encoded labels, `[n]` or `[n, n_outputs]`.
+    """
+
+    def __init__(self, ids: Sequence[NDArray[np.int32]], hidden: Sequence[Tensor], targets: Array) -> None:
+        super().__init__(ids, targets)
+        self.hidden = hidden
+
+    def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
+        """Gives `input_ids` (the hidden states, fp32 `[n, longest, width]`), `attention_mask`, `targets` and `index`."""
+        padded = nn.utils.rnn.pad_sequence([self.hidden[i].float() for i in indices], batch_first=True)
+        return super().collate(pad_id, indices) | {"input_ids": padded}
+
+
+class StoredVectors(nn.Module):
+    """A backbone without weights: what comes in are the vectors that come out."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Gives `input_ids`, `[n, 1, width]`."""
+        return input_ids
+
+
+class VectorCache:
+    """What frozen encoders gave for texts, in memory: folds and members of one encoder read each text once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], Tensor] = {}
+
+    def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
+        """Gives what `read_vectors` gives.
+
+        Args:
+            name: Of the encoder and of how its tokens are pooled: equal names have equal vectors for equal token ids.
+            classifier: Reads what is not known yet.
+            dataset: Tokens of the texts.
+            data: Tells batch sizes and padding.
+        """
+        keys = [(name, row.tobytes()) for row in dataset.ids]
+        if new := sorted({key: i for i, key in enumerate(keys) if key not in self._known}.values()):
+            part = TokenDataset([dataset.ids[i] for i in new], dataset.targets[new])
+            for i, vector in zip(new, read_vectors(classifier, part, data), strict=True):
+                self._known[keys[i]] = vector
+        return torch.stack([self._known[key] for key in keys])
+
+
+def store_vectors(
+    classifier: TextClassifier, data: TextDataModule, read: Callable[[TokenDataset], Tensor] | None = None
+) -> tuple[TextClassifier, TextDataModule]:
+    """Gives a classifier over stored vectors that shares the head, and the data module of these vectors.
+
+    Args:
+        classifier: Its backbone is frozen.
+        data: Train and validation tokens.
+        read: Gives the vectors of a data set; `read_vectors` when left out.
+    """
+    read = read or (lambda part: read_vectors(classifier, part, data))
+    train, validation = (VectorDataset(read(part), part.targets) for part in (data.train_set, data.validation_set))
+    stored = TextDataModule(
+        train, validation, data.pad_id, batch_tokens=data.batch_size, batch_size=data.batch_size, seed=data.seed
+    )
+    return TextClassifier(StoredVectors(), classifier.head, "cls", classifier.dropout.p, frozen=True), stored
+
+
+def store_hidden(
+    classifier: TextClassifier, data: TextDataModule, n_trained: int, precision: str, say: Say = say_nothing
+) -> tuple[TextClassifier, TextDataModule]:
+    """Gives a classifier of the upper layers over stored hidden states, and the data module of these.
+
+    Where they would not fit into memory, classifier and data come back as they are: the lower layers then are read anew
+    each epoch, with dropout.
+
+    Args:
+        classifier: Its lower layers take no gradient.
+        data: Train and validation tokens.
+        n_trained: How many layers, from the top, are trained.
+        precision: bf16 halves the memory where training multiplies in it anyway, else fp32.
+        say: Takes lines for a person.
+    """
+    _, layers = find_layers(classifier.backbone)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    tokens = int(data.train_set.lengths.sum() + data.validation_set.lengths.sum())
+    width = classifier.backbone.config.hidden_size  # type: ignore[union-attr]
+    if tokens * int(width) * kind.itemsize > MOST_BYTES:  # type: ignore[arg-type]
+        say("The lower layers are read anew each epoch: what they give would not fit into memory.")
+        return classifier, data
+    lower = LowerLayers(classifier.backbone, len(layers) - n_trained)
+    stored = []
+    for part in (data.train_set, data.validation_set):
+        hidden: list[Tensor] = [torch.empty(0)] * len(part)
+        for indices, states in _read(classifier, lower, part, data, precision):
+            for row, index in enumerate(indices):
+                hidden[index] = states[row, : part.lengths[index]].to(kind).clone()
+        stored.append(HiddenDataset(part.ids, hidden, part.targets))
+    upper = UpperLayers(classifier.backbone, n_trained)
+    upper.take_form(lower.as_tuple)
+    trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p)
+    return trained, TextDataModule(stored[0], stored[1], data.pad_id, data.batch_tokens, data.batch_size, data.seed)
+
+
+def read_vectors(classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
+    """Gives a vector per text, fp32 `[n, width]`.
+
+    Args:
+        classifier: Switched to evaluation.
+        dataset: Tokens of the texts.
+        data: Tells batch sizes and padding.
+    """
+    stored: Tensor | None = None
+    for indices, vectors in _read(classifier, classifier.embed, dataset, data, "fp32"):
+        if stored is None:
+            stored = torch.zeros(len(dataset), vectors.shape[1])
+        stored[indices] = vectors
+    assert stored is not None
+    return stored
+
+
+def _read(
+    classifier: TextClassifier, read: Read, dataset: TokenDataset, data: TextDataModule, precision: str
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yields the indices of each batch and what `read` gives of it, in evaluation mode."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classifier.eval().to(device)
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    for batch in BucketSampler(dataset.lengths, 4 * data.batch_tokens, 256, None):
+        tokens = dataset.collate(data.pad_id, batch)
+        with torch.no_grad(), torch.autocast(device.type, dtype=kind, enabled=precision == "bf16"):
+            values = read(tokens["input_ids"].to(device), tokens["attention_mask"].to(device)).cpu()
+        yield batch, values
