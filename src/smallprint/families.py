@@ -23,6 +23,7 @@ from smallprint.evaluation.ranking import average_precision_macro, one_hot
 from smallprint.modeling.backbone import length_limit, load_tokenizer
 from smallprint.modeling.classifier import build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.linear import fit_linear
 from smallprint.modeling.losses import balanced_weights, build_loss
 from smallprint.modeling.scorer import Scorer
@@ -90,6 +91,8 @@ def _build_encoder(splits: Splits, labels: LabelSet, config: Config, parts: Part
         frozen = config.model.adapter == "frozen"
         trained, data = store_vectors(classifier, module) if frozen else (classifier, module)
         result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=[tracked], say=say)
+        if config.model.weights == "int8":  # before anything is tuned or measured
+            round_weights(classifier)
         scorer = EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
         return scorer, result
 

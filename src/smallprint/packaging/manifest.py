@@ -18,7 +18,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
 
 FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
 AGAIN = "Copy or download the bundle again, or train it anew."
 
@@ -49,6 +49,7 @@ class EncoderManifest(Manifest):
     head: str
     head_is_own: bool
     backbone_is_own: bool
+    weights: Literal["fp32", "int8"] = "fp32"  # versions 1 and 2 knew no other
 
 
 class LinearManifest(Manifest):
