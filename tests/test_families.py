@@ -43,6 +43,7 @@ def linear(**model) -> Config:
         ({"revision": "main", "pooling": "cls"}, ["model.revision", "model.pooling"]),
         ({"class_weights": "balanced", "dropout": 0.2}, ["model.class_weights", "model.dropout"]),
         ({"max_length": 64}, ["model.max_length"]),
+        ({"weights": "int8"}, ["model.weights"]),
     ],
 )
 def test_settings_of_an_encoder_do_not_go_with_tfidf(model, named):

@@ -16,7 +16,7 @@ from smallprint.packaging.manifest import (
 
 TREE = {
     "format": "smallprint-bundle",
-    "format_version": 2,
+    "format_version": 3,
     "family": "encoder",
     "task": "binary",
     "label_names": ["fair", "unfair"],
@@ -26,6 +26,7 @@ TREE = {
     "head": "linear",
     "head_is_own": False,
     "backbone_is_own": False,
+    "weights": "int8",
     "versions": {"smallprint": "9.0"},
     "created": "2026-01-01T00:00:00+00:00",
     "data": {},
@@ -85,6 +86,8 @@ def test_a_missing_key_is_named(folder, key):
         ("thresholds", ["0.5"]),
         ("max_length", 0),
         ("pooling", "sum"),
+        ("weights", "int4"),
+        ("weights", None),
         ("head_is_own", "no"),
         ("files", ["a"]),
         ("format_version", "1"),
@@ -120,8 +123,19 @@ def test_format_1_knew_encoders_alone(folder):
     assert isinstance(check_manifest(old, folder), EncoderManifest)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_formats_1_and_2_knew_fp32_alone(folder, version):
+    old = {name: value for name, value in TREE.items() if name != "weights"} | {"format_version": version}
+    assert check_manifest(old, folder).weights == "fp32"
+    assert check_manifest(TREE, folder).weights == "int8"
+
+
+def test_int8_needs_a_format_that_older_readers_refuse():
+    assert FORMAT_VERSION == 3
+
+
 def test_a_linear_manifest_has_no_encoders_keys(folder):
-    encoders = {"max_length", "pooling", "head", "head_is_own", "backbone_is_own"}
+    encoders = {"max_length", "pooling", "head", "head_is_own", "backbone_is_own", "weights"}
     tree = {name: value for name, value in TREE.items() if name not in encoders} | {"family": "linear"}
     assert isinstance(check_manifest(tree, folder), LinearManifest)
 

@@ -12,6 +12,7 @@ from smallprint import api, families
 from smallprint.core.config import Config
 from smallprint.core.settings import build_config
 from smallprint.data import read
+from smallprint.runs import read_scores
 from smallprint.training import callbacks
 
 
@@ -161,6 +162,20 @@ def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkey
     assert ("fitted", None) in before
     assert [event for event in before if event[0] == "test"] == [("test", ("label",))]
     assert ("test", None) in events[events.index(("tuned", None)) :]
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora", "frozen"])
+def test_with_int8_weights_what_is_measured_is_what_is_stored(settings, tmp_path, adapter):
+    config = settings(epochs=1)
+    model = config.model.model_copy(update={"adapter": adapter, "weights": "int8"})
+    result = smallprint.train("sample", config=config.model_copy(update={"model": model}), out=tmp_path / "run")
+    saved = json.loads(result.metrics_file.read_text())
+    assert api.load_config_of(result.bundle).model.weights == "int8"
+    for split, metrics in (("validation", result.validation), ("test", result.test)):
+        measured, _ = read_scores(result.run, split, saved)  # from before there was a bundle
+        again, scored = api.evaluate(result.bundle, "sample", split=split)
+        np.testing.assert_array_equal(scored.scores, measured.scores)
+        assert again.values == metrics.values
 
 
 @pytest.mark.parametrize("adapter", ["full", "lora", "frozen"])

@@ -20,6 +20,7 @@ from smallprint.families.fitted import Fit, Fitted, changed, reached, single_res
 from smallprint.modeling.backbone import length_limit, load_tokenizer
 from smallprint.modeling.classifier import TextClassifier, build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
@@ -35,6 +36,8 @@ def build_encoder(
     targets, model = labels.encode(splits.train.labels), config.model
     tokenizer = parts.tokenizer or load_tokenizer(model.backbone, model.revision)
     classifier = build_classifier(model, labels.n_outputs, _base_rates(targets, labels), labels.task, parts)
+    if model.weights == "int8" and model.adapter == "frozen":
+        round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
     module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
 
@@ -42,7 +45,7 @@ def build_encoder(
         return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
 
     def vectors_of(dataset: TokenDataset) -> Tensor:
-        name = f"{model.backbone} {model.revision} {model.layers} {model.pooling}"
+        name = f"{model.backbone} {model.revision} {model.layers} {model.pooling} {model.weights}"
         if parts.backbone is not None or parts.tokenizer is not None:
             return read_vectors(classifier, dataset, module)  # own objects have no name to be remembered by
         return cache.read(name, classifier, dataset, module)
@@ -62,6 +65,8 @@ def build_encoder(
             trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
         tracked: list[Callback] = [TrackerCallback(tracker)]
         result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)
+        if model.weights == "int8":  # before anything is tuned or measured
+            round_weights(classifier)
         scorer = scorer_of()
         return Fitted(scorer, result, scorer.score(splits.validation.texts))
 

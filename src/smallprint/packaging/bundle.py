@@ -96,6 +96,7 @@ def save_bundle(
 
     Raises:
         BundleError: The folder holds something else, or the scorer is of a family that bundles do not know.
+        TrainingError: A weight that int8 shall hold is not finite.
         SmallprintError: The disk is full or may not be written.
     """
     folder = Path(folder)

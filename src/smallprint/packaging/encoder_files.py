@@ -2,7 +2,8 @@
 
 It checks no hashes: `bundle.py` has done that. No code that a file names is ever imported.
 
-    model.safetensors   the classifier's weights, adapters merged
+    model.safetensors   the classifier's weights, adapters merged; with `weights` int8 in the manifest large matrices are
+                        int8, each with NAME.scale beside it, fp32 [rows]
     backbone/           config.json of the encoder
     tokenizer/          as `save_pretrained` writes it
 """
@@ -26,10 +27,12 @@ from smallprint.modeling.backbone import build_backbone, quiet, width_of
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.heads import BUILT_IN
+from smallprint.modeling.int8 import dequantise, int8_names, quantise
 from smallprint.modeling.kernel_head import KernelHead
 from smallprint.packaging.manifest import AGAIN, WEIGHTS, EncoderManifest, unreadable
 
 BACKBONE, TOKENIZER = "backbone", "tokenizer"
+SCALE = ".scale"  # no weight's own name can end so after another's: a name within a module holds no dot
 
 
 def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_own: bool) -> dict[str, Any]:
@@ -38,8 +41,12 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
     Args:
         folder: Of the bundle.
         scorer: The adapters of its classifier are merged first, for good.
-        config: Settings of the training.
+        config: Settings of the training; with `model.weights` int8, scores are those of the bundle if `round_weights` has
+            gone over the classifier before.
         head_is_own: The head is an object of your own, whatever the settings name.
+
+    Raises:
+        TrainingError: A matrix that int8 shall hold is not finite.
     """
     from safetensors.torch import save
 
@@ -48,6 +55,8 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
     backbone_config = getattr(classifier.backbone, "config", None)
     own_backbone = not hasattr(backbone_config, "save_pretrained")
     tensors, shared = _tensors_of(classifier)
+    if config.model.weights == "int8":
+        tensors = _as_int8(tensors, int8_names(classifier))
     with quiet():
         # one key alone: safetensors writes several in random order, and equal weights shall be equal bytes
         (folder / WEIGHTS).write_bytes(save(tensors, metadata={"shared": json.dumps(shared)}))
@@ -66,6 +75,7 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
         "head_is_own": head_is_own or config.model.head not in (*BUILT_IN, SVM),
         "n_support": len(classifier.head.support) if isinstance(classifier.head, KernelHead) else None,
         "backbone_is_own": own_backbone,
+        "weights": config.model.weights,
         "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
     }
 
@@ -94,7 +104,7 @@ def load_encoder(
             backbone, head, manifest.pooling, config.model.dropout, frozen=frozen, layers=manifest.layers
         ).float()
         tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
-    _load_weights(classifier, folder / WEIGHTS, labels)
+    _load_weights(classifier, folder / WEIGHTS, labels, manifest.weights == "int8")
     return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length)
 
 
@@ -112,6 +122,14 @@ def _tensors_of(classifier: nn.Module) -> tuple[dict[str, Tensor], dict[str, str
             seen[key] = name
             tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     return tensors, shared
+
+
+def _as_int8(tensors: dict[str, Tensor], names: set[str]) -> dict[str, Tensor]:
+    """Gives the weights with those of `names` as int8, their scales beside them."""
+    stored = dict(tensors)
+    for name in sorted(names & tensors.keys()):
+        stored[name], stored[name + SCALE] = quantise(tensors[name], name)
+    return stored
 
 
 def _built_in_head(manifest: EncoderManifest, labels: LabelSet, folder: Path) -> Any:
@@ -149,19 +167,44 @@ def _load_tokenizer(folder: Path) -> Any:
         raise unreadable(folder, str(error).strip().partition("\n")[0][:200]) from None
 
 
-def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet) -> None:
+def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet, as_int8: bool) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
             shared = json.loads((file.metadata() or {}).get("shared", "{}"))
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if shared.keys() & tensors.keys():
+            raise ValueError("a weight is stored and shared")
         tensors |= {name: tensors[kept] for name, kept in shared.items()}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, f"{type(error).__name__}.") from None
     wanted = classifier.state_dict()
-    for name in sorted(wanted.keys() & tensors.keys()):
-        have, want = list(tensors[name].shape), list(wanted[name].shape)
+    matrices = int8_names(classifier) & wanted.keys() if as_int8 else set()
+    forms = {name: (list(tensor.shape), tensor.dtype) for name, tensor in wanted.items()}
+    forms |= {name: (forms[name][0], torch.int8) for name in matrices}
+    forms |= {name + SCALE: (forms[name][0][:1], torch.float32) for name in matrices - shared.keys()}
+    _check_forms(tensors, forms, path, labels)
+    for name in sorted(matrices - shared.keys()):
+        scale = tensors[name + SCALE]
+        if not bool((scale.isfinite() & (scale > 0)).all()):
+            raise BundleError(f"{path}: '{name + SCALE}' holds what is no scale.", "finite numbers above 0", AGAIN)
+    classifier.load_state_dict(
+        {
+            name: dequantise(tensors[name], tensors[shared.get(name, name) + SCALE])
+            if name in matrices
+            else tensors[name]
+            for name in wanted
+        }
+    )
+
+
+def _check_forms(
+    tensors: dict[str, Tensor], forms: dict[str, tuple[list[int], torch.dtype]], path: Path, labels: LabelSet
+) -> None:
+    """Compares all tensors of a file with the shapes and types that the model's settings ask for."""
+    for name in sorted(forms.keys() & tensors.keys()):
+        have, (want, kind) = list(tensors[name].shape), forms[name]
         if have != want and name.startswith("head.") and want[:1] == [labels.n_outputs] and have[1:] == want[1:]:
             raise BundleError(
                 f"The weights in {path} have {have[0]} outputs, but the manifest names {len(labels.names)} labels.",
@@ -170,12 +213,17 @@ def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet) -> N
             )
         if have != want:
             raise BundleError(f"{path}: '{name}' has shape {have}.", f"{want}, by the model's settings", AGAIN)
-    if odd := sorted(wanted.keys() ^ tensors.keys()):
-        what = "lacks" if odd[0] in wanted else "has an unknown"
+        if tensors[name].dtype != kind:
+            raise BundleError(
+                f"{path}: '{name}' has type {str(tensors[name].dtype).removeprefix('torch.')}.",
+                f"{str(kind).removeprefix('torch.')}, by 'weights' in the manifest and the model's settings",
+                AGAIN,
+            )
+    if odd := sorted(forms.keys() ^ tensors.keys()):
+        what = "lacks" if odd[0] in forms else "has an unknown"
         raise BundleError(
             f"{path} {what} weight '{odd[0]}' ({len(odd)} do not fit).", "the weights of this model", AGAIN
         )
-    classifier.load_state_dict(tensors)
 
 
 __all__ = ["load_encoder", "save_encoder"]

@@ -51,6 +51,7 @@ class EncoderManifest(Manifest):
     head_is_own: bool
     n_support: Annotated[int, Field(ge=0)] | None = None
     backbone_is_own: bool
+    weights: Literal["fp32", "int8"] = "fp32"  # versions 1 and 2 knew no other
 
 
 class LinearManifest(Manifest):
