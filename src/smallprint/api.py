@@ -29,6 +29,7 @@ from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 from smallprint.training.fit import seed_everything
+from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import Tracker
 
 
@@ -41,6 +42,7 @@ def train(
     parts: Parts | None = None,
     say: Say = say_nothing,
     command: str = "",
+    cache: VectorCache | None = None,
 ) -> TrainResult:
     """Gives a model of your own: reads, splits, trains, tunes thresholds, evaluates on test, packages and reports.
 
@@ -52,6 +54,7 @@ def train(
         parts: Own reader, tokenizer, backbone, head or loss.
         say: Takes lines for a person.
         command: What was typed, for the report.
+        cache: What frozen encoders gave for texts in earlier trainings of this process, to be used again and added to.
 
     Raises:
         SmallprintError: Anything that the user can mend; its kind tells which step.
@@ -80,7 +83,7 @@ def train(
 
         # build and fit, whatever the family
         seed_everything(seed)
-        fit_model = build_fit(splits, labels, config, parts, run.checkpoints, say)
+        fit_model = build_fit(splits, labels, config, parts, run.checkpoints, say, cache)
         tracker = finish.track(Tracker(config, run.name, say, run.state.get("mlflow_run_id")))
         tracker.log_start(run, config, summary)
         clock.lap("prepare")
@@ -112,8 +115,10 @@ def train(
             metrics=metrics,
             head_is_own=parts.head is not None,
         )
-        runs.write_scores(run, scored, splits.validation)
-        runs.write_scores(run, test_scored, test_examples)
+        runs.write_scores(run, scored, splits.validation.groups)
+        if fitted.held_out is not None:
+            runs.write_scores(run, unseen, [*splits.train.groups, *splits.validation.groups])
+        runs.write_scores(run, test_scored, test_examples.groups)
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -180,17 +180,17 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed:
 
 def scores_file(split: str) -> str:
     """Gives the name of the file with a split's texts, truth and scores."""
-    return f"{split}_scores.parquet"
+    return f"{split.replace(' ', '_')}_scores.parquet"
 
 
-def write_scores(run: Run, scored: ScoredSplit, examples: Examples) -> None:
-    """Writes a split's texts, truth and scores into the run folder (never tracked), for the report and for stacking."""
+def write_scores(run: Run, scored: ScoredSplit, groups: Sequence[str | None]) -> None:
+    """Writes a split's texts, truth and scores into the run folder (never tracked), for the report and for distilling."""
     import polars as pl
 
     frame = pl.DataFrame(
         {
             "text": scored.texts,
-            "group": examples.groups,
+            "group": list(groups),
             "targets": np.asarray(scored.targets).tolist(),
             "scores": scored.scores.tolist(),
         },

@@ -24,17 +24,16 @@ from smallprint.core.progress import Say
 from smallprint.core.results import Array
 from smallprint.core.run import open_run
 from smallprint.core.settings import load_config, render_config
-from smallprint.evaluation.stack import crossfit_stack, fit_stack
-from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.runs import name_of, read_scores, scores_file
+from smallprint.training.stored import VectorCache
 
 TIMED_TEXTS = 1000
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a system costs: mean seconds of training a seed (None where all were stopped in between), MB of its bundle,
-    clauses a second on this machine.
+    """What a system costs: seconds of training its slowest seed (None where all were stopped in between), MB of its
+    bundle, clauses a second on this machine.
     """
 
     train_seconds: float | None
@@ -69,7 +68,7 @@ class Truth:
     test_texts: list[str]
 
 
-def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Path:
+def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCache, say: Say) -> Path:
     """Trains one seed of a system, unless it is there, and gives its run folder.
 
     Raises:
@@ -94,10 +93,10 @@ def train_seed(system: System, data: str, seed: int, root: Path, say: Say) -> Pa
             say(f"{system.title}, seed {seed}: found in {folder}")
             return folder
         say(f"{system.title}, seed {seed}: going on in {folder}")
-        api.train(resume=folder, say=say)
+        api.train(resume=folder, cache=cache, say=say)
         return folder
     say(f"{system.title}, seed {seed}:")
-    api.train(data, config=config, out=folder, say=say)
+    api.train(data, config=config, out=folder, cache=cache, say=say)
     return folder
 
 
@@ -138,7 +137,8 @@ def same_examples(one: Truth, other: Truth) -> bool:
 def measure_cost(folders: Sequence[Path]) -> Cost:
     """Gives the cost of a system: what its runs wrote down, and the speed of the first one's bundle, timed here.
 
-    A run that went on after a stop knows the seconds since then alone, and is left out of the mean.
+    Of its seeds the slowest counts: later ones may use again what a frozen encoder gave the first. A run that went on
+    after a stop knows the seconds since then alone, and is left out.
     """
     timings = [json.loads((folder / "timings.json").read_text()) for folder in folders]
     seconds = [timing["seconds_total"] for timing in timings if not timing["resumed"]]
@@ -149,36 +149,7 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     engine.score(texts[:64])  # warm
     start = time.perf_counter()
     engine.score(texts)
-    return Cost(float(np.mean(seconds)) if seconds else None, size / 1e6, len(texts) / (time.perf_counter() - start))
-
-
-def stack_of(system: System, members: Sequence[Collected], truth: Truth) -> Collected:
-    """Gives a system whose scores combine those of others, seed by seed, with weights from validation.
-
-    It decides at 0.5: its scores are calibrated, and of validation's texts, each judged without its own document, that
-    decided better than thresholds tuned on the others, of which rare labels have too few positives.
-    """
-    seeds = []
-    for parts in zip(*(member.seeds for member in members), strict=True):
-        validation, test = [part.validation for part in parts], [part.test for part in parts]
-        groups = [name if name is not None else i for i, name in enumerate(truth.validation_groups)]
-        unseen = crossfit_stack(validation, truth.validation, groups)
-        seeds.append(
-            SeedScores(
-                parts[0].seed,
-                unseen,
-                fit_stack(validation, truth.validation).apply(test),
-                np.full(len(truth.label_names), DEFAULT),
-            )
-        )
-    costs = [member.cost for member in members]
-    seconds = [part.train_seconds for part in costs]
-    cost = Cost(
-        None if None in seconds else sum(filter(None, seconds)),
-        sum(part.size_mb for part in costs),
-        1 / sum(1 / part.clauses_per_second for part in costs),
-    )
-    return Collected(system, seeds, cost)
+    return Cost(max(seconds, default=None), size / 1e6, len(texts) / (time.perf_counter() - start))
 
 
 def _compared(config: Config) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.bench.chart import render_chart
-from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, choose_systems
+from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, WITH_BASE_ROWS, choose_systems
 from smallprint.bench.table import render_figure, render_markdown, render_notes
 from smallprint.bench.unfair_tos import run_unfair_tos
 from smallprint.core.errors import ConfigError
@@ -38,7 +38,7 @@ def run_bench(
         rows: Systems of ours (see `SYSTEMS`).
         seeds: Trainings of each system, with seeds 42, 43, ...
         quick: Only rows that cost minutes.
-        mpnet: Folder or Hub name of the base-size encoder, for the row 'mpnet'.
+        mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet' and 'best'.
         out: Folder of runs and results; finished runs in it are taken as they are.
         say: Takes lines for a person.
 
@@ -50,7 +50,7 @@ def run_bench(
     folder, run = BENCHES[name]
     root = os.environ.get("SMALLPRINT_DATA")
     place = data or (str(Path(root) / folder) if root else HUB)
-    systems = choose_systems(rows or list(QUICK_ROWS if quick else DEFAULT_ROWS), mpnet)
+    systems = choose_systems(rows or list(QUICK_ROWS if quick else WITH_BASE_ROWS if mpnet else DEFAULT_ROWS), mpnet)
     out = Path(out)
     figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say)
     table, notes = render_markdown(figure), render_notes(figure)

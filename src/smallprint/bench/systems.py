@@ -1,8 +1,9 @@
-"""Which systems stand in the table. In: names. Out: settings of their trainings, or the systems they are made of."""
+"""Which systems stand in the table. In: names. Out: settings of their trainings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 from smallprint.core.errors import ConfigError
 
@@ -14,62 +15,73 @@ class System:
     Attributes:
         name: As `--rows` calls it.
         title: As the table calls it.
-        settings: `section.key=value` of its training, besides the defaults; empty for a stack.
-        members: Systems whose scores a stack combines.
+        settings: `section.key=value` of its training, besides the defaults.
+        needs_base: Its settings name the base-size encoder as {mpnet}.
     """
 
     name: str
     title: str
     settings: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
+    needs_base: bool = False
 
 
-FROZEN = (  # chosen on validation; the head alone is trained, so epochs cost a second
-    "model.adapter=frozen",
-    "model.head=mlp",
-    "training.head_learning_rate=3e-3",
-    "training.epochs=30",
-    "training.patience=8",
-)
+# chosen on validation
+UPPER = ("model.train_layers=3", "training.learning_rate=1e-4", "training.epochs=5")
+KERNEL = ("model.adapter=frozen", "model.head=svm", "model.layers=[2,4,6]")
+KERNEL_BASE = ("model.adapter=frozen", "model.head=svm", "model.layers=[2,5,8,11]", "model.backbone={mpnet}")
+LINEAR = ("model.backbone=tfidf",)
+
+
+def _stack(**members: tuple[str, ...]) -> tuple[str, ...]:
+    listed = {name: list(settings) for name, settings in members.items()}
+    return ("model.backbone=stack", f"stack.members={json.dumps(listed)}")
+
+
 SYSTEMS = {
     system.name: system
     for system in (
-        System("linear", "TF-IDF + linear SVM", ("model.backbone=tfidf",)),
-        System("frozen", "MiniLM, frozen, head of two layers", FROZEN),
+        System("linear", "TF-IDF + linear SVM", LINEAR),
+        System("frozen", "MiniLM, frozen, kernel SVM over three layers", KERNEL),
         System("lora", "MiniLM, LoRA", ("model.adapter=lora",)),
         System("full", "MiniLM, full"),
-        System("mpnet", "mpnet-base, full"),
-        System("light", "stack of frozen MiniLM and linear", members=("frozen", "linear")),
-        System("stack", "stack of MiniLM full, frozen and linear", members=("full", "frozen", "linear")),
+        System("upper", "MiniLM, upper three layers", UPPER),
+        System("mpnet", "mpnet-base, frozen, kernel SVM over four layers", KERNEL_BASE, needs_base=True),
+        System("light", "stack of linear and frozen MiniLM", _stack(linear=LINEAR, frozen=KERNEL)),
+        System("stack", "stack of linear, frozen and upper MiniLM", _stack(linear=LINEAR, frozen=KERNEL, upper=UPPER)),
+        System(
+            "best",
+            "stack of linear, frozen mpnet-base and upper MiniLM",
+            _stack(linear=LINEAR, frozen=KERNEL_BASE, upper=UPPER),
+            needs_base=True,
+        ),
     )
 }
-DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "stack")
+DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "stack")
+WITH_BASE_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "mpnet", "best")
 QUICK_ROWS = ("linear", "frozen", "light")
 
 
 def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
-    """Gives the systems by name, members of a stack before it and each once.
+    """Gives the systems by name, each once.
 
     Args:
         names: Of `SYSTEMS`.
-        mpnet: Folder or Hub name of the base-size encoder, needed for the row 'mpnet'.
+        mpnet: Folder or Hub name of the base-size encoder, for the rows that need it.
 
     Raises:
-        ConfigError: An unknown name, or the base-size encoder is not named.
+        ConfigError: An unknown name, or the base-size encoder is needed and not named.
     """
     chosen: dict[str, System] = {}
     for name in names:
         if name not in SYSTEMS:
             raise ConfigError(f"There is no row '{name}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
-        for member in (*SYSTEMS[name].members, name):
-            chosen[member] = SYSTEMS[member]
-    if "mpnet" in chosen:
-        if not mpnet:
+        system = SYSTEMS[name]
+        if system.needs_base and not mpnet:
             raise ConfigError(
-                "The row 'mpnet' has no weights.",
+                f"The row '{name}' has no weights.",
                 "a folder or the Hub name sentence-transformers/all-mpnet-base-v2",
                 "Give it with --mpnet.",
             )
-        row = chosen["mpnet"]
-        chosen["mpnet"] = System(row.name, row.title, (f"model.backbone={mpnet}",))
+        settings = tuple(setting.replace("{mpnet}", mpnet or "") for setting in system.settings)
+        chosen[name] = replace(system, settings=settings)
     return list(chosen.values())

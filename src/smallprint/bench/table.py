@@ -143,7 +143,7 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
         f"Test: {data['n_test']:,} clauses of {documents}; {data['test_in_train']} stand word for word in train.",
         f"Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over {drawn}.",
         "ECE: adaptive calibration error over all labels, after calibration on validation.",
-        "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others thresholds tuned on validation, but stacks 0.5.",
+        "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds tuned on examples that were not learned from.",
     ]
     for row in figure["rows"]:
         for name, against in row.get("against_linear", {}).items():

@@ -7,13 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from smallprint.bench.collect import Collected, Truth, check_same_examples, measure_cost, read_run, stack_of, train_seed
+from smallprint.bench.collect import Collected, Truth, check_same_examples, measure_cost, read_run, train_seed
 from smallprint.bench.measure import measure_decisions
 from smallprint.bench.systems import System
 from smallprint.bench.table import build_rows, measured_row, published_rows
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
 from smallprint.data.read import open_source
+from smallprint.training.stored import VectorCache
 
 CHAT = (("GPT-3.5-turbo, zero-shot", "zero_shot"), ("GPT-3.5-turbo, 8-shot", "few_shot_8"))
 
@@ -23,19 +24,16 @@ def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Pat
 
     Args:
         data: Folder of UNFAIR-ToS, or its Hub name.
-        systems: Rows of ours, members of a stack before it.
+        systems: Rows of ours.
         seeds: Of each system.
         root: Folder of the runs.
         say: Takes lines for a person.
     """
     collected: dict[str, Collected] = {}
     truth: Truth | None = None
+    cache = VectorCache()
     for system in systems:
-        if system.members:
-            assert truth is not None
-            collected[system.name] = stack_of(system, [collected[name] for name in system.members], truth)
-            continue
-        folders = [train_seed(system, data, seed, root, say) for seed in seeds]
+        folders = [train_seed(system, data, seed, root, cache, say) for seed in seeds]
         scores = []
         for folder, seed in zip(folders, seeds, strict=True):
             seed_scores, its_truth = read_run(folder, seed)
