@@ -22,7 +22,7 @@ from smallprint.core.errors import ConfigError, DataError, SmallprintError, Trai
 from smallprint.core.files import atomic_path, write_json, write_text
 from smallprint.core.progress import Say, counted
 from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
-from smallprint.core.run import Run
+from smallprint.core.run import Run, scores_file
 from smallprint.core.settings import render_config
 from smallprint.data.examples import Examples, fingerprint, to_examples
 from smallprint.data.labels import LabelSet
@@ -176,11 +176,6 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed:
             "resumed": resumed,
         },
     )
-
-
-def scores_file(split: str) -> str:
-    """Gives the name of the file with a split's texts, truth and scores."""
-    return f"{split.replace(' ', '_')}_scores.parquet"
 
 
 def write_scores(run: Run, scored: ScoredSplit, groups: Sequence[str | None]) -> None:

@@ -1,4 +1,4 @@
-"""A frozen encoder reads each text once, and the head learns what it would have learned from reading it every time."""
+"""What is frozen reads each text once, and what is trained learns what it would have learned from reading it every time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from smallprint.training.stored import StoredVectors, VectorDataset, store_vectors
+from smallprint.core.config import Config
+from smallprint.core.parts import Parts
+from smallprint.training.datamodule import TokenDataset
+from smallprint.training.stored import StoredVectors, VectorDataset, store_hidden, store_vectors
 
 
 def frozen(toy):
@@ -58,3 +61,84 @@ def test_batches_look_like_those_of_tokens(n):
     assert batch["input_ids"].shape == (n, 1, 2)
     assert batch["attention_mask"].tolist() == [[1]] * n
     assert torch.equal(StoredVectors()(batch["input_ids"], batch["attention_mask"]), batch["input_ids"])
+
+
+def test_equal_texts_are_read_once_and_only_what_is_new(toy, monkeypatch):
+    from smallprint.training import stored
+
+    classifier, data = frozen(toy)
+    read: list[int] = []
+
+    def counted(classifier, dataset, data):
+        read.append(len(dataset))
+        return real(classifier, dataset, data)
+
+    real = stored.read_vectors
+    monkeypatch.setattr(stored, "read_vectors", counted)
+    cache, ids = stored.VectorCache(), data.train_set.ids
+    twice = TokenDataset([*ids[:3], ids[0]], data.train_set.targets[[0, 1, 2, 0]])
+    vectors = cache.read("toy", classifier, twice, data)
+    assert read == [3]
+    assert torch.equal(vectors[0], vectors[3])
+    assert torch.allclose(cache.read("toy", classifier, data.train_set, data), real(classifier, data.train_set, data))
+    assert read == [3, len(data.train_set) - 3]
+    cache.read("toy", classifier, twice, data)
+    assert len(read) == 2
+    cache.read("another", classifier, twice, data)
+    assert read[2:] == [3]
+
+
+@pytest.fixture
+def partly(toy, tiny_backbone):
+    """Gives a classifier of which the last of two layers is trained, and toy tokens."""
+    from smallprint.modeling.backbone import load_backbone
+    from smallprint.modeling.classifier import build_classifier
+
+    model = Config(model={"train_layers": 1, "dropout": 0.0}).model
+
+    def make():
+        torch.manual_seed(0)
+        backbone = load_backbone(str(tiny_backbone))
+        return build_classifier(model, 3, np.full(3, 0.5), "multilabel", Parts(backbone=backbone))
+
+    return make, toy.data(toy.config())
+
+
+def test_stored_states_give_the_logits_of_reading_the_text(partly):
+    make, data = partly
+    classifier = make()
+    upper, stored = store_hidden(classifier, data, 1, "fp32")
+    upper.eval()
+    with torch.no_grad():
+        for batch in stored.val_dataloader():
+            tokens = data.validation_set.collate(data.pad_id, batch["index"].tolist())
+            expected = classifier(tokens["input_ids"], tokens["attention_mask"])
+            assert torch.allclose(upper(batch["input_ids"], batch["attention_mask"]), expected, atol=1e-5)
+            assert torch.equal(batch["targets"], tokens["targets"])
+    assert [batch.tolist() for batch in stored.train_sampler.plan(0)] == [
+        b.tolist() for b in data.train_sampler.plan(0)
+    ]
+
+
+def test_training_over_stored_states_trains_the_upper_layers_alone(partly, toy, tmp_path):
+    from smallprint.modeling.losses import build_loss
+    from smallprint.training.fit import fit_classifier
+
+    make, data = partly
+    classifier = make()
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    upper, stored = store_hidden(classifier, data, 1, "fp32")
+    fit_classifier(upper, stored, build_loss("auto", "multilabel"), "multilabel", toy.config(), tmp_path)
+    moved = {name for name, tensor in classifier.state_dict().items() if not torch.equal(before[name], tensor)}
+    assert {name.split(".")[0] for name in moved} == {"backbone", "head"}
+    assert all("layer.1." in name for name in moved if name.startswith("backbone"))
+
+
+def test_what_would_not_fit_into_memory_is_read_anew(partly, monkeypatch):
+    from smallprint.training import stored
+
+    monkeypatch.setattr(stored, "MOST_BYTES", 10)
+    make, data = partly
+    classifier, lines = make(), []
+    assert store_hidden(classifier, data, 1, "fp32", lines.append) == (classifier, data)
+    assert "read anew each epoch" in lines[0]

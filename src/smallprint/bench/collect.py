@@ -22,9 +22,9 @@ from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
-from smallprint.core.run import open_run
+from smallprint.core.run import open_run, scores_file
 from smallprint.core.settings import load_config, render_config
-from smallprint.runs import name_of, read_scores, scores_file
+from smallprint.runs import name_of, read_scores
 from smallprint.training.stored import VectorCache
 
 TIMED_TEXTS = 1000

@@ -158,6 +158,13 @@ class TrainingConfig(Section):
         ge=0,
         description="Length by which word vectors are moved against the model (FGM); doubles the time. 0 is off.",
     )
+    teacher: str | None = Field(
+        None,
+        description="Run of a stack: its held-out scores of the training examples are learned beside the labels (distilling).",
+    )
+    teacher_weight: float = Field(
+        0.5, gt=0, le=1, description="Weight of the teacher's scores; the rest is the labels'."
+    )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     batch_tokens: int = Field(1024, ge=16, description="Token budget of a batch, padding counted.")
     batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")

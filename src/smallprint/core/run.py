@@ -22,6 +22,8 @@ from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import remove_leftovers, write_json, write_text
 from smallprint.core.settings import load_config, render_config
 
+HELD_OUT = "held out"  # train and validation, each example scored by models that did not see it
+
 
 @dataclass(frozen=True)
 class Run:
@@ -122,3 +124,8 @@ def _new_folder(root: Path, data: str) -> Path:
     while folder.exists():
         folder, number = root / f"{name}-{number}", number + 1
     return folder
+
+
+def scores_file(split: str) -> str:
+    """Gives the name of the file with a split's texts, truth and scores."""
+    return f"{split.replace(' ', '_')}_scores.parquet"

@@ -19,7 +19,7 @@ def check_family(config: Config, parts: Parts) -> None:
             contradict each other.
     """
     if config.model.family == "encoder":
-        return _check_encoder(config.model, parts)
+        return _check_encoder(config, parts)
     odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone), _FIELDS)]
     odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
     if odd and config.model.family == "linear":
@@ -62,8 +62,14 @@ def member_config(config: Config, name: str) -> Config:
     return member
 
 
-def _check_encoder(model: ModelConfig, parts: Parts) -> None:
-    own_head = parts.head is not None
+def _check_encoder(config: Config, parts: Parts) -> None:
+    model, own_head = config.model, parts.head is not None
+    if config.training.teacher is not None and model.head == SVM and not own_head:
+        raise ConfigError(
+            "training.teacher cannot go with model.head=svm, which learns from labels alone.",
+            "a head that is trained by gradient",
+            "Leave one of them out.",
+        )
     if model.head == SVM and not own_head and model.adapter != "frozen":
         raise ConfigError(
             f"model.head=svm cannot go with model.adapter={model.adapter}: no gradient passes it.",

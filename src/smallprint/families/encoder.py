@@ -17,6 +17,7 @@ from smallprint.core.results import Array
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
 from smallprint.families.fitted import Fit, Fitted, changed, reached, single_result, tell
+from smallprint.families.teacher import soften
 from smallprint.modeling.backbone import length_limit, load_tokenizer
 from smallprint.modeling.classifier import TextClassifier, build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
@@ -40,6 +41,9 @@ def build_encoder(
         round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
     module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
+
+    if config.training.teacher is not None:
+        module.train_set.targets = soften(module.train_set.targets, splits.train, labels, config.training, say)
 
     def scorer_of() -> EncoderScorer:
         return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)

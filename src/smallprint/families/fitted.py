@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallprint.core.results import Array, FitResult, ScoredSplit
+from smallprint.core.run import HELD_OUT
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
@@ -51,7 +52,7 @@ def score_unseen(fitted: Fitted, splits: Splits, labels: LabelSet) -> tuple[Scor
         return scored, scored
     train = _scored(splits.train, labels, fitted.held_out[: len(splits.train)])
     every = ScoredSplit(
-        "held out",
+        HELD_OUT,
         labels.task,
         labels.names,
         [*train.texts, *scored.texts],

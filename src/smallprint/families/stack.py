@@ -28,6 +28,7 @@ from smallprint.families.fitted import Fit, Fitted, reached, tell
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
 from smallprint.training.callbacks import peak_memory_mb
+from smallprint.training.fit import seed_everything
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import MetricLog
 
@@ -52,6 +53,7 @@ def build_stack(splits: Splits, labels: LabelSet, config: Config, folder: Path, 
             for fold in range(config.stack.folds):
                 say(f"Member '{name}', fold {fold + 1} of {config.stack.folds}:")
                 part = _without(pool, folds == fold)
+                seed_everything(config.training.seed)  # each alike, whatever was trained or resumed before it
                 inner = Prefixed(tracker, f"{name}/{fold + 1}/")
                 fitted = build(part, labels, settings, Parts(), folder / name / str(fold + 1), say, cache)(inner)
                 unseen[folds == fold] = fitted.validation
@@ -59,6 +61,7 @@ def build_stack(splits: Splits, labels: LabelSet, config: Config, folder: Path, 
                 results.append(fitted.result)
             if needs_no_choice(settings):
                 say(f"Member '{name}', all examples.")
+                seed_everything(config.training.seed)
                 # its scores of validation, which it learns from, would be too good to be said or tracked
                 whole, silent = Splits(pool, splits.validation, _closed, ""), Prefixed(None, "")
                 fit_whole = build(whole, labels, settings, Parts(), folder / name / "all", say_nothing, cache)

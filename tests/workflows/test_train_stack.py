@@ -1,0 +1,183 @@
+"""The whole way of a stack: folds, held-out scores that are honest, bundle, resume, and a small model that learns from it."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import smallprint
+from smallprint import api
+from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.settings import load_config
+
+
+@pytest.fixture
+def settings(tiny_backbone, tmp_path):
+    members = {
+        "linear": ["model.backbone=tfidf"],
+        "kernel": [f"model.backbone={tiny_backbone}", "model.adapter=frozen", "model.layers=[1,2]", "model.head=svm"],
+        "encoder": [f"model.backbone={tiny_backbone}", "model.train_layers=1", "training.epochs=2"],
+    }
+
+    def make(*more, only=tuple(members)):
+        listed = json.dumps({name: members[name] for name in only})
+        own = ["model.backbone=stack", f"stack.members={listed}", "training.precision=fp32"]
+        return load_config(None, [*own, f"tracking.root={json.dumps(str(tmp_path / 'root'))}", *more])
+
+    return make
+
+
+@pytest.fixture
+def table(labelled_frame, tmp_path):
+    path = tmp_path / "table.parquet"
+    labelled_frame("multilabel", 120).write_parquet(path)
+    return path
+
+
+def test_from_table_to_answer(settings, table, tmp_path):
+    lines = []
+    result = smallprint.train(table, config=settings(), out=tmp_path / "run", say=lines.append)
+    assert result.test.values["f1_macro"] > 0.7
+    assert any(line.startswith("Weights: linear") for line in lines)
+    engine = smallprint.load(result.run)
+    again, _ = api.evaluate(result.bundle, table)
+    assert again.values == result.test.values
+    assert engine.max_length == 128
+    held = pl.read_parquet(result.run / "held_out_scores.parquet")
+    validation = pl.read_parquet(result.run / "validation_scores.parquet")
+    assert len(held) == 120 - result.test.n_examples
+    assert held["text"].to_list()[-len(validation) :] == validation["text"].to_list()
+    assert held["scores"].to_list()[-len(validation) :] == validation["scores"].to_list()
+    names = {path.name for path in (result.bundle / "members").iterdir()}
+    assert names == {"linear-1", "kernel-1", "encoder-1", "encoder-2", "encoder-3"}
+
+
+def test_no_example_is_scored_by_a_model_that_saw_it(settings, tmp_path):
+    """Every text has a word of its own and labels drawn by lot: whoever saw it knows, whoever did not can but guess."""
+    rng = np.random.default_rng(0)
+    rows = [{"text": f"unique{i} word{i}", "labels": ["red"] if rng.random() < 0.5 else []} for i in range(200)]
+    frame = pl.DataFrame(rows, schema_overrides={"labels": pl.List(pl.String)})
+    frames = {"train": frame[:120], "validation": frame[120:160], "test": frame[160:]}
+    result = smallprint.train(frames, config=settings(only=["linear"]), out=tmp_path / "run")
+    held = pl.read_parquet(result.run / "held_out_scores.parquet")
+    truth, scores = np.array(held["targets"].to_list()), np.array(held["scores"].to_list())
+    assert ((scores > 0.5) == truth).mean() < 0.7
+    seen = smallprint.load(result.run).score(held["text"].to_list())
+    assert np.corrcoef(seen[:, 0], truth[:, 0])[0, 1] > 0.9
+
+
+def test_test_is_opened_once_and_last(settings, labelled_frame, tmp_path, monkeypatch):
+    from smallprint.core.parts import Parts
+    from smallprint.data.read import open_source
+
+    folder = tmp_path / "splits"
+    folder.mkdir()
+    frame = labelled_frame("multilabel", 120)
+    for split, part in (("train", frame[:70]), ("validation", frame[70:95]), ("test", frame[95:])):
+        part.write_parquet(folder / f"{split}.parquet")
+    events = []
+
+    def reader(data):
+        source = open_source(data)
+        real = source.read
+
+        def read(split, columns=None):
+            events.append((split, columns))
+            return real(split, columns)
+
+        object.__setattr__(source, "read", read)
+        return source
+
+    config = settings(only=["linear", "kernel"])
+    smallprint.train(str(folder), config=config, out=tmp_path / "run", parts=Parts(reader=reader), say=events.append)
+    texts = [
+        i
+        for i, event in enumerate(events)
+        if isinstance(event, tuple) and event[0] == "test" and event[1] != ["labels"]
+    ]
+    weights = next(i for i, event in enumerate(events) if isinstance(event, str) and event.startswith("Weights"))
+    assert len(texts) == 1
+    assert texts[0] > weights
+
+
+def test_a_stopped_stack_goes_on_and_ends_alike(settings, table, tmp_path):
+    config = settings(only=["linear", "encoder"])
+    whole = smallprint.train(table, config=config, out=tmp_path / "whole")
+
+    def stop(line):
+        if line.startswith("Member 'encoder', fold 2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        smallprint.train(table, config=config, out=tmp_path / "stopped", say=stop)
+    resumed = smallprint.train(resume=tmp_path / "stopped")
+    assert json.loads(resumed.metrics_file.read_text()) == json.loads(whole.metrics_file.read_text())
+    assert resumed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    for file in sorted(whole.bundle.rglob("*.safetensors")):
+        assert (resumed.bundle / file.relative_to(whole.bundle)).read_bytes() == file.read_bytes()
+
+
+def test_a_small_model_learns_from_the_stack(settings, table, tiny_backbone, tmp_path):
+    teacher = smallprint.train(table, config=settings(only=["linear"]), out=tmp_path / "teacher")
+    model = {"backbone": str(tiny_backbone)}
+    base = {"tracking": {"enabled": False}, "model": model}
+    training = {"epochs": 6, "learning_rate": 1e-2, "head_learning_rate": 1e-2, "precision": "fp32"}
+    from smallprint.core.settings import build_config
+
+    held = teacher.run / "held_out_scores.parquet"
+    frame = pl.read_parquet(held)
+    turned = [[1 - value for value in row] for row in frame["scores"].to_list()]
+    frame.with_columns(pl.Series("scores", turned)).write_parquet(held)  # a teacher of the opposite
+    plain, opposite = (
+        smallprint.train(table, config=build_config({**base, "training": {**training, **more}}), out=tmp_path / name)
+        for name, more in (("alone", {}), ("taught", {"teacher": str(teacher.run), "teacher_weight": 1.0}))
+    )
+    texts = frame["text"].to_list()
+    truth = np.array(frame["targets"].to_list())
+    scores = [smallprint.load(result.run).score(texts) for result in (plain, opposite)]
+    agreement = [np.corrcoef(part.ravel(), truth.ravel())[0, 1] for part in scores]
+    assert agreement[0] > 0.2 > -0.2 > agreement[1]
+
+
+def test_a_teacher_that_is_none_is_refused(settings, table, tiny_backbone, tmp_path):
+    from smallprint.core.settings import build_config
+
+    linear = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    run = smallprint.train(table, config=linear, out=tmp_path / "linear").run
+    student = {"model": {"backbone": str(tiny_backbone)}, "tracking": {"enabled": False}}
+    for teacher in (str(run), str(tmp_path / "nothing")):
+        config = build_config({**student, "training": {"teacher": teacher}})
+        with pytest.raises(TrainingError, match="holds no held-out scores"):
+            smallprint.train(table, config=config, out=tmp_path / "student")
+        assert not (tmp_path / "student").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["model.head=mlp"], "model.head cannot go with model.backbone=stack"),
+        (['stack.members={"a": ["model.backbone=stack"]}'], "member 'a' of the stack is a stack"),
+        (['stack.members={"a": ["model.hed=mlp"]}'], "member 'a' of the stack: Unknown setting 'model.hed'"),
+        (['stack.members={"a": ["training.seed=7"]}'], "data or a seed of its own"),
+        (['stack.members={"a": ["model.head=svm"]}'], "model.head=svm cannot go with model.adapter=full"),
+        (['stack.members={"a": ["model.train_layers=1", "model.adapter=lora"]}'], "model.train_layers cannot go with"),
+        (['stack.members={"a": ["model.layers=[1]", "model.train_layers=1"]}'], "model.train_layers cannot go with"),
+        (["stack.folds=1"], "stack.folds"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings, table, tmp_path, more, told):
+    with pytest.raises(ConfigError, match=told):
+        smallprint.train(table, config=settings(*more), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_folds_than_groups_are_refused(settings, tmp_path):
+    frame = pl.DataFrame(
+        {"text": [f"text {i}" for i in range(8)], "label": ["red", "blue"] * 4, "firm": list("aabbccdd")}
+    )
+    path = tmp_path / "table.csv"
+    frame.write_csv(path)
+    config = settings("stack.folds=5", "data.group=firm", only=["linear"])
+    with pytest.raises(smallprint.SmallprintError, match="groups are too few for 5 folds"):
+        smallprint.train(path, config=config, out=tmp_path / "run")
