@@ -40,8 +40,9 @@ def build_fit(
         TrainingError: The backbone cannot be loaded.
         ConfigError: A part cannot be found.
     """
+    cache = VectorCache() if cache is None else cache
     if config.model.family == "linear":
         return build_linear(splits, labels, config, say)
     if config.model.family == "stack":
-        return build_stack(splits, labels, config, folder, say, build_fit)
-    return build_encoder(splits, labels, config, parts, folder, say, cache or VectorCache())
+        return build_stack(splits, labels, config, folder, say, cache, build_fit)
+    return build_encoder(splits, labels, config, parts, folder, say, cache)

@@ -35,7 +35,9 @@ from smallprint.training.tracking import MetricLog
 BuildFit = Callable[[Splits, LabelSet, Config, Parts, Path, Say, VectorCache], Fit]
 
 
-def build_stack(splits: Splits, labels: LabelSet, config: Config, folder: Path, say: Say, build: BuildFit) -> Fit:
+def build_stack(
+    splits: Splits, labels: LabelSet, config: Config, folder: Path, say: Say, cache: VectorCache, build: BuildFit
+) -> Fit:
     """Gives the function that fits it; see `build_fit`, which is `build`: it fits the members."""
     members = {name: member_config(config, name) for name in config.stack.members}
     pool = Examples("train", pl.concat([splits.train.frame, splits.validation.frame]))
@@ -43,7 +45,7 @@ def build_stack(splits: Splits, labels: LabelSet, config: Config, folder: Path, 
     truth = labels.encode(pool.labels)
 
     def fit(tracker: MetricLog) -> Fitted:
-        start, cache = time.monotonic(), VectorCache()
+        start = time.monotonic()
         scores: list[Array] = []
         kept: list[Member] = []
         results: list[FitResult] = []
