@@ -1,123 +1,219 @@
 """What lifts quality: each lever on and off, over seeds, on validation; test is never opened.
 
-    python benchmarks/ablation.py [--levers default no-averaging ...] [--seeds 5] [--render]
+    python benchmarks/ablation.py [--groups head kernel ...] [--levers focal ...] [--seeds 5] [--render]
 
 Trains on UNFAIR-ToS's train split (SMALLPRINT_DATA, default ../shared) and scores validation. Every finished training is
-kept in benchmarks/results/ablation.json, so a stopped run goes on; remove the file when defaults or code change. Writes docs/ablation.md.
+kept in benchmarks/results/ablation.json, so a stopped run goes on; remove the file when settings or code change. Writes docs/ablation.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from readme import ROOT
 from smallprint import load_config
 from smallprint.core.files import write_json
 from smallprint.core.parts import Parts
-from smallprint.data.labels import LabelSet
-from smallprint.data.read import open_source
-from smallprint.data.schema import detect_schema
-from smallprint.data.split import split_source
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
 from smallprint.evaluation.ranking import average_precision_macro
 from smallprint.families import build_fit
+from smallprint.modeling import classifier
+from smallprint.modeling.heads import linear_head
 from smallprint.training.fit import seed_everything
+from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import Tracker
+from task import open_task
 
-DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared")) / "unfair_tos"
 RESULTS = ROOT / "benchmarks" / "results" / "ablation.json"
 PAGE = ROOT / "docs" / "ablation.md"
-BASE = "default"
-LEVERS: dict[str, tuple[str, list[str]]] = {
-    BASE: ("default settings", []),
-    "no-averaging": ("without the moving average of weights", ["training.averaging=0"]),
-    "layer-decay": ("layer-wise learning rates, factor 0.9", ["training.layer_decay=0.9"]),
-    "focal": ("focal loss", ["model.loss=focal"]),
-    "asymmetric": ("asymmetric loss", ["model.loss=asymmetric"]),
-    "balanced": ("class weights", ["model.class_weights=balanced"]),
-    "mlp": ("a head of two layers", ["model.head=mlp"]),
-    "cls": ("first token instead of the mean", ["model.pooling=cls"]),
-    "r-drop": ("R-Drop", ["training.r_drop=1"]),
-    "adversarial": ("adversarial word vectors (FGM)", ["training.adversarial=1"]),
-    "short": ("five epochs", ["training.epochs=5"]),
-    "twice": ("twice the learning rate", ["training.learning_rate=1e-4"]),
+EXTRA = ROOT / "benchmarks" / "extra_clauses.csv"
+
+
+class ManyMasks(nn.Module):
+    """Multi-sample dropout (Inoue 2019): the mean of a head's logits under five dropout masks."""
+
+    def __init__(self, width: int, n_outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.GELU())
+        self.masks = nn.ModuleList([nn.Dropout(0.1 + 0.1 * i) for i in range(5)])
+        self.last = linear_head(width, n_outputs)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        hidden = self.hidden(vectors)
+        return torch.stack([self.last(mask(hidden)) for mask in self.masks]).mean(dim=0)
+
+
+@contextmanager
+def zero_bias() -> Iterator[None]:
+    """Starts every label's bias at 0 instead of its base rate."""
+    kept = classifier.set_base_rates
+    classifier.set_base_rates = lambda *_: False
+    try:
+        yield
+    finally:
+        classifier.set_base_rates = kept
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One row: what it is called, its settings beside those of its group, and what settings cannot say."""
+
+    words: str
+    settings: list[str] = field(default_factory=list)
+    parts: Parts = field(default_factory=Parts)
+    no_base_rates: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are compared with the first one."""
+
+    title: str
+    settings: list[str]
+    levers: dict[str, Lever]
+
+
+FROZEN = ["model.adapter=frozen", "model.layers=[2,4,6]"]
+HEAD = ["model.head=mlp", "training.head_learning_rate=3e-3", "training.epochs=30", "training.patience=8"]
+UPPER = ["model.train_layers=3", "training.learning_rate=1e-4", "training.epochs=5"]
+WITH_EXTRA = Lever("with extra clauses for rare labels", [f"data.extra={EXTRA}"])
+GROUPS = {
+    "head": Group(
+        "A head of two layers over frozen MiniLM (layers 2, 4, 6)",
+        [*FROZEN, *HEAD],
+        {
+            "base": Lever("as above"),
+            "zero-bias": Lever("bias starts at 0, not at the base rate", no_base_rates=True),
+            "no-averaging": Lever("without the moving average of weights", ["training.averaging=0"]),
+            "focal": Lever("focal loss", ["model.loss=focal"]),
+            "asymmetric": Lever("asymmetric loss", ["model.loss=asymmetric"]),
+            "balanced": Lever("class weights", ["model.class_weights=balanced"]),
+            "r-drop": Lever("R-Drop", ["training.r_drop=1"]),
+            "many-masks": Lever("multi-sample dropout", parts=Parts(head=ManyMasks)),
+            "last-layer": Lever("the last layer alone", ["model.layers=[6]"]),
+            "svm": Lever("a kernel SVM instead", ["model.head=svm"]),
+            "extra": WITH_EXTRA,
+        },
+    ),
+    "kernel": Group(
+        "A kernel SVM over frozen MiniLM",
+        [*FROZEN, "model.head=svm"],
+        {
+            "base": Lever("layers 2, 4 and 6"),
+            "last-layer": Lever("the last layer alone", ["model.layers=[6]"]),
+            "all-layers": Lever("all six layers", ["model.layers=[1,2,3,4,5,6]"]),
+            "extra": WITH_EXTRA,
+        },
+    ),
+    "linear": Group("TF-IDF + linear SVM", ["model.backbone=tfidf"], {"base": Lever("as it is"), "extra": WITH_EXTRA}),
+    "upper": Group(
+        "MiniLM, the upper three layers trained",
+        UPPER,
+        {
+            "base": Lever("as above"),
+            "two-layers": Lever("the upper two", ["model.train_layers=2"]),
+            "layer-decay": Lever("layer-wise learning rates, factor 0.8", ["training.layer_decay=0.8"]),
+            "no-averaging": Lever("without the moving average of weights", ["training.averaging=0"]),
+            "asymmetric": Lever("asymmetric loss", ["model.loss=asymmetric"]),
+            "r-drop": Lever("R-Drop", ["training.r_drop=1"]),
+            "all-layers": Lever("all layers (8 epochs at 5e-5)", ["model.train_layers=null", "training.epochs=8"]),
+            "adversarial": Lever(
+                "all layers, adversarial word vectors (FGM)",
+                ["model.train_layers=null", "training.epochs=8", "training.adversarial=1"],
+            ),
+            "extra": WITH_EXTRA,
+        },
+    ),
 }
 SHOWN = (("nine_micro", "micro F1, 9"), ("nine_macro", "macro F1, 9"), ("eight_ap", "average precision, 8"))
 
 
-def measure(settings: list[str], seed: int) -> dict[str, float]:
+def measure(group: Group, lever: Lever, seed: int, cache: VectorCache) -> dict[str, float]:
     """Gives validation scores of one training at threshold 0.5."""
-    config = load_config(None, [*settings, f"training.seed={seed}", "tracking.enabled=false"])
-    source = open_source(DATA)
-    schema = detect_schema(source, config.data)
-    splits = split_source(source, schema, config.data, seed)
-    labels = LabelSet(schema.task, schema.names)
+    own = [f"training.seed={seed}", "tracking.enabled=false"]
+    config = load_config(None, [*group.settings, *lever.settings, *own])
+    splits, labels = open_task("unfair-tos", config)
     seed_everything(seed)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        fit = build_fit(splits, labels, config, Parts(), Path(folder), lambda line: print(line, flush=True))
-        scorer, result = fit(Tracker(config, "ablation", print, None))
-    scores, truth = scorer.score(splits.validation.texts), labels.encode(splits.validation.labels)
+    with tempfile.TemporaryDirectory() as folder, zero_bias() if lever.no_base_rates else _nothing():
+        fit = build_fit(splits, labels, config, lever.parts, Path(folder), print, cache)
+        fitted = fit(Tracker(config, "ablation", print, None))
+    truth, scores = labels.encode(splits.validation.labels), fitted.validation
     sums = f1_counts(truth, scores > 0.5, none_column=True).sum(axis=0)[None]
     return {
         "nine_micro": float(micro_f1_of(sums)[0]),
         "nine_macro": float(macro_f1_of(sums)[0]),
         "eight_ap": float(average_precision_macro(truth, scores)),
-        "best_epoch": float(result.best_epoch),
         "seconds": round(time.monotonic() - start, 1),
     }
 
 
-def render(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Gives the table: each lever's mean over its seeds, and its difference to the default on the same seeds."""
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def render(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Gives a table a group: each lever's mean over its seeds, and its difference to the first on the same seeds."""
     lines = [
         "# What lifts quality",
         "",
-        "UNFAIR-ToS, MiniLM, trained on train and scored on validation at threshold 0.5, in percent. Differences to the",
-        "default are over the same seeds, ± their standard error. With so many cells one or two look good by chance.",
+        "UNFAIR-ToS, trained on train and scored on validation at threshold 0.5, in percent. Differences to the first row of",
+        "a table are over the same seeds, ± their standard error. With so many cells one or two look good by chance.",
         "Written by `python benchmarks/ablation.py`; every training stands in `benchmarks/results/ablation.json`.",
-        "",
-        "| setting | " + " | ".join(words for _, words in SHOWN) + " | seeds | minutes |",
-        "|---" * (len(SHOWN) + 3) + "|",
     ]
-    base = results.get(BASE, {})
-    for name, (words, _) in LEVERS.items():
-        runs = results.get(name, {})
-        if not runs:
+    for key, group in GROUPS.items():
+        measured = results.get(key, {})
+        if not measured:
             continue
-        cells = []
-        for key, _ in SHOWN:
-            text = f"{100 * np.mean([run[key] for run in runs.values()]):.1f}"
-            both = [100 * (run[key] - base[seed][key]) for seed, run in runs.items() if seed in base]
-            if name != BASE and len(both) > 1:
-                text += f" ({np.mean(both):+.1f} ±{np.std(both, ddof=1) / len(both) ** 0.5:.1f})"
-            cells.append(text)
-        minutes = np.mean([run["seconds"] for run in runs.values()]) / 60
-        lines.append(f"| {words} | " + " | ".join([*cells, str(len(runs)), f"{minutes:.1f}"]) + " |")
+        heads = " | ".join(words for _, words in SHOWN)
+        lines += ["", f"## {group.title}", "", f"| | {heads} | seeds |", "|---" * (len(SHOWN) + 2) + "|"]
+        base = measured.get("base", {})
+        for name, lever in group.levers.items():
+            runs = measured.get(name, {})
+            if not runs:
+                continue
+            cells = [_cell(runs, base if name != "base" else {}, column) for column, _ in SHOWN]
+            lines.append(f"| {lever.words} | " + " | ".join([*cells, str(len(runs))]) + " |")
     return "\n".join([*lines, ""])
+
+
+def _cell(runs: dict[str, dict[str, float]], base: dict[str, dict[str, float]], column: str) -> str:
+    text = f"{100 * np.mean([run[column] for run in runs.values()]):.1f}"
+    both = [100 * (run[column] - base[seed][column]) for seed, run in runs.items() if seed in base]
+    if len(both) > 1:
+        text += f" ({np.mean(both):+.1f} ±{np.std(both, ddof=1) / len(both) ** 0.5:.1f})"
+    return text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--levers", nargs="+", choices=list(LEVERS), default=list(LEVERS))
+    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--levers", nargs="+", help="of these groups; all when left out")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--render", action="store_true", help="only write the page from the results file")
     given = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if not given.render:
+    cache = VectorCache()
+    for key in [] if given.render else given.groups:
+        group = GROUPS[key]
         for seed in range(1, given.seeds + 1):
-            for name in given.levers:
-                done = results.setdefault(name, {})
-                if str(seed) not in done:
-                    print(f"{name}, seed {seed}", flush=True)
-                    done[str(seed)] = measure(LEVERS[name][1], seed)
+            for name, lever in group.levers.items():
+                done = results.setdefault(key, {}).setdefault(name, {})
+                if str(seed) not in done and (not given.levers or name in given.levers):
+                    print(f"{key}: {name}, seed {seed}", flush=True)
+                    done[str(seed)] = measure(group, lever, seed, cache)
                     write_json(RESULTS, results)  # whole or not at all: hours stand in it
     PAGE.write_text(render(results), encoding="utf-8")
     print(render(results))

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from smallprint import api
-from smallprint.bench.collect import Collected, check_same_examples, measure_cost, read_run, stack_of, train_seed
+from smallprint.bench.collect import check_same_examples, measure_cost, read_run, train_seed
 from smallprint.bench.command import run_bench
 from smallprint.bench.systems import SYSTEMS, System
 from smallprint.core.errors import ConfigError, DataError
+from smallprint.training.stored import VectorCache
 
 WORDS = {"late": "we may change the fees later", "rude": "you waive every claim", "Choice of law": "the law of Malta"}
 
@@ -63,11 +64,11 @@ def test_what_is_trained_is_not_trained_again(done, data, monkeypatch):
 
 
 def test_a_run_that_was_stopped_goes_on(done, data, tmp_path):
-    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, print)
+    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, VectorCache(), print)
     run = json.loads((tmp_path / "linear-seed42" / "run.json").read_text())
     (tmp_path / "linear-seed42" / "run.json").write_text(json.dumps({**run, "status": "stopped"}))
     lines = []
-    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, lines.append)
+    train_seed(SYSTEMS["linear"], str(data), 42, tmp_path, VectorCache(), lines.append)
     assert any("going on" in line for line in lines)
     assert json.loads((tmp_path / "linear-seed42" / "run.json").read_text())["status"] == "finished"
 
@@ -76,13 +77,13 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(done, data):
     out, _, _ = done
     other = System("linear", "other", ("model.backbone=tfidf", "evaluation.threshold=fixed"))
     with pytest.raises(ConfigError, match="was trained with other settings"):
-        train_seed(other, str(data), 42, out, print)
+        train_seed(other, str(data), 42, out, VectorCache(), print)
 
 
 def test_a_run_on_other_data_is_not_taken_for_this_one(done, data, tmp_path):
     out, _, _ = done
     with pytest.raises(ConfigError, match="was trained on"):
-        train_seed(SYSTEMS["linear"], str(tmp_path), 42, out, print)
+        train_seed(SYSTEMS["linear"], str(tmp_path), 42, out, VectorCache(), print)
 
 
 def test_seeds_that_were_measured_on_other_examples_are_refused(done):
@@ -103,20 +104,6 @@ def test_the_time_of_a_resumed_run_is_no_time_of_a_training(done, tmp_path):
     (folder / "timings.json").write_text(json.dumps({**timings, "resumed": True, "seconds_total": 1e9}))
     assert measure_cost([folder, out / "linear-seed43"]).train_seconds < 2 * whole
     assert measure_cost([folder]).train_seconds is None
-
-
-def test_a_stack_is_made_without_the_truth_of_test(done):
-    out, _, _ = done
-    folder = out / "linear-seed42"
-    scores, truth = read_run(folder, 42)
-    member = Collected(SYSTEMS["linear"], [scores], None)
-    member = replace(member, cost=type("Cost", (), {"train_seconds": 1, "size_mb": 1, "clauses_per_second": 1}))
-    stacks = [
-        stack_of(SYSTEMS["stack"], [member, member], part).seeds[0]
-        for part in (truth, replace(truth, test=1 - truth.test))
-    ]
-    assert np.array_equal(stacks[0].test, stacks[1].test)
-    assert np.array_equal(stacks[0].thresholds, stacks[1].thresholds)
 
 
 def test_an_unknown_table_is_refused(tmp_path):

@@ -2,14 +2,23 @@
 
 import pytest
 
-from smallprint.bench.systems import DEFAULT_ROWS, choose_systems
+from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, WITH_BASE_ROWS, choose_systems
 from smallprint.core.errors import ConfigError
+from smallprint.core.parts import Parts
+from smallprint.core.settings import load_config
+from smallprint.families import check_family
 
 
-def test_members_of_a_stack_come_before_it_and_once():
-    assert [system.name for system in choose_systems(["stack", "linear"])] == ["full", "frozen", "linear", "stack"]
-    names = [system.name for system in choose_systems(list(DEFAULT_ROWS))]
-    assert len(names) == len(set(names))
+def test_each_row_stands_once_in_the_order_that_was_asked_for():
+    assert [system.name for system in choose_systems(["stack", "linear", "stack"])] == ["stack", "linear"]
+
+
+@pytest.mark.parametrize("rows", [DEFAULT_ROWS, WITH_BASE_ROWS, QUICK_ROWS])
+def test_settings_of_every_row_are_known(rows):
+    for system in choose_systems(list(rows), "/somewhere"):
+        config = load_config(None, system.settings)
+        check_family(config, Parts())
+        assert ("/somewhere" in str(config)) == system.needs_base
 
 
 def test_an_unknown_row_names_those_there_are():
@@ -17,7 +26,8 @@ def test_an_unknown_row_names_those_there_are():
         choose_systems(["bert"])
 
 
-def test_the_base_size_row_needs_its_weights():
-    with pytest.raises(ConfigError, match="--mpnet"):
-        choose_systems(["mpnet"])
-    assert choose_systems(["mpnet"], "/somewhere")[0].settings == ("model.backbone=/somewhere",)
+@pytest.mark.parametrize("row", ["mpnet", "best"])
+def test_rows_of_base_size_need_its_weights(row):
+    with pytest.raises(ConfigError, match=f"The row '{row}' has no weights(.|\n)*--mpnet"):
+        choose_systems([row])
+    assert "/somewhere" in str(choose_systems([row], "/somewhere")[0].settings)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from smallprint.bench.chart import render_chart
-from smallprint.bench.collect import Collected, Cost, Truth, stack_of
+from smallprint.bench.collect import Collected, Cost, Truth
 from smallprint.bench.measure import SeedResult, SeedScores
 from smallprint.bench.systems import SYSTEMS
 from smallprint.bench.table import build_rows, measured_row, published_rows, render_markdown, render_notes
@@ -40,7 +40,6 @@ def collected(name, truth, noise, seeds=3):
 def figure():
     truth = truth_of()
     systems = [collected("linear", truth, 0.4), collected("full", truth, 0.15)]
-    systems.append(stack_of(SYSTEMS["stack"], [systems[1], systems[0]], truth))
     data = {"n_test": 240, "documents": 20, "test_in_train": 33}
     return {"data": data, "rows": published_rows() + build_rows(systems, truth)}
 
@@ -98,16 +97,6 @@ def test_better_is_said_only_where_the_interval_excludes_0(figure):
         render_notes(figure)
     )
     assert "33 stand word for word in train" in notes
-
-
-def test_a_stack_costs_what_its_members_cost(figure):
-    cost = figure["rows"][10]["cost"]
-    assert (cost["train_seconds"], cost["size_mb"], cost["clauses_per_second"]) == (200.0, 176.0, 250.0)
-
-
-def test_a_stack_is_at_least_as_good_as_its_best_member_where_errors_are_independent(figure):
-    linear, full, stack = (row["mean"]["eight_ap"] for row in figure["rows"][8:])
-    assert stack > full > linear
 
 
 def test_the_chat_model_is_scored_on_the_rows_that_it_was_asked(tmp_path):
