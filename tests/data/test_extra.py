@@ -1,6 +1,7 @@
 """Extra rows go to train and nowhere else, whatever form their table has; what would leak is refused."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -207,3 +208,22 @@ def test_shared_texts_are_counted_but_for_capitals_and_spaces():
         return Examples("test", frame)
 
     assert count_shared(examples("a  b", "c", "A B", "d"), examples(" a b", "D", "e")) == 3
+
+
+def test_the_shipped_clauses_are_read_as_extra_rows(tmp_path):
+    names = [
+        *("Limitation of liability", "Unilateral termination", "Unilateral change", "Content removal"),
+        *("Contract by using", "Choice of law", "Jurisdiction", "Arbitration"),
+    ]
+    (tmp_path / "labels.txt").write_text("\n".join(names))
+    train = pl.DataFrame({"text": [f"t {i}" for i in range(9)], "labels": [[i] for i in range(8)] + [[]]})
+    train.write_parquet(tmp_path / "train.parquet")
+    train.with_columns(text=pl.col("text") + " v").write_parquet(tmp_path / "validation.parquet")
+    (tmp_path / "test.parquet").write_bytes(b"not to be opened")
+    clauses = Path(__file__).parents[2] / "benchmarks" / "extra_clauses.csv"
+    _, after, schema = add(tmp_path, clauses)
+    counts = summarize(after, schema)["labels"]["train"]
+    assert after.made.endswith("285 extra rows from extra_clauses.csv added to train.")
+    assert min(counts.values()) > 15
+    assert sum(not row for row in after.extra.labels) == 100
+    assert all(10 <= len(text.split()) <= 90 for text in after.extra.texts)
