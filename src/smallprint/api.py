@@ -13,10 +13,11 @@ from smallprint import runs
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
-from smallprint.core.progress import Say, say_nothing
+from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.results import Metrics, Prediction, ScoredSplit, TrainResult
 from smallprint.core.run import create_run, open_run
 from smallprint.data.examples import Examples, fingerprint
+from smallprint.data.extra import add_extra
 from smallprint.data.labels import LabelSet
 from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
@@ -74,6 +75,8 @@ def train(
         schema = detect_schema(source, config.data)
         say(schema.said)
         splits = split_source(source, schema, config.data, seed)
+        if extra := run.state.get("extra"):
+            splits = add_extra(splits, source, schema, extra)
         say(splits.made)
         check_test_labels(source, schema)
         labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
@@ -100,7 +103,9 @@ def train(
         test_examples = splits.open_test()
         test_scored = _score(engine, test_examples)
         test = compute_metrics(test_scored, thresholds)
-        summary = runs.add_test(summary, test_examples, schema.names)
+        summary = runs.add_test(summary, test_examples, schema.names, splits.extra)
+        if shared := summary["duplicates"].get("test_in_extra"):
+            say(f"Word for word in the extra table too: {counted(shared, 'test row')}. Of these test proves nothing.")
         clock.lap("evaluate")
 
         # package and report

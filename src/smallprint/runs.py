@@ -25,6 +25,7 @@ from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, Sco
 from smallprint.core.run import Run, scores_file
 from smallprint.core.settings import render_config
 from smallprint.data.examples import Examples, fingerprint, to_examples
+from smallprint.data.extra import count_shared
 from smallprint.data.labels import LabelSet
 from smallprint.data.read import Source
 from smallprint.data.schema import detect_schema
@@ -78,7 +79,7 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
     A new run that fails before it trained anything leaves no folder: its name is free for the next try.
     """
     ending, status, nothing_yet = Ending(), "failed", False
-    was_new = set(run.state) <= {"data", "status", "command"} and run.state["status"] == "started"
+    was_new = set(run.state) <= {"data", "extra", "status", "command"} and run.state["status"] == "started"
     try:
         yield ending
         status = "finished"
@@ -134,12 +135,14 @@ def with_max_length(config: Config, max_length: int | None) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update={"max_length": max_length})})
 
 
-def add_test(summary: dict[str, Any], examples: Examples, names: list[str]) -> dict[str, Any]:
+def add_test(summary: dict[str, Any], examples: Examples, names: list[str], extra: Examples | None) -> dict[str, Any]:
     """Gives the summary with the numbers of test, which is read after training and not before."""
+    shared = {} if extra is None else {"test_in_extra": count_shared(examples, extra)}
     return {
         **summary,
         "rows": {**summary["rows"], "test": len(examples)},
         "labels": {**summary["labels"], "test": support(examples, names)},
+        "duplicates": {**summary["duplicates"], **shared},
         "fingerprints": {**summary["fingerprints"], "test": fingerprint(examples)},
     }
 

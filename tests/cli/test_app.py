@@ -100,14 +100,15 @@ def test_flags_win_over_set_and_set_over_the_file(call, calls, tmp_path):
 
 def test_each_flag_sets_its_setting(call, calls):
     flags = {"task": "binary", "text": "my text: a, b", "labels": "a,b", "group": "c", "adapter": "lora"}
+    flags["extra"] = "e: 1.csv"
     more = {"backbone": "owner/name", "epochs": 1, "seed": 0, "out": "o"}
     pairs = [part for name, value in {**flags, **more}.items() for part in (f"--{name}", value)]
     assert call("train", "d.csv", *pairs)[0] == 0
     (data,), named = calls.train
     config = named["config"]
     assert (data, named["out"], named["resume"]) == ("d.csv", Path("o"), None)
-    assert {name: getattr(config.data, name) for name in ("task", "text", "labels", "group")} == {
-        name: flags[name] for name in ("task", "text", "labels", "group")
+    assert {name: getattr(config.data, name) for name in ("task", "text", "labels", "group", "extra")} == {
+        name: flags[name] for name in ("task", "text", "labels", "group", "extra")
     }
     assert (config.model.adapter, config.model.backbone) == ("lora", "owner/name")
     assert (config.training.epochs, config.training.seed) == (1, 0)

@@ -103,6 +103,35 @@ def test_broken_utf8_names_the_line(call):
     assert "line 62" in said
 
 
+def test_extra_rows_that_validation_holds_are_refused(call):
+    write("d/train.csv", ROWS)
+    write("d/validation.csv", 'text,label\n"Seen  before",bad\n"never",good\n')
+    write("extra.csv", 'text,label\n"new",bad\n"seen before",good\n')
+    code, said, _ = train(call, "d", "--extra", "extra.csv")
+    assert code == 3
+    assert "extra.csv, line 3" in said
+    assert "What to do" in said
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("text,label\nnew,ugly\n", "'ugly'"), ("text,labels\nnew,bad\n", "'label'"), ("text,label\nn,b,c\n", "line 2")],
+)
+def test_a_wrong_extra_table_is_told(call, content, told):
+    code, said, _ = train(call, write("a.csv", ROWS), "--extra", write("extra.csv", content))
+    assert code == 3
+    assert told in said
+    assert not Path("run").exists()
+
+
+def test_an_extra_table_that_is_not_there(call):
+    data = write("a.csv", ROWS)
+    assert train(call, data, "--extra", "none.csv")[0] == 3
+    assert train(call, data, "--extra", "")[0] == 2
+    assert not Path("run").exists()
+
+
 def test_a_truncated_parquet_file(call):
     pl.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}).write_parquet("a.parquet")
     whole = Path("a.parquet").read_bytes()

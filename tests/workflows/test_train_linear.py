@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
+from smallprint import api, families
 from smallprint.cli.app import main
-from smallprint.core.config import Config
+from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import build_config
+from smallprint.data import read
 
 
 @pytest.fixture
@@ -98,6 +99,78 @@ def test_a_stopped_run_is_fitted_again(settings, tmp_path, monkeypatch):
             smallprint.train("sample", config=settings(), out=tmp_path / "run")
     resumed = smallprint.train(resume=tmp_path / "run")
     assert resumed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+
+
+@pytest.fixture
+def with_extra(labelled_frame, tmp_path, monkeypatch):
+    """Ready splits and an extra table, of whose four rows train has one and test two."""
+    monkeypatch.chdir(tmp_path)
+    frame = labelled_frame("multiclass", 120)
+    for split, rows in {"train": frame[:60], "validation": frame[60:90], "test": frame[90:]}.items():
+        (tmp_path / "data").mkdir(exist_ok=True)
+        rows.write_csv(tmp_path / "data" / f"{split}.csv")
+    pl.concat([frame[:1], frame[90:92], frame[:1].with_columns(text=pl.lit("new"))]).write_csv("extra.csv")
+    return build_config(
+        {
+            "data": {"extra": "extra.csv"},
+            "model": {"backbone": "tfidf"},
+            "tracking": {"root": "root"},
+        }
+    )
+
+
+def test_extra_rows_are_in_train_alone_and_told(with_extra, monkeypatch):
+    lines, opened, fitted = [], [], []
+    original, fit = read.read_table, families.fit_linear
+    monkeypatch.setattr(
+        read, "read_table", lambda path, columns: opened.append((path.stem, columns)) or original(path, columns)
+    )
+    monkeypatch.setattr(
+        families, "fit_linear", lambda *given: fitted.append((list(given[0]), list(opened))) or fit(*given)
+    )
+    result = smallprint.train("data", config=with_extra, out="run", say=lines.append)
+    texts, before = fitted[0]
+    assert len(texts) == 63
+    assert [columns for stem, columns in before if stem == "test"] == [["label"]]  # its labels' names, no text
+    assert any(
+        line.endswith("3 extra rows from extra.csv added to train, 1 left out that stand there already.")
+        for line in lines
+    )
+    assert any("extra table too: 2 test rows" in line for line in lines)
+    data = json.loads(result.metrics_file.read_text())["data"]
+    assert data["rows"] == {"train": 63, "validation": 30, "test": 30}
+    assert (data["extra"], data["duplicates"]["test_in_extra"]) == (3, 2)
+    assert "3 extra rows from extra.csv" in result.report.read_text()
+    again, _ = api.evaluate(result.bundle, "data")
+    assert again.values == result.test.values
+
+
+def test_a_run_with_extra_rows_is_resumed_from_any_folder(with_extra, tmp_path, monkeypatch):
+    whole = smallprint.train("data", config=with_extra, out="whole")
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "save_bundle", stop)
+        with pytest.raises(KeyboardInterrupt):
+            smallprint.train("data", config=with_extra, out="run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    resumed = smallprint.train(resume=tmp_path / "run")
+    assert resumed.metrics_file.read_bytes() == (tmp_path / whole.metrics_file).read_bytes()
+
+
+def test_what_was_carved_before_extra_rows_came_is_carved_again(labelled_frame, settings, tmp_path):
+    labelled_frame("multiclass", 120).write_csv(tmp_path / "table.csv")
+    (tmp_path / "extra.csv").write_text("text,label\nscarlet now,red\n")
+    config = settings()
+    config = config.model_copy(update={"data": DataConfig(extra=str(tmp_path / "extra.csv"))})
+    result = smallprint.train(tmp_path / "table.csv", config=config, out=tmp_path / "run")
+    (tmp_path / "extra.csv").unlink()
+    metrics, scored = api.evaluate(result.run, tmp_path / "table.csv")
+    assert scored.split == "test"
+    assert metrics.values == result.test.values
 
 
 def test_what_does_not_go_with_it_is_refused_before_anything_is_written(settings, tmp_path):

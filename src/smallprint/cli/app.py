@@ -79,6 +79,7 @@ app = typer.Typer(
 
 DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
 MODEL_HELP = "Folder of a bundle or of a run."
+EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
 BACKBONE_HELP = "minilm, a folder, or a Hub name; or tfidf: TF-IDF with a linear SVM instead of an encoder."
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
@@ -96,6 +97,7 @@ def train(
     text: Text = None,
     labels: Labels = None,
     group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    extra: Annotated[str | None, typer.Option("--extra", metavar="FILE", help=EXTRA_HELP)] = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
     adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
@@ -113,6 +115,7 @@ def train(
         "data.text": text,
         "data.labels": labels,
         "data.group": group,
+        "data.extra": extra,
         "model.backbone": backbone,
         "model.adapter": adapter,
         "training.epochs": epochs,

@@ -48,6 +48,11 @@ class DataConfig(Section):
         0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists."
     )
     test_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for test where no such split exists.")
+    extra: str | None = Field(
+        None,
+        min_length=1,
+        description="A table with the same columns whose rows are added to train, and never to validation or test.",
+    )
 
 
 class LoraConfig(Section):

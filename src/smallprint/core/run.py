@@ -1,6 +1,6 @@
 """The run folder: what a training leaves, under names that never change. In: settings. Out: paths.
 
-RUN/run.json        data, command, seed, MLflow run id: enough to resume
+RUN/run.json        data, extra table, command, seed, MLflow run id: enough to resume
 RUN/config.yaml     the settings
 RUN/checkpoints/    resumable state (last) and best weights
 RUN/bundle/         what is shipped
@@ -95,7 +95,8 @@ def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:
             else "Name another folder.",
         )
     write_text(folder / "config.yaml", render_config(config))
-    write_json(folder / "run.json", {"data": data, "status": "started"})
+    extra = {"extra": str(Path(config.data.extra).expanduser().absolute())} if config.data.extra else {}
+    write_json(folder / "run.json", {"data": data, **extra, "status": "started"})
     return Run(folder, config)
 
 

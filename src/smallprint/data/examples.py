@@ -116,7 +116,7 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
     if odd:
         raise DataError(
             f"The {split} split has {len(odd):,} rows without exactly one label in {', '.join(schema.labels)!r}: "
-            f"{_places(odd, place)}.",
+            f"{places(odd, place)}.",
             f"one label in every row, as the task is {schema.task}",
             "Fill them in or remove the rows; use --task multilabel if an empty label means 'none'.",
         )
@@ -147,14 +147,15 @@ def _measured(value: pl.Expr) -> pl.Expr:
 
 
 def _blank_texts(rows: pl.Series, split: str, source: Source, column: str) -> DataError:
-    places = _places([int(row) for row in rows.head(SHOWN_PLACES + 1)], lambda row: source.place(split, row), len(rows))
+    where = places([int(row) for row in rows.head(SHOWN_PLACES + 1)], lambda row: source.place(split, row), len(rows))
     return DataError(
-        f"The {split} split has {len(rows):,} rows without text in {column!r}: {places}.",
+        f"The {split} split has {len(rows):,} rows without text in {column!r}: {where}.",
         "text in every row",
         "Fill them in, or leave them out with --set data.empty_text=drop.",
     )
 
 
-def _places(rows: Sequence[int], place: Callable[[int], str], count: int | None = None) -> str:
+def places(rows: Sequence[int], place: Callable[[int], str], count: int | None = None) -> str:
+    """The places of the first rows in words, and how many more there are."""
     more = (count or len(rows)) - SHOWN_PLACES
     return ", ".join(place(row) for row in rows[:SHOWN_PLACES]) + (f" and {more:,} more" if more > 0 else "")

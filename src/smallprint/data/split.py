@@ -35,13 +35,15 @@ class Splits:
         train: Examples to learn from.
         validation: Examples to choose by: epochs, thresholds.
         open_test: Gives the test examples; a ready test file is opened by this call and not before.
-        made: One sentence on where the splits come from.
+        made: In words, where the splits come from.
+        extra: Rows of another table, which stand at the end of train; None where none was named.
     """
 
     train: Examples
     validation: Examples
     open_test: Callable[[], Examples]
     made: str
+    extra: Examples | None = None
 
 
 def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) -> Splits:

@@ -24,15 +24,20 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
         `task`, `label_names`, `made`, and by split: `rows`, `labels` (examples of each label), `without_label` (share,
         0 to 1), `text_characters` (quantiles), `groups` (number, or None), `fingerprints` (SHA-256). `duplicates` has
         `train` (rows whose text stands in an earlier row of train) and `validation_in_train` (rows of validation whose
-        text is in train); `groups_in_both` counts groups that are in both splits.
+        text is in train); `groups_in_both` counts groups that are in both splits. `extra` is the number of extra rows
+        in train, where there are any; the fingerprint of train leaves them out and they have one of their own, so that
+        a model knows the data that it was trained on without them.
     """
     both = {"train": splits.train, "validation": splits.validation}
     train, validation = splits.train.frame, splits.validation.frame
+    extra = splits.extra
+    own = Examples("train", train.head(train.height - len(extra))) if extra is not None else splits.train
     return {
         "task": schema.task,
         "label_names": list(schema.names),
         "made": splits.made,
         "rows": {split: len(examples) for split, examples in both.items()},
+        **({"extra": len(extra)} if extra is not None else {}),
         "labels": {split: support(examples, schema.names) for split, examples in both.items()},
         "without_label": {split: _share_without(examples, schema) for split, examples in both.items()},
         "text_characters": {split: _lengths(examples) for split, examples in both.items()},
@@ -42,7 +47,11 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
             "train": train.height - train["text"].n_unique(),
             "validation_in_train": int(validation["text"].is_in(train["text"].implode()).sum()),
         },
-        "fingerprints": {split: fingerprint(examples) for split, examples in both.items()},
+        "fingerprints": {
+            "train": fingerprint(own),
+            "validation": fingerprint(splits.validation),
+            **({"extra": fingerprint(extra)} if extra is not None else {}),
+        },
     }
 
 

@@ -1,0 +1,98 @@
+"""Labelled rows for train alone (`data.extra`). In: splits and the path of one more table. Out: splits with its rows in train.
+
+Validation and test never get a row of it. Rows that stand in validation too are refused; test stays closed, so what
+stands in test too is counted once test has been opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from smallprint.core.errors import DataError
+from smallprint.core.progress import counted
+from smallprint.data.examples import Examples, places, to_examples
+from smallprint.data.label_forms import Form, detect_form
+from smallprint.data.read import ALIASES, Source, open_source
+from smallprint.data.schema import Schema
+from smallprint.data.split import Splits
+
+ONE_LABEL: tuple[Form, ...] = ("onehot", "name", "ids")
+
+
+def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) -> Splits:
+    """The splits with the table's rows at the end of train; test is not opened.
+
+    Rows whose text stands in train, or in an earlier row of the table, are left out and counted in `made`.
+
+    Args:
+        splits: Of the data.
+        source: The data, whose own split files are refused.
+        schema: Of the data. The table has the same text and label columns; names may stand for ids, and any form of
+            several labels for another.
+        path: A single table.
+
+    Raises:
+        DataError: The file cannot be read, is one of the data's own, lacks a column, has labels that the data does not
+            know, or has texts of validation.
+    """
+    path = Path(path).expanduser()
+    _check_path(path, source)
+    extra = _read(open_source(path), schema)
+    held = set(_keys(splits.validation))
+    keys = _keys(extra)
+    if leaked := [row for row, key in enumerate(keys) if key in held]:
+        table, numbers = open_source(path), extra.frame["row"]
+        where = places(leaked, lambda row: table.place(None, int(numbers[row])))
+        raise DataError(
+            f"{counted(len(leaked), 'row')} of {path.name} with a text that validation has too: {where}.",
+            "texts that validation does not have, for by validation the model is chosen",
+            f"Take these rows out of {path.name}.",
+        )
+    seen = set(_keys(splits.train))
+    kept = []
+    for key in keys:
+        kept.append(key not in seen)
+        seen.add(key)
+    added = Examples("extra", extra.frame.filter(pl.Series(kept, dtype=pl.Boolean)))
+    train = Examples("train", pl.concat([splits.train.frame, added.frame]), splits.train.dropped)
+    made = f"{splits.made} {_say(len(added), len(keys) - len(added), extra.dropped, path.name)}"
+    return replace(splits, train=train, extra=added, made=made)
+
+
+def count_shared(examples: Examples, extra: Examples) -> int:
+    """How many examples have a text of the extra rows, but for capitals and spaces."""
+    held = set(_keys(extra))
+    return sum(key in held for key in _keys(examples))
+
+
+def _check_path(path: Path, source: Source) -> None:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder.", "one table with extra rows for train", "Name a file in it.")
+    if path.stem.lower() in ALIASES and source.splits and path.resolve().parent == Path(source.name).resolve():
+        raise DataError(
+            f"{path} is the {ALIASES[path.stem.lower()]} file of the data itself.",
+            "a table that is no split of the data",
+            "Name another file.",
+        )
+
+
+def _read(table: Source, schema: Schema) -> Examples:
+    frame = table.read(None, list(dict.fromkeys([schema.text, *schema.labels])))
+    form, delimiter = schema.form, schema.delimiter
+    if form not in ONE_LABEL:
+        form, delimiter = detect_form(frame, schema.labels, delimiter, schema.ids)
+    own = replace(schema, form=form, delimiter=delimiter, group=None)
+    return to_examples(frame, own, "extra", table)
+
+
+def _keys(examples: Examples) -> list[str]:
+    return [" ".join(text.lower().split()) for text in examples.texts]
+
+
+def _say(added: int, repeated: int, blank: int, name: str) -> str:
+    said = f"{counted(added, 'extra row')} from {name} added to train"
+    said += f", {repeated:,} left out that stand there already" if repeated else ""
+    return said + (f", {blank:,} without text left out." if blank else ".")
