@@ -7,6 +7,7 @@ from pathlib import Path
 
 from readme import ROOT
 from smallprint.core.config import Config
+from smallprint.data.extra import add_extra
 from smallprint.data.labels import LabelSet
 from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
@@ -21,4 +22,6 @@ def open_task(name: str, config: Config, seed: int | None = None) -> tuple[Split
     source = open_source(DATA / FOLDERS[name])
     schema = detect_schema(source, config.data)
     splits = split_source(source, schema, config.data, config.training.seed if seed is None else seed)
+    if config.data.extra is not None:
+        splits = add_extra(splits, source, schema, config.data.extra)
     return splits, LabelSet(schema.task, schema.names)
