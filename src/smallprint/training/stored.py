@@ -170,7 +170,7 @@ def _read(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier.eval().to(device)
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    for batch in BucketSampler(dataset.lengths, 4 * data.batch_tokens, 256, None):
+    for batch in BucketSampler(dataset.lengths, 2 * data.batch_tokens, 256, None):
         tokens = dataset.collate(data.pad_id, batch)
         with torch.no_grad(), torch.autocast(device.type, dtype=kind, enabled=precision == "bf16"):
             values = read(tokens["input_ids"].to(device), tokens["attention_mask"].to(device)).cpu()
