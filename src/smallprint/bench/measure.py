@@ -1,7 +1,7 @@
 """What a row of the table is measured by. In: validation and test scores of one system, a seed at a time. Out: numbers.
 
 Thresholds come from validation alone; LexGLUE's nine columns are given at 0.5, as it prints them, and at the tuned ones.
-"Unfair" in the binary columns is any of the labels, scored by the highest label's score.
+"Unfair" in the binary columns is any of the labels, scored by the chance that not all of them are absent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from smallprint.core.results import Array
 from smallprint.evaluation.calibration import adaptive_ece, fit_calibration
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
-from smallprint.evaluation.ranking import average_precision_macro, average_precision_micro
+from smallprint.evaluation.ranking import any_score, average_precision_macro, average_precision_micro
 from smallprint.evaluation.thresholds import DEFAULT, apply_thresholds, tune_thresholds
 
 Statistic = Callable[[Array], Array]
@@ -69,9 +69,7 @@ class SeedResult:
 
 def measure_seed(scores: SeedScores, validation_truth: Array, test_truth: Array) -> SeedResult:
     """Measures one seed of one system on test."""
-    any_validation, any_test = (
-        np.asarray(part.max(axis=1, keepdims=True)) for part in (scores.validation, scores.test)
-    )
+    any_validation, any_test = any_score(scores.validation), any_score(scores.test)
     any_truth = _any(test_truth)
     any_threshold = tune_thresholds(_any(validation_truth), any_validation, "binary")
     tuned = apply_thresholds(scores.test, scores.thresholds, "multilabel")

@@ -13,6 +13,7 @@ from smallprint.evaluation.checks import check_scored, check_thresholds
 from smallprint.evaluation.counts import Counts, count_decisions, f1, micro, precision, recall
 from smallprint.evaluation.lexglue import lexglue_f1, lexglue_f1_of_decisions
 from smallprint.evaluation.ranking import (
+    any_score,
     average_precision,
     average_precision_macro,
     average_precision_micro,
@@ -92,7 +93,7 @@ def _multilabel_values(truth: Array, scores: Array, decided: Array, counts: Coun
         "exact_match": float((truth == decided).all(axis=1).mean()),
         "any_label_f1": float(f1(any_counts)[0]),
         "any_label_f1_at_0.5": float(f1(any_at_half)[0]),
-        "any_label_average_precision": average_precision_micro(any_truth, scores.max(axis=1, keepdims=True)),
+        "any_label_average_precision": average_precision_micro(any_truth, any_score(scores)),
     }
 
 

@@ -12,6 +12,11 @@ from smallprint.core.results import Array
 from smallprint.evaluation.checks import check_arrays
 
 
+def any_score(scores: Array) -> Array:
+    """Gives the score of having any label, `[n, 1]`: 1 - product of (1 - score), as if labels came independently."""
+    return np.asarray(1 - np.prod(1 - scores.astype(np.float64), axis=1, keepdims=True))
+
+
 def one_hot(targets: Array, n_labels: int) -> Array:
     """0/1 int8 `[n, n_labels]` from ids `[n]`; 0/1 targets pass unchanged."""
     if targets.ndim == 2:
