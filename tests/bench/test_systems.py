@@ -13,6 +13,11 @@ def test_each_row_stands_once_in_the_order_that_was_asked_for():
     assert [system.name for system in choose_systems(["stack", "linear", "stack"])] == ["stack", "linear"]
 
 
+def test_a_teacher_is_trained_before_what_learns_from_it():
+    names = [system.name for system in choose_systems(["distilled", "best"], "/somewhere")]
+    assert names == ["best", "distilled"]
+
+
 @pytest.mark.parametrize("rows", [DEFAULT_ROWS, WITH_BASE_ROWS, QUICK_ROWS])
 def test_settings_of_every_row_are_known(rows):
     for system in choose_systems(list(rows), "/somewhere"):

@@ -76,6 +76,8 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
     """
     folder = root / f"{system.name}-seed{seed}"
     own = [f"training.seed={seed}", f"tracking.root={json.dumps(str(root))}", "data.task=multilabel"]
+    if system.teacher:
+        own.append(f"training.teacher={json.dumps(str((root / f'{system.teacher}-seed{seed}').absolute()))}")
     config = load_config(None, [*own, *system.settings])
     if (folder / "run.json").is_file():
         run = open_run(folder)

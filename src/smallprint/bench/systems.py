@@ -17,12 +17,14 @@ class System:
         title: As the table calls it.
         settings: `section.key=value` of its training, besides the defaults.
         needs_base: Its settings name the base-size encoder as {mpnet}.
+        teacher: Row whose run of the same seed it learns from.
     """
 
     name: str
     title: str
     settings: tuple[str, ...] = ()
     needs_base: bool = False
+    teacher: str | None = None
 
 
 # chosen on validation
@@ -55,15 +57,18 @@ SYSTEMS = {
             _stack(linear=LINEAR, frozen=KERNEL_BASE, upper=UPPER),
             needs_base=True,
         ),
+        System(
+            "distilled", "MiniLM distilled from the stack above, int8", (*UPPER, "model.weights=int8"), teacher="best"
+        ),
     )
 }
 DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "stack")
-WITH_BASE_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "mpnet", "best")
+WITH_BASE_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "mpnet", "best", "distilled")
 QUICK_ROWS = ("linear", "frozen", "light")
 
 
 def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
-    """Gives the systems by name, each once.
+    """Gives the systems by name, each once, a teacher before what learns from it.
 
     Args:
         names: Of `SYSTEMS`.
@@ -73,9 +78,9 @@ def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
         ConfigError: An unknown name, or the base-size encoder is needed and not named.
     """
     chosen: dict[str, System] = {}
-    for name in names:
-        if name not in SYSTEMS:
-            raise ConfigError(f"There is no row '{name}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
+    if unknown := [name for name in names if name not in SYSTEMS]:
+        raise ConfigError(f"There is no row '{unknown[0]}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
+    for name in [part for name in names for part in (SYSTEMS[name].teacher, name) if part]:
         system = SYSTEMS[name]
         if system.needs_base and not mpnet:
             raise ConfigError(

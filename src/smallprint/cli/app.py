@@ -195,12 +195,14 @@ def bench(
     data: Annotated[str | None, typer.Option("--data", help="Its folder; the Hub's copy when left out.")] = None,
     rows: Annotated[
         str | None,
-        typer.Option("--rows", help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best: a,b,c."),
+        typer.Option(
+            "--rows", help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled: a,b,c."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
     mpnet: Annotated[
-        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for the rows mpnet and best.")
+        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
     as_json: AsJson = False,
