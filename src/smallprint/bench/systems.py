@@ -80,7 +80,7 @@ def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
     chosen: dict[str, System] = {}
     if unknown := [name for name in names if name not in SYSTEMS]:
         raise ConfigError(f"There is no row '{unknown[0]}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
-    for name in [part for name in names for part in (SYSTEMS[name].teacher, name) if part]:
+    for name in [part for row in names for part in (SYSTEMS[row].teacher, row) if part]:
         system = SYSTEMS[name]
         if system.needs_base and not mpnet:
             raise ConfigError(
