@@ -16,13 +16,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from smallprint.core.errors import BundleError
 from smallprint.core.files import write_text
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.linear import Analyzer, LinearClassifier, Terms
-from smallprint.packaging.manifest import AGAIN, WEIGHTS, unreadable
+from smallprint.packaging.manifest import AGAIN, WEIGHTS, read_described, unreadable
 
 TERMS = "terms.json"
 Length = Annotated[int, Field(ge=1)]
@@ -84,14 +84,7 @@ def load_linear(folder: Path, labels: LabelSet) -> LinearClassifier:
 
 
 def _read_terms(path: Path) -> list[AnalyzerTerms]:
-    try:
-        analyzers = TermsFile.model_validate_json(path.read_bytes()).analyzers
-    except OSError as error:
-        raise unreadable(path, f"{error.strerror or type(error).__name__}.") from None
-    except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise unreadable(path, f"{f'{place}: ' if place else ''}{problem['msg']}.") from None
+    analyzers = read_described(path, TermsFile).analyzers
     for part in analyzers:
         if part.ngrams[0] > part.ngrams[1]:
             raise unreadable(path, f"the n-grams of '{part.analyzer}' are {part.ngrams[0]} to {part.ngrams[1]} long.")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -67,6 +67,7 @@ class StackManifest(Manifest):
 
 
 AnyManifest = EncoderManifest | LinearManifest | StackManifest
+File = TypeVar("File", bound=BaseModel)
 FAMILIES: dict[Any, type[AnyManifest]] = {
     "encoder": EncoderManifest,
     "linear": LinearManifest,
@@ -159,6 +160,22 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
+def read_described(path: Path, kind: type[File]) -> File:
+    """Gives what a JSON file beside the manifest holds, checked against its description.
+
+    Raises:
+        BundleError: It cannot be read, or holds something else; the first place is named.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, f"{error.strerror or type(error).__name__}.") from None
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise unreadable(path, f"{f'{place}: ' if place else ''}{problem['msg']}.") from None
+
+
 def unreadable(path: Path, why: str) -> BundleError:
     """Gives the error of a part of a bundle that cannot be used."""
     return BundleError(f"{path} cannot be read: {why}", "a file as smallprint wrote it", AGAIN)
@@ -173,6 +190,7 @@ __all__ = [
     "check_files",
     "check_manifest",
     "files_in",
+    "read_described",
     "read_manifest",
     "unreadable",
 ]

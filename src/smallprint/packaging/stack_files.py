@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from smallprint.core.errors import BundleError
 from smallprint.core.files import write_json
@@ -21,7 +21,7 @@ from smallprint.data.labels import LabelSet
 from smallprint.evaluation.stack import Stack
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
-from smallprint.packaging.manifest import AGAIN, unreadable
+from smallprint.packaging.manifest import AGAIN, read_described
 
 STACK_FILE, MEMBERS = "stack.json", "members"
 
@@ -86,14 +86,7 @@ def load_stack(folder: Path, labels: LabelSet, load: Callable[[Path], Inner]) ->
         BundleError: A file cannot be read, or a member does not fit the labels.
     """
     path = folder / STACK_FILE
-    try:
-        listed = StackFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise unreadable(path, f"{error.strerror or type(error).__name__}.") from None
-    except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise unreadable(path, f"{f'{key}: ' if key else ''}{problem['msg']}.") from None
+    listed = read_described(path, StackFile)
     if len(listed.offsets) != labels.n_outputs:
         raise BundleError(
             f"{path} has {len(listed.offsets)} offsets, but the manifest names {len(labels.names)} labels.",
