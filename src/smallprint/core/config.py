@@ -125,7 +125,7 @@ class StackConfig(Section):
         default_factory=lambda: {
             "linear": [f"model.backbone={TFIDF}"],
             "kernel": ["model.adapter=frozen", "model.layers=[2,4,6]", f"model.head={SVM}"],
-            "encoder": ["training.epochs=4"],
+            "encoder": ["model.train_layers=3", "training.learning_rate=1e-4", "training.epochs=5"],
         },
         min_length=1,
         description="Name of each member, and its own settings as section.key=value; all others are those of the run.",
