@@ -155,5 +155,6 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
 
 
 def _compared(config: Config) -> str:
-    """Gives the settings by which runs are the same: where they are tracked is no part of it."""
-    return render_config(config.model_copy(update={"tracking": Config().tracking}), explain=False)
+    """Gives the settings by which runs are the same: where they are tracked is no part of it, nor members of no stack."""
+    unused = {"tracking": Config().tracking, **({} if config.model.family == "stack" else {"stack": Config().stack})}
+    return render_config(config.model_copy(update=unused), explain=False)
