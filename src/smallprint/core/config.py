@@ -182,10 +182,10 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Thresholds, metrics and the report."""
 
-    threshold: Literal["f1", "shrunk", "fixed"] = Field(
-        "f1",
-        description="'f1': per label, best F1 on validation; 'shrunk': the same, drawn towards one for all labels where "
-        "positives are few; 'fixed': 0.5 for every label.",
+    threshold: Literal["shrunk", "f1", "fixed"] = Field(
+        "shrunk",
+        description="'shrunk': per label, best F1 on validation, drawn towards one for all labels where positives are few; "
+        "'f1': each label's own; 'fixed': 0.5 for every label.",
     )
     worst_errors: int = Field(25, ge=0, le=1000, description="Errors shown with their text in the report.")
 
