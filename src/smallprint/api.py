@@ -1,11 +1,12 @@
 """The whole way, one call a step: train, evaluate, predict. Each step is named after the file that does it.
 
-open -> detect -> split -> build -> fit -> tune thresholds -> evaluate -> package -> report
+open -> detect -> split -> build -> fit -> calibrate, tune thresholds -> evaluate -> package -> report
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
+from smallprint.evaluation.calibration import choose_calibration
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
@@ -94,11 +96,14 @@ def train(
         scorer, fit = fitted.scorer, fitted.result
         clock.lap("fit")
 
-        # thresholds on what was not learned from; then test is opened, once
+        # calibration and thresholds on what was not learned from; then test is opened, once
         unseen, scored = score_unseen(fitted, splits, labels)
+        calibration = choose_calibration(unseen.targets, unseen.scores, schema.task, config.evaluation.calibration)
+        if calibration is not None:
+            unseen, scored = (replace(part, scores=calibration.apply(part.scores)) for part in (unseen, scored))
         thresholds = choose_thresholds(unseen.targets, unseen.scores, schema.task, config.evaluation.threshold)
         validation = compute_metrics(scored, thresholds)
-        engine = Engine(scorer, labels, thresholds)
+        engine = Engine(scorer, labels, thresholds, calibration=calibration)
         clock.lap("tune")
         test_examples = splits.open_test()
         test_scored = _score(engine, test_examples)
@@ -118,6 +123,7 @@ def train(
             config=runs.with_max_length(config, scorer.max_length),
             data=summary,
             metrics=metrics,
+            calibration=calibration,
             head_is_own=parts.head is not None,
         )
         runs.write_scores(run, scored, splits.validation.groups)

@@ -252,6 +252,7 @@ def write_report(run: Run, command: str) -> Path:
         test=test,
         scored=scored,
         worst=run.config.evaluation.worst_errors,
+        calibrated=run.config.evaluation.calibration != "none",
     )
     return write_text(run.report, page)
 

@@ -10,6 +10,7 @@ from smallprint.evaluation.calibration import (
     ReliabilityBin,
     adaptive_ece,
     brier,
+    choose_calibration,
     fit_calibration,
     logits_of,
     reliability,
@@ -310,3 +311,11 @@ def test_a_missing_part_is_named():
 def test_arrays_that_do_not_fit_are_an_error():
     with pytest.raises(DataError, match="Targets have shape"):
         fit_calibration(np.zeros((3, 2)), np.zeros((2, 2)), "multilabel")
+
+
+def test_the_setting_chooses_the_method():
+    targets, scores = drawn(300, slope=2.0)
+    assert choose_calibration(targets, scores, "binary", "none") is None
+    chosen = choose_calibration(targets, scores, "binary", "platt")
+    assert chosen.to_dict() == fit_calibration(targets, scores, "binary").to_dict()
+    assert chosen.slope[0] > 1.2

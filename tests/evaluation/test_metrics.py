@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 from smallprint.core.errors import DataError
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation import metrics
+from smallprint.evaluation.calibration import adaptive_ece
 from smallprint.evaluation.metrics import compute_metrics
 
 
@@ -53,6 +54,8 @@ def test_multilabel_equals_scikit_learn(seed):
     assert values["any_label_average_precision"] == pytest.approx(
         sk.average_precision_score(truth.any(axis=1), 1 - (1 - scores.astype(np.float64)).prod(axis=1))
     )
+    assert values["brier"] == pytest.approx(sk.mean_squared_error(truth, scores))
+    assert values["adaptive_ece"] == adaptive_ece(truth, scores)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,6 +75,7 @@ def test_binary_equals_scikit_learn(seed):
             "accuracy": sk.accuracy_score(truth, decided),
             "mcc": sk.matthews_corrcoef(truth, decided),
             "brier": sk.brier_score_loss(truth, scores),
+            "adaptive_ece": adaptive_ece(truth, scores),
         },
         abs=1e-6,
     )
@@ -94,6 +98,8 @@ def test_multiclass_equals_scikit_learn(seed):
             "top_3_accuracy": sk.top_k_accuracy_score(ids, scores, k=3, labels=range(6)),
             "average_precision_macro": sk.average_precision_score(np.eye(5)[ids], seen),
             "labels_without_positives": 1,
+            "brier": sk.mean_squared_error(np.eye(6)[ids], scores),
+            "adaptive_ece": adaptive_ece(np.eye(6)[ids], scores),
         },
         abs=1e-5,
     )
@@ -128,6 +134,16 @@ def test_every_number_is_finite_on_degenerate_splits(make, truth, score):
     assert "roc_auc" not in result.values
     if make is multilabel:
         assert result.values["labels_without_positives"] == (0 if truth else 5)
+
+
+@pytest.mark.parametrize("make", [multilabel, binary, multiclass])
+def test_scores_that_are_the_truth_have_no_calibration_error(make):
+    scored = make()
+    truth = np.eye(6)[scored.targets] if scored.task == "multiclass" else scored.targets
+    for scores, error in ((truth, 0.0), (1 - truth, 1.0)):
+        perfect = ScoredSplit("test", scored.task, scored.label_names, [], scored.targets, scores.astype(np.float32))
+        values = compute_metrics(perfect, np.full(scores.shape[1], 0.5)).values
+        assert (values["brier"], values["adaptive_ece"]) == (error, error)
 
 
 def test_equal_scores_count_the_first_label_highest_in_top_3():

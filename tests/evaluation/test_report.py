@@ -7,6 +7,7 @@ import pytest
 
 from smallprint.core.errors import DataError
 from smallprint.core.results import ScoredSplit
+from smallprint.evaluation.calibration import reliability
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.report import render_report
 
@@ -169,6 +170,34 @@ def test_fixed_thresholds_are_called_so():
     html = render(scored, test=compute_metrics(scored, np.full(8, 0.5)))
     assert "at threshold 0.5." in html
     assert "Thresholds were chosen on validation" not in html
+
+
+@pytest.mark.parametrize(
+    ("task", "entries"),
+    [("binary", "200 texts"), ("multiclass", "1,600 pairs of text and label"), ("multilabel", "1,600 pairs of text")],
+)
+def test_reliability_has_its_numbers_and_says_what_they_are(task, entries):
+    scored = make(task)
+    html = render(scored)
+    section = html[html.index("<h3>Reliability") : html.index('id="errors"')]
+    caption = " ".join(section[section.index("<figcaption") : section.index("</figcaption")].split())
+    assert f"Test split: {entries}" in caption
+    assert "in 15 bins of equal mass" in caption
+    truth = np.eye(8)[scored.targets] if task == "multiclass" else scored.targets
+    rows = re.findall(r'row">\d+</th><td>([\d.]+)</td><td>([\d.]+)</td><td>([-+][\d.]+)</td><td>([\d,]+)', section)
+    found = reliability(truth, scored.scores)
+    assert rows == [
+        (f"{b.mean_score:.4f}", f"{b.share_true:.4f}", f"{b.share_true - b.mean_score:+.4f}", f"{b.entries:,}")
+        for b in found
+    ]
+
+
+def test_calibrated_scores_are_called_so():
+    raw, calibrated = render(make("binary")), render(make("binary"), calibrated=True)
+    assert "Scores are as the model gives them." in raw
+    assert "calibrated on" not in raw
+    assert "Scores were calibrated on examples that the model did not learn from." in calibrated
+    assert "Scores were calibrated on validation, so its calibration error" in calibrated
 
 
 def test_it_stays_small():

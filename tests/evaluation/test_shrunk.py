@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from smallprint.core.config import EvaluationConfig
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.evaluation.calibration import logits_of, sigmoid
 from smallprint.evaluation.shrunk import choose_thresholds, tune_thresholds_shrunk
@@ -69,6 +70,21 @@ def test_no_positives_and_multiclass_give_one_half():
     assert tune_thresholds_shrunk(np.array([0, 1]), np.full((2, 3), 0.3), "multiclass").tolist() == [0.5] * 3
 
 
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_a_handful_of_positives_in_all_tunes_nothing(task):
+    targets, scores = np.zeros((40, 1 if task == "binary" else 3), dtype=np.int8), np.full((40, 3), 0.1)
+    scores = scores[:, : targets.shape[1]]
+    targets[:4, 0], scores[:4, 0] = 1, 0.2
+    assert tune_thresholds_shrunk(targets, scores, task).tolist() == [0.5] * targets.shape[1]
+    targets[4, 0], scores[4, 0] = 1, 0.2
+    assert tune_thresholds_shrunk(targets, scores, task) == pytest.approx(0.15)
+
+
+def test_a_label_without_positives_has_the_threshold_of_all_together():
+    targets, scores = split()
+    assert tune_thresholds_shrunk(targets, scores, "multilabel")[2] == own_and_shared(targets, scores)[1]
+
+
 def test_the_order_of_rows_changes_nothing():
     targets, scores = split()
     order = np.random.default_rng(1).permutation(400)
@@ -78,7 +94,7 @@ def test_the_order_of_rows_changes_nothing():
 
 def test_thresholds_at_0_and_1_can_be_mixed():
     targets, scores = np.array([[1, 0], [1, 1]]), np.array([[0.0, 0.0], [0.0, 1.0]])
-    found = tune_thresholds_shrunk(targets, scores, "multilabel")
+    found = tune_thresholds_shrunk(targets, scores, "multilabel", minimum_positives=1)
     assert np.isfinite(found).all()
     assert ((found >= 0) & (found <= 1)).all()
 
@@ -94,7 +110,19 @@ def test_arrays_that_do_not_fit_are_an_error():
         tune_thresholds_shrunk(np.zeros((3, 2)), np.zeros((2, 2)), "multilabel")
 
 
+@pytest.mark.parametrize("method", ["shrunk", "f1", "fixed"])
+def test_every_method_takes_every_task(method):
+    rng = np.random.default_rng(2)
+    targets, scores = (rng.random((60, 1)) < 0.3).astype(np.int8), rng.random((60, 1))
+    found = choose_thresholds(targets, scores, "binary", method)
+    assert found == (0.5 if method == "fixed" else tune_thresholds(targets, scores, "binary"))
+    scores = rng.dirichlet(np.ones(3), 60)
+    assert choose_thresholds(rng.integers(0, 3, 60), scores, "multiclass", method).tolist() == [0.5] * 3
+    assert choose_thresholds(np.zeros((60, 3)), scores, "multilabel", method).tolist() == [0.5] * 3
+
+
 def test_the_setting_chooses_the_method():
+    assert EvaluationConfig().threshold == "shrunk"
     rng = np.random.default_rng(3)
     targets = (rng.random((200, 2)) < 0.1).astype(np.int8)
     scores = np.clip(targets * 0.3 + rng.random((200, 2)) * 0.6, 0, 1)

@@ -6,6 +6,7 @@ from smallprint.core.config import Config
 from smallprint.core.errors import BundleError, DataError
 from smallprint.core.settings import build_config
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.calibration import Calibration
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
@@ -94,6 +95,22 @@ def test_what_is_cut_is_the_scorers_to_say(engine_of):
     engine.score(["we may close your account at any time " * 20])
     assert (engine.max_length, engine.n_truncated) in [(32, 1), (None, 0)]
     assert (engine.max_length, engine.n_truncated) == (engine.scorer.max_length, engine.scorer.n_truncated)
+
+
+@pytest.mark.parametrize("labels", SETS)
+def test_scores_and_labels_are_calibrated(engine_of, labels):
+    plain, n = engine_of(labels), labels.n_outputs
+    intercept = np.zeros(n) if labels.task == "multiclass" else np.linspace(-1, 1, n)
+    calibration = Calibration(labels.task, np.full(n, 0.5), intercept)
+    engine = Engine(plain.scorer, labels, np.full(n, 0.5), calibration=calibration)
+    expected = calibration.apply(plain.score(TEXTS))
+    assert np.abs(expected - plain.score(TEXTS)).max() > 0.01
+    np.testing.assert_array_equal(engine.score(TEXTS), expected)
+    answer = engine.predict(TEXTS)
+    np.testing.assert_array_equal(answer.scores, expected)
+    assert answer.labels == labels.decode(expected, np.full(n, 0.5))
+    assert engine.score([]).shape == (0, n)
+    assert engine.score([]).dtype == np.float32
 
 
 def test_an_engine_from_a_bundle(engine_of, settings, tmp_path):

@@ -89,13 +89,27 @@ def test_a_missing_key_is_named(folder, key):
         ("weights", "int4"),
         ("weights", None),
         ("head_is_own", "no"),
+        ("calibration", [1.0]),
+        ("calibration.slope", {"task": "binary", "intercept": [0.0]}),
+        ("calibration.slope.0", {"task": "binary", "slope": [float("nan")], "intercept": [0.0]}),
+        ("calibration.intercept.0", {"task": "binary", "slope": [1.0], "intercept": [float("inf")]}),
+        ("calibration.slope.0", {"task": "binary", "slope": ["1"], "intercept": [0.0]}),
+        ("calibration.task", {"task": "ranking", "slope": [1.0], "intercept": [0.0]}),
+        ("calibration.bias", {"task": "binary", "slope": [1.0], "intercept": [0.0], "bias": [0.0]}),
         ("files", ["a"]),
         ("format_version", "1"),
     ],
 )
 def test_a_wrong_value_is_named(folder, key, value):
     with pytest.raises(BundleError, match=f"'{key}"):
-        check_manifest(TREE | {key: value}, folder)
+        check_manifest(TREE | {key.split(".")[0]: value}, folder)
+
+
+def test_a_calibration_may_be_there_null_or_missing(folder):
+    assert check_manifest(TREE, folder).calibration is None
+    assert check_manifest(TREE | {"calibration": None}, folder).calibration is None
+    entry = {"task": "binary", "slope": [1.5], "intercept": [0.0]}
+    assert check_manifest(TREE | {"calibration": entry}, folder).calibration.model_dump() == entry
 
 
 def test_a_newer_format_says_what_to_do_even_with_other_keys(folder):

@@ -180,12 +180,17 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Thresholds, metrics and the report."""
+    """Calibration, thresholds, metrics and the report."""
 
-    threshold: Literal["f1", "shrunk", "fixed"] = Field(
-        "f1",
-        description="'f1': per label, best F1 on validation; 'shrunk': the same, drawn towards one for all labels where "
-        "positives are few; 'fixed': 0.5 for every label.",
+    threshold: Literal["shrunk", "f1", "fixed"] = Field(
+        "shrunk",
+        description="'shrunk': per label, best F1 on validation, drawn towards one for all labels where positives are few; "
+        "'f1': each label's own; 'fixed': 0.5 for every label.",
+    )
+    calibration: Literal["none", "platt"] = Field(
+        "none",
+        description="'platt': scores become shares: Platt scaling per label, one temperature for multiclass, fitted on the "
+        "examples that thresholds are tuned on; 'none': scores stay as the model gives them.",
     )
     worst_errors: int = Field(25, ge=0, le=1000, description="Errors shown with their text in the report.")
 
@@ -215,6 +220,6 @@ class Config(Section):
     stack: StackConfig = Field(default_factory=StackConfig, description="The members of a stack.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the model is fitted.")
     evaluation: EvaluationConfig = Field(
-        default_factory=EvaluationConfig, description="Thresholds, metrics and the report."
+        default_factory=EvaluationConfig, description="Calibration, thresholds, metrics and the report."
     )
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="MLflow.")

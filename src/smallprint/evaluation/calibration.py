@@ -8,7 +8,7 @@ thresholds: those belong to the scores that they were tuned on, so tune them aft
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -107,6 +107,13 @@ class Calibration:
         # Where nothing changes, the way there and back must not move a score across a threshold.
         unchanged = (self.slope == 1) & (self.intercept == 0)
         return np.where(unchanged, given, calibrated).astype(np.float32)
+
+
+def choose_calibration(
+    targets: Array, scores: Array, task: str, method: Literal["none", "platt"]
+) -> Calibration | None:
+    """A calibration by the method that `evaluation.calibration` names, None for "none"; see `fit_calibration`."""
+    return fit_calibration(targets, scores, task) if method == "platt" else None
 
 
 def fit_calibration(targets: Array, scores: Array, task: str, minimum_positives: int = 20) -> Calibration:

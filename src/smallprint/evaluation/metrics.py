@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from smallprint.core.results import Array, LabelMetrics, Metrics, ScoredSplit
+from smallprint.evaluation.calibration import adaptive_ece, brier
 from smallprint.evaluation.checks import check_scored, check_thresholds
 from smallprint.evaluation.counts import Counts, count_decisions, f1, micro, precision, recall
 from smallprint.evaluation.lexglue import lexglue_f1, lexglue_f1_of_decisions
@@ -35,7 +36,8 @@ def compute_metrics(scored: ScoredSplit, thresholds: Array) -> Metrics:
     Returns:
         `values` by name and one `LabelMetrics` a label (binary: the positive one's alone). A label without positives
         has average precision 0 in its row and is left out of `average_precision_macro`, which
-        `labels_without_positives` counts. `roc_auc` is missing where a split has one of the two labels only.
+        `labels_without_positives` counts. `roc_auc` is missing where a split has one of the two labels only. `brier` and
+        `adaptive_ece` take all labels' scores together, multiclass as each label against the rest.
 
     Raises:
         DataError: No examples, NaN scores, shapes or numbers of names that do not fit.
@@ -59,6 +61,7 @@ def compute_metrics(scored: ScoredSplit, thresholds: Array) -> Metrics:
     if scored.task != "binary":
         values["average_precision_macro"] = mean_defined(per_label_ap)
         values["labels_without_positives"] = float(np.isnan(per_label_ap).sum())
+    values |= {"brier": brier(truth, scores), "adaptive_ece": adaptive_ece(truth, scores)}
     return Metrics(
         split=scored.split,
         task=scored.task,
@@ -114,7 +117,6 @@ def _binary_values(truth: Array, scores: Array, decided: Array, counts: Counts) 
         "average_precision": average_precision_micro(truth, scores),
         "accuracy": float((truth == decided).mean()),
         "mcc": (hits * correct_negatives - misses) / spread**0.5 if spread else 0.0,
-        "brier": float(((scores.astype(np.float64) - truth) ** 2).mean()),
     }
     if 0 < support < n:
         values["roc_auc"] = float(roc_auc_score(truth, scores))

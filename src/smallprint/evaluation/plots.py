@@ -1,4 +1,4 @@
-"""Plots of a run. In: the history, a scored split. Out: SVG strings for one page (see `svg` for colours and ids).
+"""Plots of a run. In: the history, a scored split, bins of scores. Out: SVG strings for one page (see `svg` for colours and ids).
 
 They read no files and judge nothing; the tables behind them are made from the same numbers.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from smallprint.core.results import ScoredSplit
+import numpy as np
+
+from smallprint.core.results import Array, ScoredSplit
+from smallprint.evaluation.calibration import ReliabilityBin
 from smallprint.evaluation.checks import check_scored
 from smallprint.evaluation.curves import build_curves
 from smallprint.evaluation.page_text import printable, shorten
@@ -22,6 +25,7 @@ BEST = "validation/average_precision"
 STYLES: list[Any] = ["-", (0, (4, 1.5)), (0, (1, 1))]
 MOST_SCORES = 6
 SHORT_NAME = 22
+SHARES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
 
 def plot_learning_curves(history: list[dict[str, float]]) -> str:
@@ -105,6 +109,42 @@ def plot_precision_recall(scored: ScoredSplit) -> str:
 
     title = f"Precision against recall, {scored.split} split, {len(curves)} curve(s)"
     return render_svg(draw, title=title, height=3.1 + 0.18 * rows if curves else 0.6)
+
+
+def plot_reliability(bins: list[ReliabilityBin], split: str) -> str:
+    """Share of true targets against mean score, a dot a bin; on the dashed diagonal scores are shares.
+
+    Both axes show the arcsine of the square root (Bartlett 1947): rare labels have most scores near 0, which a plain
+    axis heaps on one spot, and on this one chance moves dots of equally many entries equally far wherever they lie.
+
+    Args:
+        bins: What `reliability` gives, at least one.
+        split: Name of the split that they are of.
+    """
+    entries = sum(found.entries for found in bins)
+    of = f"{entries:,} score{'s' * (entries != 1)} in {len(bins)} bin{'s' * (len(bins) != 1)}"
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.set_xscale("function", functions=(_spread, _gather))
+        axes.set_yscale("function", functions=(_spread, _gather))
+        handles = axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.9, linestyle=(0, (4, 2)))
+        scores, shares = [found.mean_score for found in bins], [found.share_true for found in bins]
+        handles += axes.plot(scores, shares, color=LINES[0], marker="o", ms=4.5, linewidth=1.0, clip_on=False, zorder=3)
+        axes.set(xlabel=f"mean score of a bin (n = {of})", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(SHARES, [f"{share:g}" for share in SHARES])
+        _draw_legend(axes, handles, ["scores are shares", f"{split} split"], columns=1, below=False)
+
+    return render_svg(draw, title=f"Share of true targets against mean score, {split} split, {of}", height=4.0)
+
+
+def _spread(shares: Array) -> Array:
+    return np.asarray(np.arcsin(np.sqrt(np.clip(shares, 0, 1))))
+
+
+def _gather(spread: Array) -> Array:
+    return np.asarray(np.sin(np.clip(spread, 0, np.pi / 2)) ** 2)
 
 
 def _series(history: list[dict[str, float]], names: list[str]) -> dict[str, list[tuple[float, float]]]:

@@ -13,11 +13,13 @@ import numpy as np
 
 from smallprint.core.errors import DataError
 from smallprint.core.results import Metrics, ScoredSplit
+from smallprint.evaluation.calibration import reliability
 from smallprint.evaluation.checks import check_scored, check_thresholds
 from smallprint.evaluation.curves import build_curves
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.page_text import printable
-from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall
+from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
+from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.report_data import summarise_data
 from smallprint.evaluation.report_measures import group_measures
 from smallprint.evaluation.thresholds import DEFAULT
@@ -40,6 +42,7 @@ def render_report(
     test: Metrics,
     scored: ScoredSplit,
     worst: int,
+    calibrated: bool = False,
 ) -> str:
     """One self-contained HTML page: verdict, data, labels, measures, curves, worst errors, how to repeat it.
 
@@ -52,6 +55,7 @@ def render_report(
         test: Metrics of the split in `scored`; its rows hold the thresholds.
         scored: The test split with texts, truth and scores.
         worst: How many errors to quote.
+        calibrated: Whether the scores were calibrated on validation.
 
     Raises:
         DataError: A split without texts, arrays that do not fit, or metrics of another number of labels or examples.
@@ -72,6 +76,7 @@ def render_report(
         )
     long = len(test.per_label) > LONG_TABLE
     per_label = sorted(test.per_label, key=lambda row: row.f1) if long else test.per_label
+    bins = reliability(one_hot(np.asarray(scored.targets), n_outputs), np.asarray(scored.scores))
     errors = find_worst_errors(scored, thresholds, worst)
     kinds = [kind for kind in KINDS if any(error.kind == kind for error in errors)]
     return _template().render(
@@ -91,6 +96,9 @@ def render_report(
         precision_recall=Markup(plot_precision_recall(scored)),
         curves=build_curves(scored),
         recalls=RECALLS,
+        reliability=bins,
+        reliability_plot=Markup(plot_reliability(bins, scored.split)),
+        calibrated=calibrated,
         errors={kind: [error for error in errors if error.kind == kind] for kind in kinds},
         n_errors=len(errors),
         confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],
@@ -101,13 +109,19 @@ def render_report(
 def _template() -> Template:
     from importlib.resources import files
 
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+    folder = files("smallprint.evaluation")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
     )
     environment.filters |= {"score": _score, "count": lambda number: f"{number:,}", "plural": _plural}
-    return environment.from_string(files("smallprint.evaluation").joinpath("report.html.j2").read_text("utf-8"))
+    return environment.get_template("report.html.j2")
 
 
 def _finalize(value: Any) -> Any:

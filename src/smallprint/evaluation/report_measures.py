@@ -11,6 +11,10 @@ from smallprint.core.results import Metrics
 
 Words = dict[str, dict[str, str]]
 
+CALIBRATION = {
+    "brier": "Brier score: mean squared distance of score and truth (0 is best)",
+    "adaptive_ece": "Adaptive calibration error: mean distance of score and share true, bins of equal mass (0 is best)",
+}
 BINARY: Words = {
     "At the tuned threshold": {
         "f1": "F1 of the positive label",
@@ -23,7 +27,7 @@ BINARY: Words = {
     "Without a threshold": {
         "average_precision": "Average precision",
         "roc_auc": "Area under the ROC curve",
-        "brier": "Brier score (0 is best)",
+        **CALIBRATION,
     },
 }
 MULTICLASS: Words = {
@@ -37,6 +41,7 @@ MULTICLASS: Words = {
         "average_precision_macro": "Macro average precision, each label against the rest",
         "labels_without_positives": "Labels without a positive example (left out of it)",
         "log_loss": "Log loss (0 is best)",
+        **CALIBRATION,
     },
 }
 MULTILABEL: Words = {
@@ -67,6 +72,7 @@ MULTILABEL: Words = {
         "average_precision_macro": "Macro average precision",
         "average_precision_micro": "Micro average precision",
         "labels_without_positives": "Labels without a positive example (left out of the macro mean)",
+        **CALIBRATION,
     },
 }
 TASKS = {"binary": BINARY, "multiclass": MULTICLASS, "multilabel": MULTILABEL}

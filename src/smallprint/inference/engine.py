@@ -17,6 +17,7 @@ from smallprint.core.errors import DataError
 from smallprint.core.parts import Parts
 from smallprint.core.results import Prediction
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.calibration import Calibration
 from smallprint.modeling.scorer import Scorer
 from smallprint.packaging.bundle import load_bundle
 
@@ -27,7 +28,8 @@ class Engine:
     Args:
         scorer: Gives the scores.
         labels: Task and label names.
-        thresholds: `[n_outputs]`.
+        thresholds: `[n_outputs]`, for calibrated scores where there is a calibration.
+        calibration: Applied to what the scorer gives; None leaves it as it is.
         config: Settings that it was trained with, where they are known.
         trained_on: Fingerprint of its training split, where it is known.
     """
@@ -38,11 +40,12 @@ class Engine:
         labels: LabelSet,
         thresholds: NDArray[Any],
         *,
+        calibration: Calibration | None = None,
         config: Config | None = None,
         trained_on: str | None = None,
     ) -> None:
         self.scorer, self.labels, self.thresholds = scorer, labels, np.asarray(thresholds, dtype=np.float64)
-        self.config, self.trained_on = config, trained_on
+        self.calibration, self.config, self.trained_on = calibration, config, trained_on
 
     @property
     def max_length(self) -> int | None:
@@ -57,11 +60,14 @@ class Engine:
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`; columns are `labels.score_names`.
 
+        They are calibrated where the engine has a calibration; `scorer.score` gives them as the model does.
+
         Raises:
-            DataError: Something that is not a text.
+            DataError: Something that is not a text; where there is a calibration, also scores that are not finite.
         """
         _check_texts(texts)
-        return self.scorer.score(texts)
+        scores = self.scorer.score(texts)
+        return scores if self.calibration is None else self.calibration.apply(scores)
 
     def predict(self, texts: Sequence[str]) -> Prediction:
         """Gives scores and, by the thresholds, labels; `label_names` names the columns of the scores.
@@ -84,6 +90,7 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
         bundle.scorer,
         bundle.labels,
         bundle.thresholds,
+        calibration=bundle.calibration,
         config=bundle.config,
         trained_on=bundle.manifest["data"].get("fingerprints", {}).get("train"),
     )

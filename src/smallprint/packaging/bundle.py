@@ -3,7 +3,7 @@
 In: a fitted scorer and what belongs to it. Out: the folder, or the same scorer again, checked file by file. It holds no
 pickle and no code, and no code that it names is ever run.
 
-    manifest.json       family, task, label names, thresholds, versions, data, metrics, sha256 of all other files
+    manifest.json       family, task, label names, thresholds, calibration, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
     model.safetensors   and more, by family: see `encoder_files.py`, `linear_files.py` and `stack_files.py`
 """
@@ -27,6 +27,7 @@ from smallprint.core.files import atomic_folder, sha256_file, write_json, write_
 from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member, load_config, render_config
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.modeling.linear import LinearClassifier
 from smallprint.modeling.scorer import Scorer
@@ -56,9 +57,10 @@ class Bundle:
 
     Attributes:
         folder: Where it lies.
-        scorer: The model, ready to score.
+        scorer: The model, ready to score; its scores are not calibrated yet.
         labels: Task and label names.
-        thresholds: float64 `[n_outputs]`.
+        thresholds: float64 `[n_outputs]`, for calibrated scores.
+        calibration: To be applied to the scorer's scores, or None.
         config: Settings of the training; tracking stands at its defaults.
         manifest: All of manifest.json.
     """
@@ -67,6 +69,7 @@ class Bundle:
     scorer: Scorer
     labels: LabelSet
     thresholds: NDArray[np.float64]
+    calibration: Calibration | None
     config: Config
     manifest: dict[str, Any]
 
@@ -80,6 +83,7 @@ def save_bundle(
     config: Config,
     data: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    calibration: Calibration | None = None,
     head_is_own: bool = False,
 ) -> Path:
     """Writes a bundle, whole or not at all, and gives its folder; a bundle that is already there is replaced.
@@ -92,6 +96,7 @@ def save_bundle(
         config: Settings of the training. Those of tracking (paths, addresses) are left out.
         data: Summary of the data, JSON-ready.
         metrics: JSON-ready.
+        calibration: Of the whole model's scores; the bundles of a stack's members have none.
         head_is_own: The head is an object of your own, whatever the settings name.
 
     Raises:
@@ -124,6 +129,7 @@ def save_bundle(
             "task": labels.task,
             "label_names": list(labels.names),
             "thresholds": [float(value) for value in thresholds],
+            "calibration": None if calibration is None else calibration.to_dict(),
             "versions": {
                 "python": platform.python_version(),
                 **model["versions"],
@@ -177,17 +183,20 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
     else:
         check_files(folder, manifest.files)
     labels, thresholds = _labels_of(manifest, folder)
+    calibration = _calibration_of(manifest, labels, folder)
     try:
         config = load_config(folder / SETTINGS)
     except SmallprintError as error:
         raise unreadable(folder / SETTINGS, error.found) from None
     if isinstance(manifest, LinearManifest):
-        return Bundle(folder, load_linear(folder, labels), labels, thresholds, config, tree)
-    if isinstance(manifest, StackManifest):
-        return Bundle(folder, load_stack(folder, labels, load_bundle), labels, thresholds, config, tree)
-    from smallprint.packaging.encoder_files import load_encoder
+        scorer: Scorer = load_linear(folder, labels)
+    elif isinstance(manifest, StackManifest):
+        scorer = load_stack(folder, labels, load_bundle)
+    else:
+        from smallprint.packaging.encoder_files import load_encoder
 
-    return Bundle(folder, load_encoder(folder, manifest, labels, config, parts), labels, thresholds, config, tree)
+        scorer = load_encoder(folder, manifest, labels, config, parts)
+    return Bundle(folder, scorer, labels, thresholds, calibration, config, tree)
 
 
 def _save_model(
@@ -236,6 +245,22 @@ def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.f
             AGAIN,
         )
     return labels, np.array(manifest.thresholds, dtype=np.float64)
+
+
+def _calibration_of(manifest: Manifest, labels: LabelSet, folder: Path) -> Calibration | None:
+    if manifest.calibration is None:
+        return None
+    try:
+        calibration = Calibration.from_dict(manifest.calibration.model_dump())
+    except SmallprintError as error:
+        raise BundleError(f"{folder / MANIFEST}: {error.found}", error.expected, AGAIN) from None
+    if (calibration.task, calibration.slope.size) != (labels.task, labels.n_outputs):
+        raise BundleError(
+            f"{folder / MANIFEST} has a calibration of {calibration.slope.size} scores ({calibration.task}).",
+            f"one of {labels.n_outputs} ({labels.task}), as the labels",
+            AGAIN,
+        )
+    return calibration
 
 
 __all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle"]

@@ -23,6 +23,16 @@ MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors
 AGAIN = "Copy or download the bundle again, or train it anew."
 
 
+class CalibrationEntry(BaseModel):
+    """A calibration in manifest.json, as `Calibration.to_dict` writes it; whether it fits the labels `bundle.py` checks."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    task: Task
+    slope: list[float]
+    intercept: list[float]
+
+
 class Manifest(BaseModel):
     """What manifest.json must hold, whatever the family."""
 
@@ -33,6 +43,7 @@ class Manifest(BaseModel):
     task: Task
     label_names: list[str]
     thresholds: list[float]
+    calibration: CalibrationEntry | None = None
     versions: dict[str, str]
     created: str
     data: dict[str, Any]
@@ -183,6 +194,7 @@ def unreadable(path: Path, why: str) -> BundleError:
 
 __all__ = [
     "AnyManifest",
+    "CalibrationEntry",
     "EncoderManifest",
     "LinearManifest",
     "Manifest",
