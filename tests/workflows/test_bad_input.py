@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from smallprint import families
 from smallprint.cli.app import main
+from smallprint.families import encoder
 
 ROWS = "text,label\n" + "".join(f'"we may end it {i}",bad\n"you may leave {i}",good\n' for i in range(30))
 
@@ -221,7 +221,7 @@ def test_ctrl_c_says_how_to_go_on(call, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(families, "fit_classifier", stop)
+        patch.setattr(encoder, "fit_classifier", stop)
         code, said, _ = train(call, data)
     assert code == 130
     assert "--resume" in said

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api, families
+from smallprint import api
 from smallprint.core.config import Config
 from smallprint.core.settings import build_config
 from smallprint.data import read
+from smallprint.families import encoder
 from smallprint.runs import read_scores
 from smallprint.training import callbacks
 
@@ -151,9 +152,9 @@ def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkey
         return original(self, split, columns)
 
     monkeypatch.setattr(read.Source, "read", spy)
-    fitted = families.fit_classifier
+    fitted = encoder.fit_classifier
     monkeypatch.setattr(
-        families, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0]
+        encoder, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0]
     )
     tuned = api.choose_thresholds
     monkeypatch.setattr(api, "choose_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0])

@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api, families
+from smallprint import api
 from smallprint.cli.app import main
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import build_config
 from smallprint.data import read
+from smallprint.families import linear
 
 
 @pytest.fixture
@@ -121,12 +122,12 @@ def with_extra(labelled_frame, tmp_path, monkeypatch):
 
 def test_extra_rows_are_in_train_alone_and_told(with_extra, monkeypatch):
     lines, opened, fitted = [], [], []
-    original, fit = read.read_table, families.fit_linear
+    original, fit = read.read_table, linear.fit_linear
     monkeypatch.setattr(
         read, "read_table", lambda path, columns: opened.append((path.stem, columns)) or original(path, columns)
     )
     monkeypatch.setattr(
-        families, "fit_linear", lambda *given: fitted.append((list(given[0]), list(opened))) or fit(*given)
+        linear, "fit_linear", lambda *given: fitted.append((list(given[0]), list(opened))) or fit(*given)
     )
     result = smallprint.train("data", config=with_extra, out="run", say=lines.append)
     texts, before = fitted[0]
