@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
@@ -61,3 +62,9 @@ def test_explanations_name_the_words_a_setting_may_be():
         in text
     )
     assert "whatever their length. One of" not in text
+
+
+def test_members_of_a_stack_keep_their_order():
+    given = load_config(None, ['stack.members={"z": ["model.backbone=tfidf"], "a": []}'])
+    again = build_config(yaml.safe_load(render_config(given)))
+    assert list(again.stack.members) == ["z", "a"]

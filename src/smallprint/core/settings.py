@@ -181,5 +181,5 @@ def _render(section: BaseModel, lines: list[str], indent: int, explain: bool) ->
             lines.append(f"{pad}{name}:")
             _render(value, lines, indent + 1, explain)
         else:
-            dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+            dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
             lines.append(f"{pad}{name}: {dumped.removesuffix(chr(10)).removesuffix('...').strip()}")
