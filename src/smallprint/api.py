@@ -30,6 +30,7 @@ from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
+from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 from smallprint.training.fit import seed_everything
 from smallprint.training.stored import VectorCache
@@ -99,6 +100,9 @@ def train(
         # calibration and thresholds on what was not learned from; then test is opened, once
         unseen, scored = score_unseen(fitted, splits, labels)
         calibration = choose_calibration(unseen.targets, unseen.scores, schema.task, config.evaluation.calibration)
+        if calibration is None and config.evaluation.calibration != "none":
+            say("Scores stay as they are: there are too few positives to calibrate by.")
+        run.update(calibrated=calibration is not None)
         if calibration is not None:
             unseen, scored = (replace(part, scores=calibration.apply(part.scores)) for part in (unseen, scored))
         thresholds = choose_thresholds(unseen.targets, unseen.scores, schema.task, config.evaluation.threshold)
@@ -128,7 +132,7 @@ def train(
         )
         runs.write_scores(run, scored, splits.validation.groups)
         if fitted.held_out is not None:
-            runs.write_scores(run, unseen, [*splits.train.groups, *splits.validation.groups])
+            runs.write_scores(run, unseen, [*splits.own_train.groups, *splits.validation.groups])
         runs.write_scores(run, test_scored, test_examples.groups)
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
@@ -148,7 +152,13 @@ def train(
 
 
 def evaluate(
-    model: str | Path, data: Any, *, split: str = "test", config: Any = None, parts: Parts | None = None
+    model: str | Path,
+    data: Any,
+    *,
+    split: str = "test",
+    config: Any = None,
+    parts: Parts | None = None,
+    say: Say = say_nothing,
 ) -> tuple[Metrics, ScoredSplit]:
     """Gives the metrics of a bundle on labelled data, and the scores behind them.
 
@@ -161,6 +171,7 @@ def evaluate(
         split: train, validation or test.
         config: `DataConfig` where the columns are called otherwise than in training.
         parts: Own head of the bundle.
+        say: Takes lines for a person: whether the model learned from the split.
 
     Raises:
         BundleError: The bundle is damaged.
@@ -176,6 +187,9 @@ def evaluate(
     examples = runs.read_split(
         open_source(data), wanted, split, engine.labels, bundle_config.training.seed, engine.trained_on
     )
+    learned = ("train", "validation") if isinstance(engine.scorer, StackScorer) else ("train",)
+    if examples.split in learned and engine.trained_on is not None:
+        say(f"The model learned from {examples.split}, if it was trained on this data: its scores of it prove nothing.")
     scored = _score(engine, examples)
     return compute_metrics(scored, engine.thresholds), scored
 

@@ -22,7 +22,7 @@ from smallprint.core.errors import ConfigError, DataError, SmallprintError, Trai
 from smallprint.core.files import atomic_path, write_json, write_text
 from smallprint.core.progress import Say, counted
 from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
-from smallprint.core.run import Run, scores_file
+from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import render_config
 from smallprint.data.examples import Examples, fingerprint, to_examples
 from smallprint.data.extra import count_shared
@@ -252,7 +252,10 @@ def write_report(run: Run, command: str) -> Path:
         test=test,
         scored=scored,
         worst=run.config.evaluation.worst_errors,
-        calibrated=run.config.evaluation.calibration != "none",
+        calibrated=bool(run.state.get("calibrated")),
+        chosen_on="held-out scores of train and validation"
+        if (run.folder / scores_file(HELD_OUT)).exists()
+        else "validation",
     )
     return write_text(run.report, page)
 

@@ -8,18 +8,28 @@ import pytest
 
 from smallprint.core.config import TrainingConfig
 from smallprint.core.errors import ConfigError, TrainingError
-from smallprint.data.examples import Examples
+from smallprint.data.examples import Examples, fingerprint
 from smallprint.data.labels import LabelSet
+from smallprint.data.split import Splits
 from smallprint.families.teacher import soften
 
 LABELS = LabelSet("multilabel", ["red", "green"])
-TRAIN = Examples("train", pl.DataFrame({"text": ["a", "b", "c"], "labels": [["red"], [], ["green"]]}))
+TRAIN = Examples(
+    "train",
+    pl.DataFrame({"text": ["a", "b", "c"], "labels": [["red"], [], ["green"]]}).with_columns(
+        group=pl.lit(None, pl.String)
+    ),
+)
+VALIDATION = Examples(
+    "validation", pl.DataFrame({"text": ["d"], "labels": [["red"]]}).with_columns(group=pl.lit(None, pl.String))
+)
 TARGETS = np.array([[1, 0], [0, 0], [0, 1]], dtype=np.int8)
 
 
 @pytest.fixture
 def teacher(tmp_path):
-    data = {"task": "multilabel", "label_names": ["red", "green"]}
+    prints = {"train": fingerprint(TRAIN), "validation": fingerprint(VALIDATION)}
+    data = {"task": "multilabel", "label_names": ["red", "green"], "fingerprints": prints}
     (tmp_path / "metrics.json").write_text(json.dumps({"data": data}))
     pl.DataFrame({"text": ["c", "a"], "scores": [[0.2, 0.6], [0.9, 0.1]]}).write_parquet(
         tmp_path / "held_out_scores.parquet"
@@ -27,10 +37,11 @@ def teacher(tmp_path):
     return tmp_path
 
 
-def taught(teacher, weight, train=TRAIN, labels=LABELS):
+def taught(teacher, weight, train=TRAIN, labels=LABELS, validation=VALIDATION):
     lines = []
     config = TrainingConfig(teacher=str(teacher), teacher_weight=weight)
-    return soften(TARGETS, train, labels, config, lines.append), lines
+    splits = Splits(train, validation, lambda: pytest.fail("test was opened"), "")
+    return soften(TARGETS, splits, labels, config, lines.append), lines
 
 
 @pytest.mark.parametrize("weight", [0.25, 1.0])
@@ -47,10 +58,13 @@ def test_a_teacher_of_other_labels_is_refused(teacher):
         taught(teacher, 0.5, labels=LabelSet("multilabel", ["green", "red"]))
 
 
-def test_a_teacher_that_knows_none_of_the_examples_is_refused(teacher):
-    other = Examples("train", TRAIN.frame.with_columns(pl.Series("text", ["x", "y", "z"])))
-    with pytest.raises(TrainingError, match="scores of none of these training examples"):
-        taught(teacher, 0.5, train=other)
+def test_a_teacher_that_may_know_test_is_refused(teacher):
+    other = Examples("train", TRAIN.frame.with_columns(pl.Series("text", ["a", "b", "z"])))
+    for splits in ({"train": other}, {"validation": Examples("validation", TRAIN.frame[:1])}):
+        with pytest.raises(TrainingError, match="learned from other train or validation examples"):
+            taught(teacher, 0.5, **splits)
+    with pytest.raises(TrainingError, match="does not exist"):
+        taught(teacher / "nowhere", 0.5)
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "held_out_scores.parquet"])

@@ -17,9 +17,10 @@ from smallprint.core.files import sha256_file
 from smallprint.core.parts import Parts
 from smallprint.core.settings import build_config, load_config
 from smallprint.data.labels import LabelSet
-from smallprint.modeling.backbone import load_tokenizer
-from smallprint.modeling.classifier import build_classifier
+from smallprint.modeling.backbone import load_backbone, load_tokenizer
+from smallprint.modeling.classifier import TextClassifier, build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.kernel_head import KernelHead
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 
 TEXTS = ["we may close your account", "hello", "you will pay the court at any time without notice", ""]
@@ -391,3 +392,21 @@ def test_the_network_is_blocked():
 def test_importing_takes_no_peft():
     code = "import sys, smallprint.packaging.bundle; sys.exit('peft' in sys.modules or 'mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sizes_that_the_weights_do_not_have_are_found_before_memory_is_taken(tmp_path, tiny_backbone):
+    config = build_config(
+        {"model": {"backbone": str(tiny_backbone), "adapter": "frozen", "head": "svm", "layers": [1, 2]}}
+    )
+    backbone = load_backbone(str(tiny_backbone))
+    classifier = TextClassifier(backbone, KernelHead(64, 2, 5, blocks=2), frozen=True, layers=[1, 2])
+    scorer = EncoderScorer(classifier, load_tokenizer(str(tiny_backbone)), "multilabel", 2, max_length=24)
+    labels = LabelSet("multilabel", ["red", "green"])
+    folder = tmp_path / "svm"
+    save_bundle(folder, scorer=scorer, labels=labels, thresholds=[0.5, 0.5], config=config, data={}, metrics={})
+    assert load_bundle(folder).scorer.classifier.layers == (1, 2)
+    tree = json.loads((folder / "manifest.json").read_text())
+    for changed, told in (({"n_support": 10**12}, "support vectors of shape"), ({"layers": [1, 60]}, "names layer 60")):
+        (folder / "manifest.json").write_text(json.dumps(tree | changed))
+        with pytest.raises(BundleError, match=told):
+            load_bundle(folder)

@@ -148,7 +148,7 @@ def test_a_teacher_that_is_none_is_refused(settings, table, tiny_backbone, tmp_p
     student = {"model": {"backbone": str(tiny_backbone)}, "tracking": {"enabled": False}}
     for teacher in (str(run), str(tmp_path / "nothing")):
         config = build_config({**student, "training": {"teacher": teacher}})
-        with pytest.raises(TrainingError, match="holds no held-out scores"):
+        with pytest.raises(TrainingError, match="holds no held-out scores|does not exist"):
             smallprint.train(table, config=config, out=tmp_path / "student")
         assert not (tmp_path / "student").exists()
 
@@ -159,10 +159,18 @@ def test_a_teacher_that_is_none_is_refused(settings, table, tiny_backbone, tmp_p
         (["model.head=mlp"], "model.head cannot go with model.backbone=stack"),
         (['stack.members={"a": ["model.backbone=stack"]}'], "member 'a' of the stack is a stack"),
         (['stack.members={"a": ["model.hed=mlp"]}'], "member 'a' of the stack: Unknown setting 'model.hed'"),
-        (['stack.members={"a": ["training.seed=7"]}'], "data or a seed of its own"),
+        (['stack.members={"a": ["training.seed=7"]}'], "settings of its own for training.seed"),
         (['stack.members={"a": ["model.head=svm"]}'], "model.head=svm cannot go with model.adapter=full"),
         (['stack.members={"a": ["model.train_layers=1", "model.adapter=lora"]}'], "model.train_layers cannot go with"),
         (['stack.members={"a": ["model.layers=[1]", "model.train_layers=1"]}'], "model.train_layers cannot go with"),
+        (['stack.members={"a": ["evaluation.threshold=fixed"]}'], "settings of its own for evaluation"),
+        (['stack.members={"a": ["training.teacher=run"]}'], "settings of its own for training.teacher"),
+        (["training.teacher=run"], "training.teacher cannot go with model.backbone=stack"),
+        (['stack.members={"../a": []}'], "stack.members"),
+        (
+            ['stack.members={"a": ["model.adapter=frozen", "model.head=svm", "model.loss=focal"]}'],
+            "model.loss cannot go with model.head=svm",
+        ),
         (["stack.folds=1"], "stack.folds"),
     ],
 )
@@ -170,6 +178,67 @@ def test_settings_that_do_not_go_together(settings, table, tmp_path, more, told)
     with pytest.raises(ConfigError, match=told):
         smallprint.train(table, config=settings(*more), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_held_out_scores_are_those_of_stacks_that_did_not_see_them(settings, table, tmp_path, monkeypatch):
+    from smallprint.families import stack
+
+    given = []
+
+    def crossfit(scores, targets, groups, task):
+        given.append(list(groups))
+        return np.full_like(scores[0], 0.25)
+
+    monkeypatch.setattr(stack, "crossfit_stack", crossfit)
+    frame = pl.read_parquet(table).with_columns(firm=pl.Series([f"firm {i // 4}" for i in range(120)]))
+    config = settings("data.group=firm", only=["linear"])
+    result = smallprint.train(frame, config=config, out=tmp_path / "run")
+    held = pl.read_parquet(result.run / "held_out_scores.parquet")
+    assert given == [held["group"].to_list()]
+    assert set(held["scores"].explode()) == {0.25}
+
+
+def test_extra_rows_are_learned_by_all_folds_and_judged_by_none(settings, table, tmp_path):
+    extra = tmp_path / "extra.csv"
+    extra.write_text("text,labels\n" + "".join(f"scarlet extra {i},red\n" for i in range(30)))
+    config = settings(f"data.extra={json.dumps(str(extra))}", only=["linear", "kernel"])
+    result = smallprint.train(table, config=config, out=tmp_path / "run")
+    texts = pl.read_parquet(result.run / "held_out_scores.parquet")["text"].to_list()
+    assert len(texts) == 120 - result.test.n_examples
+    assert not any("extra" in text for text in texts)
+    engine = smallprint.load(result.run)
+    known, other = engine.score(["scarlet extra", "moss"])[:, engine.labels.names.index("red")]
+    assert known > 0.5 > other
+    assert "extra" not in (result.bundle / "config.yaml").read_text().replace("extra: null", "")
+
+
+def test_too_many_examples_for_a_member_are_found_before_anything_is_fitted(settings, table, tmp_path, monkeypatch):
+    from smallprint.modeling import kernel_head
+
+    monkeypatch.setattr(kernel_head, "MOST_TEXTS", 90)
+    with pytest.raises(smallprint.SmallprintError, match="too many") as error:
+        smallprint.train(table, config=settings(), out=tmp_path / "run")
+    assert "'kernel'" in error.value.do
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_says_what_the_stack_learned_from(settings, table, tmp_path):
+    run = smallprint.train(table, config=settings(only=["linear"]), out=tmp_path / "run").run
+    lines = []
+    for split in ("train", "validation", "test"):
+        api.evaluate(run, table, split=split, say=lines.append)
+    assert len(lines) == 2
+    assert "learned from validation" in lines[1]
+
+
+def test_what_a_killed_process_left_in_a_members_checkpoints_is_cleared(settings, table, tmp_path):
+    from smallprint.core.run import open_run
+
+    run = smallprint.train(table, config=settings(only=["encoder"]), out=tmp_path / "run").run
+    left = run / "checkpoints" / "encoder" / "2" / ".last.ckpt.1.tmp"
+    left.write_text("half")
+    open_run(run)
+    assert not left.exists()
 
 
 def test_more_folds_than_groups_are_refused(settings, tmp_path):

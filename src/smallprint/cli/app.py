@@ -80,7 +80,7 @@ app = typer.Typer(
 DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
 MODEL_HELP = "Folder of a bundle or of a run."
 EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
-BACKBONE_HELP = "minilm, a folder, or a Hub name; or tfidf: TF-IDF with a linear SVM instead of an encoder."
+BACKBONE_HELP = "minilm, a folder, or a Hub name; or tfidf: TF-IDF with a linear SVM; or stack: several models."
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
 Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
@@ -160,7 +160,7 @@ def evaluate(
     given = {"data.text": text, "data.labels": labels, "data.task": task}
     overrides = [f"{key}={_quoted(value)}" for key, value in given.items() if value is not None]
     config = load_config(None, overrides, api.load_config_of(model)).data if overrides else None
-    metrics, _ = api.evaluate(model, data, split=split, config=config)
+    metrics, _ = api.evaluate(model, data, split=split, config=config, say=_say)
     if as_json:
         _print_json(metrics.to_dict())
     else:

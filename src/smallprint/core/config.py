@@ -5,9 +5,9 @@ It reads no data and builds nothing. Precedence: defaults < one YAML file < `sec
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Family = Literal["encoder", "linear", "stack"]
@@ -118,17 +118,23 @@ class ModelConfig(Section):
         return "linear" if self.backbone == TFIDF else "stack" if self.backbone == STACK else "encoder"
 
 
+MemberName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it names folders
+
+
 class StackConfig(Section):
     """Several models whose scores are combined (`model.backbone=stack`)."""
 
-    members: dict[str, list[str]] = Field(
+    members: dict[MemberName, list[str]] = Field(
         default_factory=lambda: {
             "linear": [f"model.backbone={TFIDF}"],
             "kernel": ["model.adapter=frozen", "model.layers=[2,4,6]", f"model.head={SVM}"],
             "encoder": ["model.train_layers=3", "training.learning_rate=1e-4", "training.epochs=5"],
         },
         min_length=1,
-        description="Name of each member, and its own settings as section.key=value; all others are those of the run.",
+        description=(
+            "Name of each member (letters, digits, - and _), and its own settings as section.key=value, which win over those "
+            "of the run."
+        ),
     )
     folds: int = Field(
         3,

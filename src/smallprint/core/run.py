@@ -94,6 +94,9 @@ def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:
             if holds_run
             else "Name another folder.",
         )
+    if config.training.teacher is not None:  # found again from any folder
+        teacher = str(Path(config.training.teacher).expanduser().absolute())
+        config = config.model_copy(update={"training": config.training.model_copy(update={"teacher": teacher})})
     write_text(folder / "config.yaml", render_config(config))
     extra = {"extra": str(Path(config.data.extra).expanduser().absolute())} if config.data.extra else {}
     write_json(folder / "run.json", {"data": data, **extra, "status": "started"})
@@ -113,7 +116,9 @@ def open_run(folder: str | Path) -> Run:
             "a folder that `smallprint train` made (it has run.json and config.yaml)",
             "Name the run's own folder, or train anew without --resume.",
         )
-    for place in (folder, folder / "checkpoints"):
+    checkpoints = folder / "checkpoints"
+    inside = [place for place in checkpoints.rglob("*") if place.is_dir() and not place.name.startswith(".")]
+    for place in (folder, checkpoints, *inside):
         remove_leftovers(place)
     return Run(folder, load_config(folder / "config.yaml"))
 

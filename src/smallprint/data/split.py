@@ -45,6 +45,13 @@ class Splits:
     made: str
     extra: Examples | None = None
 
+    @property
+    def own_train(self) -> Examples:
+        """Train without the extra rows."""
+        if self.extra is None:
+            return self.train
+        return Examples("train", self.train.frame.head(len(self.train) - len(self.extra)), self.train.dropped)
+
 
 def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) -> Splits:
     """Train and validation examples, and a way to open test.

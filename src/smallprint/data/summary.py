@@ -31,7 +31,6 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
     both = {"train": splits.train, "validation": splits.validation}
     train, validation = splits.train.frame, splits.validation.frame
     extra = splits.extra
-    own = Examples("train", train.head(train.height - len(extra))) if extra is not None else splits.train
     return {
         "task": schema.task,
         "label_names": list(schema.names),
@@ -48,7 +47,7 @@ def summarize(splits: Splits, schema: Schema) -> dict[str, Any]:
             "validation_in_train": int(validation["text"].is_in(train["text"].implode()).sum()),
         },
         "fingerprints": {
-            "train": fingerprint(own),
+            "train": fingerprint(splits.own_train),
             "validation": fingerprint(splits.validation),
             **({"extra": fingerprint(extra)} if extra is not None else {}),
         },

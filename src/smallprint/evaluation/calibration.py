@@ -112,8 +112,14 @@ class Calibration:
 def choose_calibration(
     targets: Array, scores: Array, task: str, method: Literal["none", "platt"]
 ) -> Calibration | None:
-    """A calibration by the method that `evaluation.calibration` names, None for "none"; see `fit_calibration`."""
-    return fit_calibration(targets, scores, task) if method == "platt" else None
+    """A calibration by the method that `evaluation.calibration` names; see `fit_calibration`.
+
+    None for "none", and where positives are too few for any.
+    """
+    if method == "none":
+        return None
+    fitted = fit_calibration(targets, scores, task)
+    return None if (fitted.slope == 1).all() and (fitted.intercept == 0).all() else fitted
 
 
 def fit_calibration(targets: Array, scores: Array, task: str, minimum_positives: int = 20) -> Calibration:

@@ -43,6 +43,7 @@ def render_report(
     scored: ScoredSplit,
     worst: int,
     calibrated: bool = False,
+    chosen_on: str = "validation",
 ) -> str:
     """One self-contained HTML page: verdict, data, labels, measures, curves, worst errors, how to repeat it.
 
@@ -55,7 +56,8 @@ def render_report(
         test: Metrics of the split in `scored`; its rows hold the thresholds.
         scored: The test split with texts, truth and scores.
         worst: How many errors to quote.
-        calibrated: Whether the scores were calibrated on validation.
+        calibrated: Whether the scores were calibrated.
+        chosen_on: What calibration and thresholds were chosen on, in words.
 
     Raises:
         DataError: A split without texts, arrays that do not fit, or metrics of another number of labels or examples.
@@ -99,6 +101,7 @@ def render_report(
         reliability=bins,
         reliability_plot=Markup(plot_reliability(bins, scored.split)),
         calibrated=calibrated,
+        chosen_on=chosen_on,
         errors={kind: [error for error in errors if error.kind == kind] for kind in kinds},
         n_errors=len(errors),
         confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],

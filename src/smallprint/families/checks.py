@@ -35,6 +35,12 @@ def check_family(config: Config, parts: Parts) -> None:
             "Move them there.",
         )
     if config.model.family == "stack":
+        if config.training.teacher is not None:
+            raise ConfigError(
+                "training.teacher cannot go with model.backbone=stack.",
+                "a single model that learns from a stack: a stack's own scores are of examples that no part of it saw",
+                "Leave it out.",
+            )
         for name in config.stack.members:
             member = member_config(config, name)
             if member.model.family == "stack":
@@ -53,11 +59,17 @@ def member_config(config: Config, name: str) -> Config:
         ConfigError: A setting of its own is unknown or wrong, or makes it learn from other examples.
     """
     member = config_of_member(config, name)
-    if member.data != config.data or member.training.seed != config.training.seed:
+    own = [part for part in ("data", "evaluation", "tracking") if getattr(member, part) != getattr(config, part)]
+    own += [
+        f"training.{key}"
+        for key in ("seed", "teacher")
+        if getattr(member.training, key) != getattr(config.training, key)
+    ]
+    if own:
         raise ConfigError(
-            f"The member '{name}' of the stack has data or a seed of its own.",
-            "those of the run: members are trained on the same examples",
-            "Set them for the run.",
+            f"The member '{name}' of the stack has settings of its own for {', '.join(own)}.",
+            "those of the run: members learn from the same examples, and are judged together",
+            "Set them for the run, or leave them out.",
         )
     return member
 
@@ -75,6 +87,13 @@ def _check_encoder(config: Config, parts: Parts) -> None:
             f"model.head=svm cannot go with model.adapter={model.adapter}: no gradient passes it.",
             "a frozen encoder below it",
             "Set model.adapter=frozen, or choose another head.",
+        )
+    unused = changed(model, ModelConfig(), ("loss", "class_weights", "dropout"))
+    if model.head == SVM and not own_head and unused:
+        raise ConfigError(
+            f"{', '.join(f'model.{name}' for name in unused)} cannot go with model.head=svm, which is fitted without them.",
+            "a head that is trained by gradient",
+            "Leave them out, or choose another head.",
         )
     if model.train_layers is not None and (model.adapter != "full" or model.layers is not None):
         other = "model.layers" if model.adapter == "full" else f"model.adapter={model.adapter}"

@@ -22,7 +22,7 @@ from smallprint.modeling.backbone import length_limit, load_tokenizer
 from smallprint.modeling.classifier import TextClassifier, build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
-from smallprint.modeling.kernel_head import fit_kernel_head
+from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
@@ -43,7 +43,7 @@ def build_encoder(
     module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
 
     if config.training.teacher is not None:
-        module.train_set.targets = soften(module.train_set.targets, splits.train, labels, config.training, say)
+        module.train_set.targets = soften(module.train_set.targets, splits, labels, config.training, say)
 
     def scorer_of() -> EncoderScorer:
         return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
@@ -90,6 +90,8 @@ def _build_kernel(
     unused = [name for name in kind.model_fields if name not in ("seed", "batch_tokens", "batch_size")]
     if idle := changed(config.training, kind(), unused):
         say(f"Without effect on the head 'svm': {', '.join(f'training.{name}' for name in idle)}.")
+
+    check_size(len(module.train_set))
 
     def fit(tracker: MetricLog) -> Fitted:
         start, train, validation = time.monotonic(), module.train_set, module.validation_set

@@ -26,7 +26,7 @@ class Fitted:
         scorer: Gives scores of texts.
         result: How the fit went.
         validation: Scores of validation, `[n, n_outputs]`.
-        held_out: Scores of train and then validation, each example by models that did not see it, `[n, n_outputs]`;
+        held_out: Scores of train (without extra rows) and then validation, each example by models that did not see it, `[n, n_outputs]`;
             None where validation was not learned from.
     """
 
@@ -50,7 +50,8 @@ def score_unseen(fitted: Fitted, splits: Splits, labels: LabelSet) -> tuple[Scor
     scored = _scored(splits.validation, labels, fitted.validation)
     if fitted.held_out is None:
         return scored, scored
-    train = _scored(splits.train, labels, fitted.held_out[: len(splits.train)])
+    own = splits.own_train
+    train = _scored(own, labels, fitted.held_out[: len(own)])
     every = ScoredSplit(
         HELD_OUT,
         labels.task,

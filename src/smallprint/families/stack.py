@@ -25,6 +25,7 @@ from smallprint.data.split import Splits, fold_examples
 from smallprint.evaluation.stack import crossfit_stack, fit_stack
 from smallprint.families.checks import member_config
 from smallprint.families.fitted import Fit, Fitted, reached, tell
+from smallprint.modeling.kernel_head import check_size
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
 from smallprint.training.callbacks import peak_memory_mb
@@ -40,7 +41,15 @@ def build_stack(
 ) -> Fit:
     """Gives the function that fits it; see `build_fit`, which is `build`: it fits the members."""
     members = {name: member_config(config, name) for name in config.stack.members}
-    pool = Examples("train", pl.concat([splits.train.frame, splits.validation.frame]))
+    own, extra = splits.own_train, splits.extra
+    pool = Examples("train", pl.concat([own.frame, splits.validation.frame]))
+    for name, member in members.items():
+        if member.model.head == SVM:
+            check_size(
+                len(pool) + len(extra or ()), f"Take the member '{name}' out of stack.members, or give it another head."
+            )
+    say(f"A stack of {', '.join(members)}, over {config.stack.folds} folds of {len(pool):,} examples.")
+    say = _once(say)
     folds = fold_examples(pool, labels.names, config.stack.folds, config.training.seed)
     truth = labels.encode(pool.labels)
 
@@ -54,7 +63,7 @@ def build_stack(
             scorers: list[Scorer] = []
             for fold in range(config.stack.folds):
                 say(f"Member '{name}', fold {fold + 1} of {config.stack.folds}:")
-                part = _without(pool, folds == fold)
+                part = _without(pool, folds == fold, extra)
                 seed_everything(config.training.seed)  # each alike, whatever was trained or resumed before it
                 inner = Prefixed(tracker, f"{name}/{fold + 1}/")
                 fitted = build(part, labels, settings, Parts(), folder / name / str(fold + 1), say, cache)(inner)
@@ -65,7 +74,7 @@ def build_stack(
                 say(f"Member '{name}', all examples.")
                 seed_everything(config.training.seed)
                 # its scores of validation, which it learns from, would be too good to be said or tracked
-                whole, silent = Splits(pool, splits.validation, _closed, ""), Prefixed(None, "")
+                whole, silent = Splits(_with(pool, extra), splits.validation, _closed, ""), Prefixed(None, "")
                 fit_whole = build(whole, labels, settings, Parts(), folder / name / "all", say_nothing, cache)
                 scorers = [fit_whole(silent).scorer]
             scores.append(unseen)
@@ -77,9 +86,7 @@ def build_stack(
         say(f"Weights: {told}.  Held out: {tell(values)}")
         tracker.log_metrics(values)
         seconds = time.monotonic() - start
-        return Fitted(
-            StackScorer(kept, stack), _result(values, results, seconds), combined[len(splits.train) :], combined
-        )
+        return Fitted(StackScorer(kept, stack), _result(values, results, seconds), combined[len(own) :], combined)
 
     return fit
 
@@ -110,10 +117,27 @@ def needs_no_choice(config: Config) -> bool:
     return config.model.family == "linear" or config.model.head == SVM
 
 
-def _without(pool: Examples, outside: Array) -> Splits:
+def _without(pool: Examples, outside: Array, extra: Examples | None) -> Splits:
+    """Gives a fold as validation and the rest as train; extra rows are trained on by all and judged by none."""
     mask = pl.Series(outside)
     train, validation = Examples("train", pool.frame.filter(~mask)), Examples("validation", pool.frame.filter(mask))
-    return Splits(train, validation, _closed, "")
+    return Splits(_with(train, extra), validation, _closed, "")
+
+
+def _with(examples: Examples, extra: Examples | None) -> Examples:
+    return examples if extra is None else Examples("train", pl.concat([examples.frame, extra.frame]))
+
+
+def _once(say: Say) -> Say:
+    """Gives a way to say things that drops what was said before on settings without effect: every fold says it again."""
+    said: set[str] = set()
+
+    def once(line: str) -> None:
+        if not (line.startswith("Without effect") and line in said):
+            said.add(line)
+            say(line)
+
+    return once
 
 
 def _closed() -> Examples:

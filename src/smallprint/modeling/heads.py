@@ -40,7 +40,7 @@ def find_head(head: str | HeadFactory) -> HeadFactory:
         return head
     if head in BUILT_IN:
         return BUILT_IN[head]
-    factory: HeadFactory = import_part(head, f"head ({' or '.join(BUILT_IN)})")
+    factory: HeadFactory = import_part(head, f"head ({', '.join(BUILT_IN)} or svm)")
     return factory
 
 

@@ -85,12 +85,7 @@ def fit_kernel_head(
     Raises:
         DataError: So many texts that their kernel would not fit into memory.
     """
-    if len(vectors) > MOST_TEXTS:
-        raise DataError(
-            f"{len(vectors):,} training texts are too many for the head 'svm'.",
-            f"{MOST_TEXTS:,} at most: memory grows with the square",
-            "Set model.head=mlp, or model.adapter=full.",
-        )
+    check_size(len(vectors))
     unit = unit_blocks(vectors.float(), blocks)
     distances = squared_distances(unit, unit).double().numpy()
     gamma = SPREAD / max(float(distances.mean()), 1e-6)
@@ -117,6 +112,20 @@ def fit_kernel_head(
     return head
 
 
+def check_size(n: int, do: str = "Set model.head=mlp, or model.adapter=full.") -> None:
+    """Checks that `n` training texts are not too many.
+
+    Raises:
+        DataError: They are; `do` is the advice.
+    """
+    if n > MOST_TEXTS:
+        raise DataError(
+            f"{n:,} training texts are too many for the head 'svm'.",
+            f"{MOST_TEXTS:,} at most: memory grows with the square",
+            do,
+        )
+
+
 def _fit_plane(kernel: Array, truth: Array) -> tuple[Array, float]:
     """Gives the weight of each training example, `[n]`, and the offset."""
     from sklearn.svm import SVC
@@ -133,4 +142,4 @@ def _fold_margins(kernel: Array, truth: Array, inside: Array, outside: Array) ->
     return margins
 
 
-__all__ = ["KernelHead", "fit_kernel_head", "squared_distances", "unit_blocks"]
+__all__ = ["KernelHead", "check_size", "fit_kernel_head", "squared_distances", "unit_blocks"]

@@ -93,7 +93,7 @@ def save_bundle(
         scorer: An `EncoderScorer`, whose adapters are merged first, for good, a `LinearClassifier`, or a `StackScorer`.
         labels: Task and label names.
         thresholds: `[n_outputs]`.
-        config: Settings of the training. Those of tracking (paths, addresses) are left out.
+        config: Settings of the training. Paths and addresses (tracking, teacher, extra rows) are left out.
         data: Summary of the data, JSON-ready.
         metrics: JSON-ready.
         calibration: Of the whole model's scores; the bundles of a stack's members have none.
@@ -106,7 +106,7 @@ def save_bundle(
     """
     folder = Path(folder)
     _check_replaceable(folder)
-    untracked = TrackingConfig.model_validate({})
+    shipped = _without_places(config)
     with atomic_folder(folder) as temporary:
 
         def save_member(place: Path, name: str, member: Scorer) -> None:
@@ -121,7 +121,7 @@ def save_bundle(
             )
 
         model = _save_model(temporary, scorer, config, head_is_own, save_member)
-        write_text(temporary / SETTINGS, render_config(config.model_copy(update={"tracking": untracked})))
+        write_text(temporary / SETTINGS, render_config(shipped))
         tree = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -218,6 +218,13 @@ def _save_model(
         "an EncoderScorer, a LinearClassifier or a StackScorer",
         "Keep a scorer of your own by your own means.",
     )
+
+
+def _without_places(config: Config) -> Config:
+    """Gives the settings without what names places on the machine that trained."""
+    training = config.training.model_copy(update={"teacher": None})
+    data = config.data.model_copy(update={"extra": None})
+    return config.model_copy(update={"tracking": TrackingConfig(), "training": training, "data": data})
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -20,11 +20,11 @@ import transformers
 from torch import Tensor, nn
 
 from smallprint.core.config import SVM, Config
-from smallprint.core.errors import BundleError
+from smallprint.core.errors import BundleError, ConfigError
 from smallprint.core.parts import Parts
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.backbone import build_backbone, quiet, width_of
-from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.classifier import TextClassifier, check_layers
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.heads import BUILT_IN
 from smallprint.modeling.int8 import dequantise, int8_names, quantise
@@ -98,6 +98,7 @@ def load_encoder(
     with torch.random.fork_rng(devices=[]), quiet():  # loading must not move the caller's random numbers
         head_factory = parts.head or _built_in_head(manifest, labels, folder)
         backbone = parts.backbone if parts.backbone is not None else _build_backbone(manifest, folder)
+        _check_sizes(manifest, backbone, folder)
         head = head_factory(width_of(backbone) * len(manifest.layers or [0]), labels.n_outputs)
         frozen = config.model.adapter == "frozen"
         classifier = TextClassifier(
@@ -130,6 +131,27 @@ def _as_int8(tensors: dict[str, Tensor], names: set[str]) -> dict[str, Tensor]:
     for name in sorted(names & tensors.keys()):
         stored[name], stored[name + SCALE] = quantise(tensors[name], name)
     return stored
+
+
+def _check_sizes(manifest: EncoderManifest, backbone: nn.Module, folder: Path) -> None:
+    """Compares what the manifest says with the backbone and the weights, before anything is made of that size."""
+    try:
+        check_layers(backbone, manifest.layers)
+    except ConfigError as error:
+        raise BundleError(f"{folder}: {error.found}", error.expected, AGAIN) from None
+    if manifest.n_support is None:
+        return
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(folder / WEIGHTS), framework="pt") as file:
+            stored = file.get_slice("head.support").get_shape()
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(folder / WEIGHTS, f"{type(error).__name__}.") from None
+    if stored[:1] != [manifest.n_support]:
+        raise BundleError(
+            f"{folder / WEIGHTS} holds support vectors of shape {stored}.", f"{manifest.n_support:,} of them", AGAIN
+        )
 
 
 def _built_in_head(manifest: EncoderManifest, labels: LabelSet, folder: Path) -> Any:
