@@ -143,7 +143,9 @@ def test_evaluate_prints_a_table_for_people_or_json(call, calls):
     code, out, err = call("evaluate", "m", "d.csv", "--split", "validation")
     assert (code, err) == (0, "")
     assert "unfair" in out
-    assert calls.evaluate == (("m", "d.csv"), {"split": "validation", "config": None})
+    given, named = calls.evaluate
+    assert (given, named["split"], named["config"]) == (("m", "d.csv"), "validation", None)
+    assert named["say"] is not None  # who knows what the model learned from says so
     assert not hasattr(calls, "load_config_of")  # nothing was asked that needs the bundle's settings
     _, out, err = call("evaluate", "m", "d.csv", "--json", "--text", "body")
     assert json.loads(out) == METRICS.to_dict()

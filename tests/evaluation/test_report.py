@@ -197,7 +197,7 @@ def test_calibrated_scores_are_called_so():
     assert "Scores are as the model gives them." in raw
     assert "calibrated on" not in raw
     assert "Scores were calibrated on examples that the model did not learn from." in calibrated
-    assert "Scores were calibrated on validation, so its calibration error" in calibrated
+    assert "Scores were calibrated on validation, so validation’s calibration error" in calibrated
 
 
 def test_it_stays_small():

@@ -39,5 +39,5 @@ def test_a_head_without_such_a_layer_is_left_alone():
 def test_own_heads():
     assert find_head(linear_head) is linear_head
     assert find_head("smallprint.modeling.heads:mlp_head") is BUILT_IN["mlp"]
-    with pytest.raises(ConfigError, match=r"'cubic' is not a head \(linear or mlp\)"):
+    with pytest.raises(ConfigError, match=r"'cubic' is not a head \(linear, mlp or svm\)"):
         find_head("cubic")
