@@ -10,25 +10,21 @@ models that saw none of its clauses (six folds). Test is not opened. Some five m
 from __future__ import annotations
 
 import argparse
-import os
+import json
 from pathlib import Path
 
 import numpy as np
 
 from readme import ROOT
-from smallprint.core.config import DataConfig
+from smallprint import load_config
 from smallprint.core.results import Array
 from smallprint.data.examples import Examples
-from smallprint.data.extra import add_extra
 from smallprint.data.labels import LabelSet
-from smallprint.data.read import open_source
-from smallprint.data.schema import detect_schema
-from smallprint.data.split import split_source
 from smallprint.evaluation.lexglue import lexglue_f1
 from smallprint.evaluation.ranking import average_precision, average_precision_macro
 from smallprint.modeling.linear import fit_linear
+from task import open_task
 
-DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared")) / "unfair_tos"
 FOLDS = 6
 
 
@@ -62,12 +58,11 @@ def show(name: str, targets: Array, scores: Array, labels: LabelSet) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--extra", type=Path, default=ROOT / "benchmarks" / "extra_clauses.csv")
-    source, config = open_source(DATA), DataConfig()
-    schema = detect_schema(source, config)
-    splits = split_source(source, schema, config, seed=42)
-    added = add_extra(splits, source, schema, parser.parse_args().extra)
+    extra_file = json.dumps(str(parser.parse_args().extra))
+    splits, labels = open_task("unfair-tos", load_config())
+    added, _ = open_task("unfair-tos", load_config(None, [f"data.extra={extra_file}"]))
     print(added.made)
-    labels, validation = LabelSet(schema.task, schema.names), splits.validation
+    validation = splits.validation
     assert added.extra is not None
     for name, extra in (("train", []), ("train + extra", [added.extra])):
         scores = fit_and_score([splits.train, *extra], validation.texts, labels)

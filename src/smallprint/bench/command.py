@@ -38,7 +38,7 @@ def run_bench(
         rows: Systems of ours (see `SYSTEMS`).
         seeds: Trainings of each system, with seeds 42, 43, ...
         quick: Only rows that cost minutes.
-        mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet' and 'best'.
+        mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet', 'best' and 'distilled'.
         out: Folder of runs and results; finished runs in it are taken as they are.
         say: Takes lines for a person.
 

@@ -1,6 +1,7 @@
 """What a row of the table is measured by. In: validation and test scores of one system, a seed at a time. Out: numbers.
 
-Thresholds come from validation alone; LexGLUE's nine columns are given at 0.5, as it prints them, and at the tuned ones.
+Thresholds come from validation, of a stack from its held-out scores; LexGLUE's nine columns are given at 0.5, as it prints
+them, and at the tuned ones.
 "Unfair" in the binary columns is any of the labels, scored by the chance that not all of them are absent.
 """
 

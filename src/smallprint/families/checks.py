@@ -20,7 +20,7 @@ def check_family(config: Config, parts: Parts) -> None:
     """
     if config.model.family == "encoder":
         return _check_encoder(config, parts)
-    odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone), _FIELDS)]
+    odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone))]
     odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
     if odd and config.model.family == "linear":
         raise ConfigError(
@@ -102,6 +102,3 @@ def _check_encoder(config: Config, parts: Parts) -> None:
             "model.adapter=full, and the last layer's vectors",
             "Leave one of them out.",
         )
-
-
-_FIELDS = list(ModelConfig.model_fields)

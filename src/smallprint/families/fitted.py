@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from smallprint.core.config import Section
 from smallprint.core.results import Array, FitResult, ScoredSplit
 from smallprint.core.run import HELD_OUT
 from smallprint.data.examples import Examples
@@ -97,6 +98,6 @@ def _scored(examples: Examples, labels: LabelSet, scores: Array) -> ScoredSplit:
     return ScoredSplit(examples.split, labels.task, labels.names, texts, targets, scores)
 
 
-def changed(section: object, other: object, names: Sequence[str]) -> list[str]:
-    """Gives the names of settings that differ between two sections of a kind."""
-    return [name for name in names if getattr(section, name) != getattr(other, name)]
+def changed(section: Section, other: Section, names: Iterable[str] | None = None) -> list[str]:
+    """Gives the names of settings that differ between two sections of a kind, among `names` or all."""
+    return [name for name in names or type(section).model_fields if getattr(section, name) != getattr(other, name)]

@@ -61,6 +61,7 @@ def build_stack(
         for name, settings in members.items():
             unseen = np.zeros((len(pool), labels.n_outputs), dtype=np.float32)
             scorers: list[Scorer] = []
+            refitted = needs_no_choice(settings)
             for fold in range(config.stack.folds):
                 say(f"Member '{name}', fold {fold + 1} of {config.stack.folds}:")
                 part = _without(pool, folds == fold, extra)
@@ -68,9 +69,10 @@ def build_stack(
                 inner = Prefixed(tracker, f"{name}/{fold + 1}/")
                 fitted = build(part, labels, settings, Parts(), folder / name / str(fold + 1), say, cache)(inner)
                 unseen[folds == fold] = fitted.validation
-                scorers.append(fitted.scorer)
+                if not refitted:
+                    scorers.append(fitted.scorer)
                 results.append(fitted.result)
-            if needs_no_choice(settings):
+            if refitted:
                 say(f"Member '{name}', all examples.")
                 seed_everything(config.training.seed)
                 # its scores of validation, which it learns from, would be too good to be said or tracked

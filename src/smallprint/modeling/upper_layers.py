@@ -101,12 +101,11 @@ class LowerLayers:
     """
 
     def __init__(self, backbone: nn.Module, n_read: int) -> None:
-        self.backbone, self.n_read = backbone, n_read
+        self.backbone, self.last = backbone, find_layers(backbone)[1][n_read - 1]
         self.as_tuple = False
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Gives hidden states `[n, length, width]` of token ids and their mask, int64 `[n, length]`."""
-        _, layers = find_layers(self.backbone)
         kept: list[Tensor] = []
 
         def stop(module: nn.Module, given: Any, output: Any) -> None:
@@ -114,7 +113,7 @@ class LowerLayers:
             kept.append(output[0] if self.as_tuple else output)
             raise _ReadError
 
-        hook = layers[self.n_read - 1].register_forward_hook(stop)
+        hook = self.last.register_forward_hook(stop)
         try:
             self.backbone(input_ids=input_ids, attention_mask=attention_mask)
         except _ReadError:
