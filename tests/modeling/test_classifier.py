@@ -85,7 +85,7 @@ def test_merging(tiny_backbone):
     model.eval()
     with torch.no_grad():
         before = model(IDS, MASK)
-        model.merge()
+        model.finish()
         assert torch.allclose(model(IDS, MASK), before, atol=1e-5)
     assert not any("lora" in name for name in model.state_dict())
 

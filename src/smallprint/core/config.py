@@ -62,6 +62,13 @@ class LoraConfig(Section):
     alpha: int = Field(32, ge=1, description="Scale of the adapters; alpha / r multiplies their output.")
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout inside the adapters.")
     target_modules: str | list[str] = Field("all-linear", description="Modules that get an adapter, or 'all-linear'.")
+    rslora: bool = Field(False, description="Scale by alpha / sqrt(r), so that high ranks learn as fast (rsLoRA).")
+    dora: bool = Field(False, description="Learn each weight's length apart from its direction (DoRA); slower.")
+    merge: bool = Field(
+        True,
+        description="Bundle with the adapters merged into the backbone; else with adapters and head alone, a hundredth of the "
+        "size, which needs the backbone at hand and shares it with other such bundles.",
+    )
 
 
 class ModelConfig(Section):
@@ -70,15 +77,20 @@ class ModelConfig(Section):
     backbone: str = Field(
         "minilm",
         description=(
-            "'minilm' (embedded), a folder, or a Hugging Face Hub name; or 'tfidf': no encoder, but TF-IDF with a linear "
+            "'minilm' (embedded), a folder, a .gguf file, or a Hugging Face Hub name; or 'tfidf': no encoder, but TF-IDF with a linear "
             "SVM, fitted in seconds, which takes no other setting of this section; or 'stack': several models, see `stack`."
         ),
     )
     revision: str | None = Field(
         None, description="Commit or tag of a Hub backbone; pin it to be able to repeat a run."
     )
-    adapter: Literal["full", "lora", "frozen"] = Field("full", description="What of the backbone is trained.")
-    pooling: Literal["mean", "cls", "max"] = Field("mean", description="How token vectors become one vector.")
+    adapter: Literal["full", "lora", "qlora", "frozen"] = Field(
+        "full", description="What of the backbone is trained; 'qlora': LoRA over weights of four bits, on a GPU."
+    )
+    pooling: Literal["auto", "mean", "cls", "max", "last"] = Field(
+        "auto",
+        description="How token vectors become one vector; 'auto' is 'mean', for a decoder 'last': the last real token's.",
+    )
     layers: list[int] | None = Field(
         None,
         min_length=1,

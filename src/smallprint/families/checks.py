@@ -95,6 +95,12 @@ def _check_encoder(config: Config, parts: Parts) -> None:
             "a head that is trained by gradient",
             "Leave them out, or choose another head.",
         )
+    if model.weights == "int8" and model.adapter in ("lora", "qlora") and not model.lora.merge:
+        raise ConfigError(
+            "model.weights=int8 cannot go with model.lora.merge=false: the bundle then holds no large matrix to round.",
+            "merged weights as int8, or adapters alone",
+            "Leave one of them out.",
+        )
     if model.train_layers is not None and (model.adapter != "full" or model.layers is not None):
         other = "model.layers" if model.adapter == "full" else f"model.adapter={model.adapter}"
         raise ConfigError(

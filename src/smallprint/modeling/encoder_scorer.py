@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from smallprint.modeling.backbone import use_attention
 from smallprint.modeling.batching import pad_batch, plan_batches
 from smallprint.modeling.classifier import TextClassifier
-from smallprint.modeling.tokenizer import Tokens, tokenize
+from smallprint.modeling.tokenizer import Tokens, padding_id, tokenize
 
 BATCH_SIZE = 256
 BATCH_TOKENS = {"cuda": 8192, "cpu": 2048}
@@ -66,7 +66,7 @@ class EncoderScorer:
         if not len(texts):
             return scores
         tokens = self._tokenize(texts)
-        pad_id = getattr(self.tokenizer, "pad_token_id", None) or 0
+        pad_id = padding_id(self.tokenizer)
         with torch.inference_mode():
             for batch in plan_batches(tokens.lengths, self.batch_tokens, BATCH_SIZE):
                 ids, mask = pad_batch([tokens.ids[i] for i in batch], pad_id)

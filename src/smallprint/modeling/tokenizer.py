@@ -35,18 +35,29 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
 
     Args:
         tokenizer: A Hugging Face tokenizer.
-        texts: Any texts; an empty one becomes the special tokens alone.
+        texts: Any texts; an empty one becomes the special tokens alone, and one token where there are none (decoders).
         max_length: In tokens, special tokens included.
     """
     ids: list[NDArray[np.int32]] = []
-    n_truncated = 0
+    n_truncated, empty = 0, _stand_in(tokenizer)
     for start in range(0, len(texts), CHUNK):
         chunk = list(texts[start : start + CHUNK])
         encoded = tokenizer(chunk, truncation=True, max_length=max_length, return_attention_mask=False)
-        rows = [np.asarray(row, dtype=np.int32) for row in encoded["input_ids"]]
+        rows = [np.asarray(row or [empty], dtype=np.int32) for row in encoded["input_ids"]]
         full = [i for i, row in enumerate(rows) if len(row) >= max_length]
         if full:  # only these can have been cut: tokenize them whole to know
             whole = tokenizer([chunk[i] for i in full], return_attention_mask=False, verbose=False)["input_ids"]
             n_truncated += sum(len(row) > max_length for row in whole)
         ids.extend(rows)
     return Tokens(ids, n_truncated)
+
+
+def padding_id(tokenizer: Any) -> int:
+    """Gives the id that fills a batch up; any will do where there is none, as the mask hides it."""
+    return int(getattr(tokenizer, "pad_token_id", None) or 0)
+
+
+def _stand_in(tokenizer: Any) -> int:
+    """Gives the token that stands for a text without any: what begins or ends texts."""
+    known = (getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id"))
+    return next((int(found) for found in known if found is not None), 0)

@@ -2,8 +2,8 @@
 
 It checks no hashes: `bundle.py` has done that. No code that a file names is ever imported.
 
-    model.safetensors   the classifier's weights, adapters merged; with `weights` int8 in the manifest large matrices are
-                        int8, each with NAME.scale beside it, fp32 [rows]
+    model.safetensors   the classifier's weights, adapters merged; where the manifest names a `base`, adapters and head alone;
+                        with `weights` int8 in the manifest large matrices are int8, each with NAME.scale beside it, fp32 [rows]
     backbone/           config.json of the encoder
     tokenizer/          as `save_pretrained` writes it
 """
@@ -23,12 +23,14 @@ from smallprint.core.config import SVM, Config
 from smallprint.core.errors import BundleError, ConfigError
 from smallprint.core.parts import Parts
 from smallprint.data.labels import LabelSet
+from smallprint.modeling.adapters import adapter_names
 from smallprint.modeling.backbone import build_backbone, quiet, width_of
 from smallprint.modeling.classifier import TextClassifier, check_layers
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.heads import BUILT_IN
 from smallprint.modeling.int8 import dequantise, int8_names, quantise
 from smallprint.modeling.kernel_head import KernelHead
+from smallprint.packaging.adapter_files import adapted_backbone, base_entry, keeps_adapters
 from smallprint.packaging.manifest import AGAIN, WEIGHTS, EncoderManifest, unreadable
 
 BACKBONE, TOKENIZER = "backbone", "tokenizer"
@@ -40,7 +42,7 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
 
     Args:
         folder: Of the bundle.
-        scorer: The adapters of its classifier are merged first, for good.
+        scorer: The adapters of its classifier are merged first, for good, unless `model.lora.merge` is off.
         config: Settings of the training; with `model.weights` int8, scores are those of the bundle if `round_weights` has
             gone over the classifier before.
         head_is_own: The head is an object of your own, whatever the settings name.
@@ -51,10 +53,12 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
     from safetensors.torch import save
 
     classifier, tokenizer = scorer.classifier, scorer.tokenizer
-    classifier.merge()
+    kept = keeps_adapters(classifier, config)
+    if not kept:
+        classifier.finish()
     backbone_config = getattr(classifier.backbone, "config", None)
     own_backbone = not hasattr(backbone_config, "save_pretrained")
-    tensors, shared = _tensors_of(classifier)
+    tensors, shared = _tensors_of(classifier, _own_names(classifier) if kept else None)
     if config.model.weights == "int8":
         tensors = _as_int8(tensors, int8_names(classifier))
     with quiet():
@@ -76,6 +80,7 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
         "n_support": len(classifier.head.support) if isinstance(classifier.head, KernelHead) else None,
         "backbone_is_own": own_backbone,
         "weights": config.model.weights,
+        "base": base_entry(classifier, config) if kept else None,
         "versions": {"torch": str(torch.__version__), "transformers": transformers.__version__},
     }
 
@@ -97,7 +102,7 @@ def load_encoder(
     """
     with torch.random.fork_rng(devices=[]), quiet():  # loading must not move the caller's random numbers
         head_factory = parts.head or _built_in_head(manifest, labels, folder)
-        backbone = parts.backbone if parts.backbone is not None else _build_backbone(manifest, folder)
+        backbone = _find_backbone(manifest, config, parts, folder)
         _check_sizes(manifest, backbone, folder)
         head = head_factory(width_of(backbone) * len(manifest.layers or [0]), labels.n_outputs)
         frozen = config.model.adapter == "frozen"
@@ -105,16 +110,24 @@ def load_encoder(
             backbone, head, manifest.pooling, config.model.dropout, frozen=frozen, layers=manifest.layers
         ).float()
         tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
-    _load_weights(classifier, folder / WEIGHTS, labels, manifest.weights == "int8")
+    names = None if manifest.base is None else _own_names(classifier)
+    _load_weights(classifier, folder / WEIGHTS, labels, manifest.weights == "int8", names)
     return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length)
 
 
-def _tensors_of(classifier: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Gives the weights, each stored once, and for every further name of one the name that it is stored under."""
+def _own_names(classifier: TextClassifier) -> set[str]:
+    """Gives the names of what is stored where the backbone is not: adapters and head."""
+    return adapter_names(classifier) | {name for name in classifier.state_dict() if name.startswith("head.")}
+
+
+def _tensors_of(classifier: nn.Module, names: set[str] | None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Gives the weights of `names`, or all, each stored once, and for every further name of one the name that it is stored under."""
     tensors: dict[str, Tensor] = {}
     shared: dict[str, str] = {}
     seen: dict[Any, str] = {}
     for name, tensor in classifier.state_dict().items():
+        if names is not None and name not in names:
+            continue
         storage = tensor.untyped_storage().data_ptr()
         key = (storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype) if storage else name
         if key in seen:
@@ -167,7 +180,12 @@ def _built_in_head(manifest: EncoderManifest, labels: LabelSet, folder: Path) ->
     return BUILT_IN[manifest.head]
 
 
-def _build_backbone(manifest: EncoderManifest, folder: Path) -> nn.Module:
+def _find_backbone(manifest: EncoderManifest, config: Config, parts: Parts, folder: Path) -> nn.Module:
+    if manifest.base is not None:
+        return adapted_backbone(manifest.base, config, parts, folder)
+    if parts.backbone is not None:
+        own: nn.Module = parts.backbone
+        return own
     if manifest.backbone_is_own:
         raise BundleError(
             f"The backbone of {folder} is somebody's own, which a bundle cannot rebuild.",
@@ -189,7 +207,9 @@ def _load_tokenizer(folder: Path) -> Any:
         raise unreadable(folder, str(error).strip().partition("\n")[0][:200]) from None
 
 
-def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet, as_int8: bool) -> None:
+def _load_weights(
+    classifier: TextClassifier, path: Path, labels: LabelSet, as_int8: bool, names: set[str] | None
+) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -201,7 +221,7 @@ def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet, as_i
         tensors |= {name: tensors[kept] for name, kept in shared.items()}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, f"{type(error).__name__}.") from None
-    wanted = classifier.state_dict()
+    wanted = {name: tensor for name, tensor in classifier.state_dict().items() if names is None or name in names}
     matrices = int8_names(classifier) & wanted.keys() if as_int8 else set()
     forms = {name: (list(tensor.shape), tensor.dtype) for name, tensor in wanted.items()}
     forms |= {name: (forms[name][0], torch.int8) for name in matrices}
@@ -217,7 +237,8 @@ def _load_weights(classifier: TextClassifier, path: Path, labels: LabelSet, as_i
             if name in matrices
             else tensors[name]
             for name in wanted
-        }
+        },
+        strict=names is None,
     )
 
 

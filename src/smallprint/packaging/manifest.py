@@ -18,7 +18,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
 
 FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
 AGAIN = "Copy or download the bundle again, or train it anew."
 
@@ -31,6 +31,16 @@ class CalibrationEntry(BaseModel):
     task: Task
     slope: list[float]
     intercept: list[float]
+
+
+class BaseEntry(BaseModel):
+    """The backbone below a bundle's adapters, which it does not hold itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    revision: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Manifest(BaseModel):
@@ -56,13 +66,14 @@ class EncoderManifest(Manifest):
 
     family: Literal["encoder"]
     max_length: Annotated[int, Field(ge=1)]
-    pooling: Literal["mean", "cls", "max"]
+    pooling: Literal["mean", "cls", "max", "last"]
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     head: str
     head_is_own: bool
     n_support: Annotated[int, Field(ge=0)] | None = None
     backbone_is_own: bool
     weights: Literal["fp32", "int8"] = "fp32"  # versions 1 and 2 knew no other
+    base: BaseEntry | None = None  # versions 1 to 3 held merged models alone
 
 
 class LinearManifest(Manifest):

@@ -20,7 +20,7 @@ from smallprint.core.results import Array
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
-from smallprint.modeling.tokenizer import tokenize
+from smallprint.modeling.tokenizer import padding_id, tokenize
 
 Batch = dict[str, torch.Tensor]
 
@@ -189,5 +189,5 @@ def build_datamodule(
         if tokens.n_truncated:
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))
-    pad_id = getattr(tokenizer, "pad_token_id", None) or 0
+    pad_id = padding_id(tokenizer)
     return TextDataModule(encoded[0], encoded[1], pad_id, config.batch_tokens, config.batch_size, config.seed)

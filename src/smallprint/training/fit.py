@@ -43,7 +43,8 @@ def fit_classifier(
     callbacks: list[L.Callback] | None = None,
     say: Say = say_nothing,
 ) -> FitResult:
-    """Fits the classifier, in place, and leaves it with the best epoch's weights, adapters merged, in evaluation mode.
+    """Fits the classifier, in place, and leaves it with the best epoch's weights, in evaluation mode, adapters merged unless
+    the settings keep them apart.
 
     Where `folder` holds a resumable checkpoint the training goes on from there, and ends with the same bits.
 
@@ -84,7 +85,7 @@ def fit_classifier(
     state = SafetensorsIO().load_checkpoint(folder / BEST)["state_dict"]
     module.check_fits(state, folder / BEST)
     module.load_state_dict(state, strict=False)
-    classifier.merge()
+    classifier.finish(config.model.lora.merge)
     if on_processor:
         use_attention(classifier.backbone, "sdpa")
     classifier.eval()
