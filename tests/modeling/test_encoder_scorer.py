@@ -7,7 +7,8 @@ import torch
 from smallprint.core.settings import build_config
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
-from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.encoder_scorer import EncoderScorer, combine_windows
+from smallprint.modeling.tokenizer import tokenize_windows
 
 TASKS = [("binary", 1), ("multiclass", 3), ("multilabel", 3)]
 TEXTS = [" ".join(["we may close your account without notice"] * (i % 5)) + f" {i}" for i in range(40)]
@@ -86,3 +87,33 @@ def test_several_threads(scorer_of):
     with ThreadPoolExecutor(4) as pool:
         for scores in pool.map(scorer.score, [TEXTS] * 8):
             np.testing.assert_array_equal(scores, expected)
+
+
+LONG = " ".join(
+    f"{word} the service" for word in ("we", "scarlet", "court", "ocean", "moss", "law", "pay", "crimson") * 3
+)
+
+
+def test_windows_keep_the_highest_score_of_each_label(scorer_of):
+    cut, windows = scorer_of(max_length=16), scorer_of(max_length=16, windows=True)
+    scores = windows.score(["we may", LONG, "law"])
+    parts = tokenize_windows(windows.tokenizer, [LONG], 16).ids
+    with torch.no_grad():
+        each = [
+            windows.classifier(torch.tensor(row[None], dtype=torch.long), torch.ones(1, len(row), dtype=torch.long))
+            for row in parts
+        ]
+    np.testing.assert_allclose(scores[1], torch.cat(each).sigmoid().max(dim=0).values.numpy(), atol=1e-5)
+    np.testing.assert_allclose(scores[[0, 2]], cut.score(["we may", "law"]), atol=1e-6)
+    assert (scores[1] >= cut.score([LONG])[0] - 1e-6).all()
+    assert windows.n_truncated == 0
+    assert cut.n_truncated == 1
+
+
+def test_windows_of_exclusive_labels_are_opinions_weighed_by_length():
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], dtype=np.float32)
+    combined = combine_windows(scores, np.array([0, 0, 1]), np.array([30, 10, 5]), True)
+    powers = np.exp((30 * np.log(scores[0]) + 10 * np.log(scores[1])) / 40)
+    np.testing.assert_allclose(combined, [powers / powers.sum(), [0.5, 0.5]], atol=1e-6)
+    highest = combine_windows(scores, np.array([0, 0, 1]), np.array([30, 10, 5]), False)
+    np.testing.assert_allclose(highest, [[0.9, 0.8], [0.5, 0.5]])

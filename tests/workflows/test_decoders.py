@@ -194,3 +194,16 @@ def test_a_real_model_from_gguf(tmp_path):
     with torch.no_grad():
         on_left = classifier(left, mask).sigmoid().numpy()
     assert np.allclose(on_left, together, atol=1e-3)
+
+
+def test_a_bundle_remembers_to_read_in_windows(decoders, labelled_frame, tmp_path):
+    config = settings(decoders["llama"], tmp_path)
+    model = config.model.model_copy(update={"long_text": "windows", "max_length": 8})
+    frame = labelled_frame("multilabel").with_columns(pl.col("text") + " we may" * 8)
+    result = api.train(frame, config=config.model_copy(update={"model": model}), out=tmp_path / "run")
+    engine = smallprint.load(result.bundle)
+    kept = pl.read_parquet(result.run / "test_scores.parquet")
+    assert np.allclose(engine.score(kept["text"].to_list()), kept["scores"].to_list(), atol=1e-6)
+    assert engine.n_truncated == 0
+    engine.scorer.windows = False
+    assert not np.allclose(engine.score(kept["text"].to_list()), kept["scores"].to_list(), atol=1e-4)

@@ -117,6 +117,11 @@ class ModelConfig(Section):
     max_length: int = Field(
         256, ge=8, description="Longest input in tokens; longer texts are cut, and the count is said."
     )
+    long_text: Literal["cut", "windows"] = Field(
+        "cut",
+        description="Texts beyond max_length: 'cut', or when scored read whole in overlapping 'windows', the highest score of "
+        "each label kept. In training they are cut.",
+    )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
     weights: Literal["fp32", "int8"] = Field(
         "fp32",

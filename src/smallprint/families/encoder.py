@@ -46,7 +46,10 @@ def build_encoder(
         module.train_set.targets = soften(module.train_set.targets, splits, labels, config.training, say)
 
     def scorer_of() -> EncoderScorer:
-        return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length)
+        windows = model.long_text == "windows"
+        return EncoderScorer(
+            classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length, windows=windows
+        )
 
     def vectors_of(dataset: TokenDataset) -> Tensor:
         name = f"{model.backbone} {model.revision} {model.layers} {model.pooling} {model.weights}"
@@ -55,7 +58,7 @@ def build_encoder(
         return cache.read(name, classifier, dataset, module)
 
     if model.head == SVM and parts.head is None:
-        return _build_kernel(labels, config, classifier, module, scorer_of, vectors_of, say)
+        return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, say)
     balanced = model.class_weights == "balanced"
     weights = balanced_weights(targets, labels.task, labels.n_outputs) if balanced else None
     loss = build_loss(parts.loss or model.loss, labels.task, weights)
@@ -78,6 +81,7 @@ def build_encoder(
 
 
 def _build_kernel(
+    splits: Splits,
     labels: LabelSet,
     config: Config,
     classifier: TextClassifier,
@@ -100,7 +104,8 @@ def _build_kernel(
         head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed)
         classifier.head = head
         seconds, scorer = time.monotonic() - start, scorer_of()
-        scores = scorer.score_vectors(vectors_of(validation))
+        whole = scorer.windows and bool((validation.lengths >= scorer.max_length).any())
+        scores = scorer.score(splits.validation.texts) if whole else scorer.score_vectors(vectors_of(validation))
         values = reached(validation.targets, scores, labels.task)
         tracker.log_metrics(values)
         say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {tell(values)}")

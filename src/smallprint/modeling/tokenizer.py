@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1024
+OVERLAP = 4  # neighbouring windows share max_length / OVERLAP tokens
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,18 @@ class Tokens:
     """Token ids of many texts.
 
     Attributes:
-        ids: One int32 array per text, special tokens included.
+        ids: One int32 array per text, or per window of one, special tokens included.
         n_truncated: How many texts were longer than `max_length` and were cut.
+        text_of: Where texts have several windows: the text of each, `[n_windows]`, in order.
     """
 
     ids: list[NDArray[np.int32]]
     n_truncated: int
+    text_of: NDArray[np.int64] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Length of each text in tokens, `[n]`."""
+        """Length of each in tokens, `[n]`."""
         return np.array([len(row) for row in self.ids], dtype=np.int64)
 
 
@@ -50,6 +53,33 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
             n_truncated += sum(len(row) > max_length for row in whole)
         ids.extend(rows)
     return Tokens(ids, n_truncated)
+
+
+def tokenize_windows(tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
+    """Gives the token ids of `texts`, those longer than `max_length` in windows that share a quarter of their tokens.
+
+    Nothing is cut, and what one window breaks off stands whole in the next, up to that quarter.
+
+    Args:
+        tokenizer: A Hugging Face fast tokenizer.
+        texts: Any texts.
+        max_length: Of a window in tokens, special tokens included.
+    """
+    ids: list[NDArray[np.int32]] = []
+    owners: list[int] = []
+    empty, shared = _stand_in(tokenizer), max_length // OVERLAP
+    for start in range(0, len(texts), CHUNK):
+        encoded = tokenizer(
+            list(texts[start : start + CHUNK]),
+            truncation=True,
+            max_length=max_length,
+            stride=shared,
+            return_overflowing_tokens=True,
+            return_attention_mask=False,
+        )
+        ids.extend(np.asarray(row or [empty], dtype=np.int32) for row in encoded["input_ids"])
+        owners.extend(start + owner for owner in encoded["overflow_to_sample_mapping"])
+    return Tokens(ids, 0, np.array(owners, dtype=np.int64))
 
 
 def padding_id(tokenizer: Any) -> int:

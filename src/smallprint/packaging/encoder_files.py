@@ -74,6 +74,7 @@ def save_encoder(folder: Path, scorer: EncoderScorer, config: Config, head_is_ow
         "family": "encoder",
         "max_length": scorer.max_length,
         "pooling": classifier.pooling,
+        "long_text": "windows" if scorer.windows else "cut",
         "layers": None if classifier.layers is None else list(classifier.layers),
         "head": config.model.head,
         "head_is_own": head_is_own or config.model.head not in (*BUILT_IN, SVM),
@@ -112,7 +113,10 @@ def load_encoder(
         tokenizer = parts.tokenizer if parts.tokenizer is not None else _load_tokenizer(folder / TOKENIZER)
     names = None if manifest.base is None else _own_names(classifier)
     _load_weights(classifier, folder / WEIGHTS, labels, manifest.weights == "int8", names)
-    return EncoderScorer(classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length)
+    windows = manifest.long_text == "windows"
+    return EncoderScorer(
+        classifier, tokenizer, labels.task, labels.n_outputs, max_length=manifest.max_length, windows=windows
+    )
 
 
 def _own_names(classifier: TextClassifier) -> set[str]:

@@ -67,6 +67,7 @@ class EncoderManifest(Manifest):
     family: Literal["encoder"]
     max_length: Annotated[int, Field(ge=1)]
     pooling: Literal["mean", "cls", "max", "last"]
+    long_text: Literal["cut", "windows"] = "cut"  # versions 1 to 3 knew no other
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
     head: str
     head_is_own: bool
