@@ -101,6 +101,13 @@ def test_test_is_opened_once_and_last(settings, labelled_frame, tmp_path, monkey
     assert texts[0] > weights
 
 
+def test_settings_that_a_member_does_not_hear_are_said(settings, table, tmp_path):
+    lines = []
+    smallprint.train(table, config=settings("training.epochs=1"), out=tmp_path / "run", say=lines.append)
+    assert "training.epochs=1 does not reach the member 'encoder', which has its own: 2." in lines
+    assert not any("does not reach the member 'linear'" in line for line in lines)
+
+
 def test_a_stopped_stack_goes_on_and_ends_alike(settings, table, tmp_path):
     config = settings(only=["linear", "encoder"])
     whole = smallprint.train(table, config=config, out=tmp_path / "whole")
@@ -111,7 +118,12 @@ def test_a_stopped_stack_goes_on_and_ends_alike(settings, table, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         smallprint.train(table, config=config, out=tmp_path / "stopped", say=stop)
-    resumed = smallprint.train(resume=tmp_path / "stopped")
+    lines = []
+    resumed = smallprint.train(resume=tmp_path / "stopped", say=lines.append)
+    told = [line for line in lines if line.startswith("Member 'encoder'")]
+    assert told[0] == "Member 'encoder', fold 1 of 3, was finished before: read from its checkpoint."
+    assert told[1] == "Member 'encoder', fold 2 of 3:"
+    assert told[2].endswith("left for this member:")
     assert json.loads(resumed.metrics_file.read_text()) == json.loads(whole.metrics_file.read_text())
     assert resumed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
     for file in sorted(whole.bundle.rglob("*.safetensors")):
@@ -172,6 +184,7 @@ def test_a_teacher_that_is_none_is_refused(settings, table, tiny_backbone, tmp_p
             "model.loss cannot go with model.head=svm",
         ),
         (["stack.folds=1"], "stack.folds"),
+        (["model.backbone=tfidf"], "stack.members cannot go with model.backbone=tfidf"),
     ],
 )
 def test_settings_that_do_not_go_together(settings, table, tmp_path, more, told):

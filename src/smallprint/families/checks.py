@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallprint.core.config import SVM, Config, ModelConfig
+from smallprint.core.config import SVM, Config, ModelConfig, StackConfig
 from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member
@@ -18,6 +18,12 @@ def check_family(config: Config, parts: Parts) -> None:
         ConfigError: TF-IDF or a stack together with anything of an encoder's, each named; or settings of an encoder that
             contradict each other.
     """
+    if config.model.family != "stack" and (unused := changed(config.stack, StackConfig())):
+        raise ConfigError(
+            f"{', '.join(f'stack.{name}' for name in unused)} cannot go with model.backbone={config.model.backbone}.",
+            "model.backbone=stack, whose members and folds these are",
+            "Set model.backbone=stack, or leave them out.",
+        )
     if config.model.family == "encoder":
         return _check_encoder(config, parts)
     odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone))]
@@ -72,6 +78,18 @@ def member_config(config: Config, name: str) -> Config:
             "Set them for the run, or leave them out.",
         )
     return member
+
+
+def unheard(config: Config) -> list[str]:
+    """Gives a line for each setting of a stack's run that a member has a setting of its own for."""
+    usual = type(config.training)()
+    lines = []
+    for name in config.stack.members:
+        member = member_config(config, name)
+        for key in changed(config.training, usual):
+            if (own := getattr(member.training, key)) != (wanted := getattr(config.training, key)):
+                lines.append(f"training.{key}={wanted} does not reach the member '{name}', which has its own: {own}.")
+    return lines
 
 
 def _check_encoder(config: Config, parts: Parts) -> None:

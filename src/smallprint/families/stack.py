@@ -23,13 +23,13 @@ from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits, fold_examples
 from smallprint.evaluation.stack import crossfit_stack, fit_stack
-from smallprint.families.checks import member_config
+from smallprint.families.checks import member_config, unheard
 from smallprint.families.fitted import Fit, Fitted, reached, tell
 from smallprint.modeling.kernel_head import check_size
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
 from smallprint.training.callbacks import peak_memory_mb
-from smallprint.training.fit import seed_everything
+from smallprint.training.fit import FINISHED, seed_everything
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import MetricLog
 
@@ -49,6 +49,8 @@ def build_stack(
                 len(pool) + len(extra or ()), f"Take the member '{name}' out of stack.members, or give it another head."
             )
     say(f"A stack of {', '.join(members)}, over {config.stack.folds} folds of {len(pool):,} examples.")
+    for line in unheard(config):
+        say(line)
     say = _once(say)
     folds = fold_examples(pool, labels.names, config.stack.folds, config.training.seed)
     truth = labels.encode(pool.labels)
@@ -62,12 +64,16 @@ def build_stack(
             unseen = np.zeros((len(pool), labels.n_outputs), dtype=np.float32)
             scorers: list[Scorer] = []
             refitted = needs_no_choice(settings)
+            spent: list[float] = []
             for fold in range(config.stack.folds):
-                say(f"Member '{name}', fold {fold + 1} of {config.stack.folds}:")
+                place = folder / name / str(fold + 1)
+                finished, began = (place / FINISHED).exists(), time.monotonic()
+                say(_announce(name, fold, config.stack.folds, finished, spent))
                 part = _without(pool, folds == fold, extra)
                 seed_everything(config.training.seed)  # each alike, whatever was trained or resumed before it
                 inner = Prefixed(tracker, f"{name}/{fold + 1}/")
-                fitted = build(part, labels, settings, Parts(), folder / name / str(fold + 1), say, cache)(inner)
+                fitted = build(part, labels, settings, Parts(), place, say, cache)(inner)
+                spent += [] if finished else [time.monotonic() - began]
                 unseen[folds == fold] = fitted.validation
                 if not refitted:
                     scorers.append(fitted.scorer)
@@ -128,6 +134,17 @@ def _without(pool: Examples, outside: Array, extra: Examples | None) -> Splits:
 
 def _with(examples: Examples, extra: Examples | None) -> Examples:
     return examples if extra is None else Examples("train", pl.concat([examples.frame, extra.frame]))
+
+
+def _announce(name: str, fold: int, folds: int, finished: bool, spent: list[float]) -> str:
+    """Gives the line before a fold: that it was finished before, or how long this one and those behind it will take."""
+    line = f"Member '{name}', fold {fold + 1} of {folds}"
+    if finished:
+        return f"{line}, was finished before: read from its checkpoint."
+    if not spent:
+        return f"{line}:"
+    seconds = int(sum(spent) / len(spent) * (folds - fold))
+    return f"{line}, about {seconds // 60}:{seconds % 60:02d} left for this member:"
 
 
 def _once(say: Say) -> Say:

@@ -31,6 +31,8 @@ from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.datamodule import TextDataModule
 from smallprint.training.module import ClassifierModule
 
+FINISHED = "done.json"  # stands in a folder of checkpoints once its training is at its end
+
 
 def fit_classifier(
     classifier: TextClassifier,
@@ -89,7 +91,7 @@ def fit_classifier(
     if on_processor:
         use_attention(classifier.backbone, "sdpa")
     classifier.eval()
-    write_json(folder / "done.json", {"best_epoch": checkpoints.best_epoch})
+    write_json(folder / FINISHED, {"best_epoch": checkpoints.best_epoch})
     epochs = progress.seconds_per_epoch
     return FitResult(
         history=module.history,
