@@ -76,7 +76,8 @@ def render(found: dict[str, Any]) -> str:
         "# Memory",
         "",
         f"One epoch over the {found['rows']:,} longest clauses of UNFAIR-ToS, backbone {found['backbone']}, "
-        f"{found['batch_tokens']:,} tokens a step, on two processor cores. A process with nothing but libraries, data and the frozen weights peaks at {idle:,.0f} MB; "
+        f"{found['batch_tokens']:,} tokens a step, on two processor cores. "
+        f"A process with nothing but libraries, data and the frozen weights peaks at {idle:,.0f} MB; "
         "the second ratio leaves that out: it is what grows with the model. Written by `python benchmarks/memory.py`.",
         "",
         "| | peak memory, MB | ratio | above idle, ratio | epoch, s | ratio |",
