@@ -26,12 +26,14 @@ from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.calibration import choose_calibration
 from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.policy import Policy, find_policy
+from smallprint.evaluation.score_files import units, unseen_scores, write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
-from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
+from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle, store_policy
 from smallprint.training.fit import seed_everything
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import Tracker
@@ -130,10 +132,10 @@ def train(
             calibration=calibration,
             head_is_own=parts.head is not None,
         )
-        runs.write_scores(run, scored, splits.validation.groups)
+        write_scores(run.folder, scored, splits.validation.groups)
         if fitted.held_out is not None:
-            runs.write_scores(run, unseen, [*splits.own_train.groups, *splits.validation.groups])
-        runs.write_scores(run, test_scored, test_examples.groups)
+            write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
+        write_scores(run.folder, test_scored, test_examples.groups)
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
@@ -214,6 +216,54 @@ def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts
     return engine.predict([texts] if isinstance(texts, str) else list(texts))
 
 
+def policy(
+    model: str | Path,
+    data: Any = None,
+    *,
+    recall: float | None = 0.95,
+    precision: float | None = None,
+    confidence: float = 0.95,
+    save: bool = False,
+) -> tuple[Policy, ScoredSplit, list[str | None]]:
+    """Gives how far a model may decide alone, and the scores and documents that this stands on.
+
+    Args:
+        model: Folder of a run, or of a bundle where `data` is given.
+        data: Labelled data whose validation split is scored; when left out the run's own scores of examples that it did
+            not learn from are taken: validation's, and of a stack the held-out ones of train too.
+        recall: To be kept of the texts with a label, by what is cleared.
+        precision: To be kept of the labels that are flagged alone; None flags nothing alone.
+        confidence: Share of new sets of documents in which it shall hold.
+        save: Store it in the bundle: `predict` then adds a column `decision`.
+
+    Raises:
+        BundleError: There is no bundle, or no run whose scores could be taken.
+        ConfigError: The task is multiclass.
+        DataError: Too few documents, or none that are told apart.
+    """
+    bundle = find_bundle(model)
+    scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
+    if scored.task == "multiclass":
+        raise ConfigError(
+            "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
+        )
+    found = find_policy(
+        scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
+    )
+    if save:
+        store_policy(bundle, found)
+    return found, scored, groups
+
+
+def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
+    engine = load(model)
+    source, config = open_source(data), engine.config or Config()
+    wanted = config.data.model_copy(update={"task": engine.labels.task})
+    seed = config.training.seed
+    examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)
+    return _score(engine, examples), examples.groups
+
+
 def load_config_of(model: str | Path) -> Config:
     """Gives the settings that a bundle was trained with.
 
@@ -249,6 +299,7 @@ __all__ = [
     "load",
     "load_bundle",
     "load_config_of",
+    "policy",
     "predict",
     "predict_file",
     "report",

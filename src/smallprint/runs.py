@@ -8,20 +8,18 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError, DataError, SmallprintError, TrainingError
-from smallprint.core.files import atomic_path, write_json, write_text
+from smallprint.core.files import write_json, write_text
 from smallprint.core.progress import Say, counted
-from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, ScoredSplit, TrainResult
+from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, TrainResult
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import render_config
 from smallprint.data.examples import Examples, fingerprint, to_examples
@@ -32,6 +30,7 @@ from smallprint.data.schema import detect_schema
 from smallprint.data.split import split_source
 from smallprint.data.summary import support
 from smallprint.evaluation.report import render_report
+from smallprint.evaluation.score_files import read_scores
 from smallprint.training.tracking import Tracker
 
 RARE = 5  # training examples
@@ -179,46 +178,6 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed:
             "resumed": resumed,
         },
     )
-
-
-def write_scores(run: Run, scored: ScoredSplit, groups: Sequence[str | None]) -> None:
-    """Writes a split's texts, truth and scores into the run folder (never tracked), for the report and for distilling."""
-    import polars as pl
-
-    frame = pl.DataFrame(
-        {
-            "text": scored.texts,
-            "group": list(groups),
-            "targets": np.asarray(scored.targets).tolist(),
-            "scores": scored.scores.tolist(),
-        },
-        schema_overrides={"group": pl.String},
-    )
-    with atomic_path(run.folder / scores_file(scored.split)) as temporary:
-        frame.write_parquet(temporary)
-
-
-def read_scores(folder: Path, split: str, saved: dict[str, Any]) -> tuple[ScoredSplit, list[str | None]]:
-    """Gives what `write_scores` wrote of a split, and each example's group.
-
-    Args:
-        folder: Of the run.
-        split: validation or test.
-        saved: What the run's metrics.json holds.
-    """
-    import polars as pl
-
-    frame = pl.read_parquet(folder / scores_file(split))
-    task = saved[split]["task"]
-    scored = ScoredSplit(
-        split,
-        task,
-        list(saved["data"]["label_names"]),
-        frame["text"].to_list(),
-        np.array(frame["targets"].to_list(), dtype=np.int64 if task == "multiclass" else np.int8),
-        np.array(frame["scores"].to_list(), dtype=np.float32),
-    )
-    return scored, frame["group"].to_list()
 
 
 def write_report(run: Run, command: str) -> Path:

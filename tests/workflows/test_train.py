@@ -12,8 +12,8 @@ from smallprint import api
 from smallprint.core.config import Config
 from smallprint.core.settings import build_config
 from smallprint.data import read
+from smallprint.evaluation.score_files import read_scores
 from smallprint.families import encoder
-from smallprint.runs import read_scores
 from smallprint.training import callbacks
 
 

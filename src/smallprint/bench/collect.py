@@ -24,7 +24,8 @@ from smallprint.core.progress import Say
 from smallprint.core.results import Array
 from smallprint.core.run import open_run, scores_file
 from smallprint.core.settings import load_config, render_config
-from smallprint.runs import name_of, read_scores
+from smallprint.evaluation.score_files import read_scores
+from smallprint.runs import name_of
 from smallprint.training.stored import VectorCache
 
 TIMED_TEXTS = 1000

@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from smallprint import __version__
+from smallprint.cli.policy_command import policy
 from smallprint.core.errors import ConfigError, SmallprintError
 
 
@@ -257,6 +258,9 @@ def ui(
         )
     command = ["server", "--backend-store-uri", f"sqlite:///{store}", "--host", "127.0.0.1", "--port", str(port)]
     raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
+
+
+app.command()(policy)
 
 
 @app.callback(invoke_without_command=True)

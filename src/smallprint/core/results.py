@@ -96,12 +96,14 @@ class TrainResult:
 class Prediction:
     """Scores and decisions for a list of texts.
 
-    Shapes: `scores` float32 `[n, n_labels]`; `labels` one list of label names per text (one name for binary and multiclass).
+    Shapes: `scores` float32 `[n, n_labels]`; `labels` one list of label names per text (one name for binary and multiclass);
+    `decisions` one of 'cleared', 'flagged' and 'person' per text, or None where the model has no policy.
     """
 
     label_names: list[str]
     scores: Array
     labels: list[list[str]]
+    decisions: list[str] | None = None
 
 
 __all__ = ["Array", "FitResult", "LabelMetrics", "Metrics", "Prediction", "ScoredSplit", "TrainResult"]

@@ -18,6 +18,7 @@ from smallprint.core.parts import Parts
 from smallprint.core.results import Prediction
 from smallprint.data.labels import LabelSet
 from smallprint.evaluation.calibration import Calibration
+from smallprint.evaluation.policy import Policy
 from smallprint.modeling.scorer import Scorer
 from smallprint.packaging.bundle import load_bundle
 
@@ -32,6 +33,7 @@ class Engine:
         calibration: Applied to what the scorer gives; None leaves it as it is.
         config: Settings that it was trained with, where they are known.
         trained_on: Fingerprint of its training split, where it is known.
+        policy: What the model may decide alone; None says nothing of that.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class Engine:
         calibration: Calibration | None = None,
         config: Config | None = None,
         trained_on: str | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.scorer, self.labels, self.thresholds = scorer, labels, np.asarray(thresholds, dtype=np.float64)
-        self.calibration, self.config, self.trained_on = calibration, config, trained_on
+        self.calibration, self.config, self.trained_on, self.policy = calibration, config, trained_on, policy
 
     @property
     def max_length(self) -> int | None:
@@ -70,13 +73,16 @@ class Engine:
         return scores if self.calibration is None else self.calibration.apply(scores)
 
     def predict(self, texts: Sequence[str]) -> Prediction:
-        """Gives scores and, by the thresholds, labels; `label_names` names the columns of the scores.
+        """Gives scores, by the thresholds labels, and by the policy, where there is one, decisions.
+
+        `label_names` names the columns of the scores.
 
         Raises:
             DataError: Something that is not a text.
         """
         scores = self.score(texts)
-        return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds))
+        decisions = None if self.policy is None else [*map(str, self.policy.decide(scores))]
+        return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds), decisions)
 
 
 def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
@@ -93,6 +99,7 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
         calibration=bundle.calibration,
         config=bundle.config,
         trained_on=bundle.manifest["data"].get("fingerprints", {}).get("train"),
+        policy=bundle.policy,
     )
 
 

@@ -21,6 +21,7 @@ from smallprint.inference.engine import Engine, load_engine
 from smallprint.packaging.bundle import find_bundle
 
 SAY_SECONDS = 5.0
+DECISION = "decision"  # column of what a policy decides
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def predict_file(
     say: Say = say_nothing,
 ) -> PredictSummary:
     """Writes the rows of a table with `label` (multilabel: `labels`) and `score_NAME` for each output of the model.
+
+    Where the model has a policy, `decision` says 'cleared', 'flagged' or 'person'.
 
     Args:
         engine: An engine, or the folder of a bundle or run.
@@ -108,10 +111,11 @@ def _score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: 
     labels = engine.labels
     several = labels.task == "multilabel"
     label_name, score_names = "labels" if several else "label", [f"score_{name}" for name in labels.score_names]
-    if taken := [name for name in (label_name, *score_names) if name in frame.columns]:
+    decided = [DECISION] if engine.policy is not None else []
+    if taken := [name for name in (label_name, *decided, *score_names) if name in frame.columns]:
         raise DataError(
             f"The input already has a column {taken[0]!r}, which the prediction would write.",
-            f"no column named {label_name!r} or 'score_...'",
+            f"no column named {' or '.join(repr(name) for name in (label_name, *decided))} or 'score_...'",
             f"Rename {taken[0]!r} in the input.",
         )
     texts = list(frame[column])
@@ -131,6 +135,11 @@ def _score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: 
         for values, score in zip(scores, row, strict=True):
             values[place] = score
     new = [pl.Series(label_name, found, dtype=pl.List(pl.String) if several else pl.String)]
+    if prediction.decisions is not None:
+        decisions: list[str | None] = [None] * len(texts)
+        for place, decision in zip(full, prediction.decisions, strict=True):
+            decisions[place] = decision
+        new.append(pl.Series(DECISION, decisions, dtype=pl.String))
     new += [pl.Series(name, values, dtype=pl.Float32) for name, values in zip(score_names, scores, strict=True)]
     return frame.with_columns(new), len(texts) - len(full)
 

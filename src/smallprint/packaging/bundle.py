@@ -28,6 +28,7 @@ from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member, load_config, render_config
 from smallprint.data.labels import LabelSet
 from smallprint.evaluation.calibration import Calibration
+from smallprint.evaluation.policy import Policy
 from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.modeling.linear import LinearClassifier
 from smallprint.modeling.scorer import Scorer
@@ -61,6 +62,7 @@ class Bundle:
         labels: Task and label names.
         thresholds: float64 `[n_outputs]`, for calibrated scores.
         calibration: To be applied to the scorer's scores, or None.
+        policy: What the model may decide alone, or None.
         config: Settings of the training; tracking stands at its defaults.
         manifest: All of manifest.json.
     """
@@ -70,6 +72,7 @@ class Bundle:
     labels: LabelSet
     thresholds: NDArray[np.float64]
     calibration: Calibration | None
+    policy: Policy | None
     config: Config
     manifest: dict[str, Any]
 
@@ -196,7 +199,30 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         from smallprint.packaging.encoder_files import load_encoder
 
         scorer = load_encoder(folder, manifest, labels, config, parts)
-    return Bundle(folder, scorer, labels, thresholds, calibration, config, tree)
+    return Bundle(folder, scorer, labels, thresholds, calibration, _policy_of(manifest, folder), config, tree)
+
+
+def store_policy(folder: str | Path, policy: Policy | None) -> None:
+    """Writes into a bundle what its model may decide alone, in the place of what was there; None takes it out.
+
+    Raises:
+        BundleError: There is no bundle, or it is damaged.
+    """
+    folder = Path(folder)
+    tree = read_manifest(folder)
+    check_manifest(tree, folder)
+    tree["policy"] = None if policy is None else policy.to_dict()
+    tree["format_version"] = FORMAT_VERSION
+    write_json(folder / MANIFEST, tree)
+
+
+def _policy_of(manifest: Manifest, folder: Path) -> Policy | None:
+    if manifest.policy is None:
+        return None
+    try:
+        return Policy.from_dict(manifest.policy)
+    except (TypeError, AttributeError, SmallprintError):
+        raise BundleError(f"{folder / MANIFEST} has a policy of another form.", "what `policy` stores", AGAIN) from None
 
 
 def _save_model(
@@ -270,4 +296,4 @@ def _calibration_of(manifest: Manifest, labels: LabelSet, folder: Path) -> Calib
     return calibration
 
 
-__all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle"]
+__all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle", "store_policy"]

@@ -54,6 +54,7 @@ class Manifest(BaseModel):
     label_names: list[str]
     thresholds: list[float]
     calibration: CalibrationEntry | None = None
+    policy: dict[str, Any] | None = None  # versions 1 to 3 knew none
     versions: dict[str, str]
     created: str
     data: dict[str, Any]

@@ -1,0 +1,67 @@
+"""Are a policy's promises kept? Resplits of UNFAIR-ToS by document: the border from one half, the recall on the other.
+
+    python benchmarks/promises.py RUN [--resplits 500]
+
+RUN is a finished run that did not learn from validation (no stack). Its scores of validation and test are pooled and resplit by
+document; nothing is trained or chosen here. Writes benchmarks/results/promises.json and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from readme import ROOT
+from smallprint.core.files import write_json
+from smallprint.evaluation.policy import find_policy
+from smallprint.evaluation.ranking import any_score
+from smallprint.evaluation.score_files import read_scores
+
+RESULTS = ROOT / "benchmarks" / "results" / "promises.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--resplits", type=int, default=500)
+    given = parser.parse_args()
+    saved = json.loads((given.run / "metrics.json").read_text(encoding="utf-8"))
+    parts = [read_scores(given.run, split, saved) for split in ("validation", "test")]
+    truth, scores = (np.concatenate([getattr(part, name) for part, _ in parts]) for name in ("targets", "scores"))
+    groups = np.array([group for _, found in parts for group in found])
+    documents = sorted(set(groups))
+    anything, positive = any_score(scores)[:, 0], truth.any(axis=1)
+    rng, rows = np.random.default_rng(0), []
+    halves = [rng.permutation(len(documents))[: len(documents) // 2] for _ in range(given.resplits)]
+    for wanted in (0.8, 0.9, 0.95):
+        kept, cleared, recalls, silent = [], [], [], 0
+        for half in halves:
+            here = np.isin(groups, [documents[i] for i in half])
+            clear = find_policy(truth[here], scores[here], list(groups[here]), recall=wanted).clear
+            assert clear is not None
+            silent += clear.border is None
+            border = -1.0 if clear.border is None else clear.border
+            recalls.append(float((anything[~here][positive[~here]] >= border).mean()))
+            kept.append(recalls[-1] >= wanted)
+            cleared.append(float((anything[~here] < border).mean()))
+        row = {"promised": wanted, "kept": float(np.mean(kept)), "mean_recall": float(np.mean(recalls))}
+        rows.append({**row, "cleared": float(np.mean(cleared)), "no_promise": silent / given.resplits})
+        print(rows[-1], flush=True)
+    write_json(
+        RESULTS,
+        {
+            "documents": len(documents),
+            "texts": len(truth),
+            "positive": int(positive.sum()),
+            "confidence": 0.95,
+            "resplits": given.resplits,
+            "rows": rows,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A policy from a run's own scores into its bundle, and out again as a column of `predict`."""
+
+import json
+
+import polars as pl
+import pytest
+
+import smallprint
+from smallprint import api
+from smallprint.cli.app import main
+from smallprint.core.errors import BundleError, ConfigError
+from smallprint.core.settings import build_config
+
+
+@pytest.fixture
+def run(labelled_frame, tmp_path):
+    frame = labelled_frame("multilabel", 240).with_columns(pl.Series("document", [f"d{i % 60}" for i in range(240)]))
+    frame.write_parquet(tmp_path / "table.parquet")
+    config = build_config(
+        {"model": {"backbone": "tfidf"}, "data": {"group": "document"}, "tracking": {"enabled": False}}
+    )
+    return api.train(tmp_path / "table.parquet", config=config, out=tmp_path / "run")
+
+
+def test_from_a_run_to_a_column(run, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(run.run), "--recall", "0.8", "--precision", "0.8", "--save", "--json"])
+    assert ended.value.code in (0, None)
+    told = json.loads(capsys.readouterr().out)
+    assert told["policy"]["clear"]["documents"] == 9
+    assert [row["wanted"] for row in told["trade"]] == [0.8, 0.9, 0.95, 0.98]
+    engine = smallprint.load(run.run)
+    assert engine.policy.to_dict() == told["policy"]
+    table = tmp_path / "new.csv"
+    pl.DataFrame({"text": ["we may scarlet", "", "fine"]}).write_csv(table)
+    smallprint.predict_file(engine, table, tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert rows[1]["decision"] is None
+    assert {rows[0]["decision"], rows[2]["decision"]} <= {"cleared", "flagged", "person"}
+    assert engine.predict(["fine"]).decisions == [rows[2]["decision"]]
+
+
+def test_without_a_policy_nothing_is_decided(run, tmp_path):
+    engine = smallprint.load(run.run)
+    assert engine.policy is None
+    assert engine.predict(["fine"]).decisions is None
+    pl.DataFrame({"text": ["fine"]}).write_csv(tmp_path / "new.csv")
+    smallprint.predict_file(engine, tmp_path / "new.csv", tmp_path / "out.csv")
+    assert "decision" not in pl.read_csv(tmp_path / "out.csv").columns
+
+
+def test_scores_of_other_data(run, tmp_path):
+    own, _, _ = api.policy(run.run, recall=0.8)
+    scored, _, _ = api.policy(run.bundle, tmp_path / "table.parquet", recall=0.8)
+    assert scored.clear.documents == own.clear.documents
+    assert scored.clear.border == pytest.approx(own.clear.border, abs=1e-6)
+    with pytest.raises(BundleError, match="is not a finished run"):
+        api.policy(run.bundle)
+
+
+def test_exclusive_labels_have_no_policy(labelled_frame, tmp_path):
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    run = api.train(labelled_frame("multiclass"), config=config, out=tmp_path / "run")
+    with pytest.raises(ConfigError, match="labels that a text may have or not"):
+        api.policy(run.run)
+
+
+def test_a_damaged_policy(run):
+    manifest = run.bundle / "manifest.json"
+    tree = json.loads(manifest.read_text())
+    for odd in ({"clear": {"of": "recall"}}, {"clear": 3}, {"flag": {**_promise(), "border": "high"}}):
+        manifest.write_text(json.dumps({**tree, "policy": odd}))
+        with pytest.raises(BundleError, match="has a policy of another form"):
+            smallprint.load(run.bundle)
+
+
+def _promise():
+    return {
+        "of": "recall",
+        "wanted": 0.9,
+        "confidence": 0.9,
+        "border": 0.1,
+        "aimed": 0.9,
+        "kept": 1,
+        "alone": 0,
+        "documents": 9,
+    }
