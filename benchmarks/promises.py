@@ -1,9 +1,9 @@
 """Are a policy's promises kept? Resplits of UNFAIR-ToS by document: the border from one half, the recall on the other.
 
-    python benchmarks/promises.py RUN [--resplits 500]
+    python benchmarks/promises.py RUN [--resplits 500] [--render]
 
 RUN is a finished run that did not learn from validation (no stack). Its scores of validation and test are pooled and resplit by
-document; nothing is trained or chosen here. Writes benchmarks/results/promises.json and prints a table.
+document; nothing is trained or chosen here. Writes benchmarks/results/promises.json and the table in docs/policy.md.
 """
 
 from __future__ import annotations
@@ -11,31 +11,50 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from readme import ROOT
+from readme import ROOT, write_section
 from smallprint.core.files import write_json
 from smallprint.evaluation.policy import find_policy
 from smallprint.evaluation.ranking import any_score
 from smallprint.evaluation.score_files import read_scores
 
+PAGE = ROOT / "docs" / "policy.md"
 RESULTS = ROOT / "benchmarks" / "results" / "promises.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--resplits", type=int, default=500)
+    parser.add_argument("--render", action="store_true", help="only write the table from the results file")
     given = parser.parse_args()
-    saved = json.loads((given.run / "metrics.json").read_text(encoding="utf-8"))
-    parts = [read_scores(given.run, split, saved) for split in ("validation", "test")]
+    if not given.render:
+        measure(given.run, given.resplits)
+    write_section("promises", render(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE)
+
+
+def render(found: dict[str, Any]) -> str:
+    """Gives the table."""
+    lines = ["| promised recall | kept in | mean recall | cleared by the machine | no border found |", "|---" * 5 + "|"]
+    for row in found["rows"]:
+        shares = [f"{row[name]:.1%}" for name in ("kept", "mean_recall", "cleared", "no_promise")]
+        lines.append(f"| {row['promised']:.0%} | " + " | ".join(shares) + " |")
+    return "\n".join(lines)
+
+
+def measure(run: Path, resplits: int) -> None:
+    """Writes the results file."""
+    saved = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    parts = [read_scores(run, split, saved) for split in ("validation", "test")]
     truth, scores = (np.concatenate([getattr(part, name) for part, _ in parts]) for name in ("targets", "scores"))
     groups = np.array([group for _, found in parts for group in found])
     documents = sorted(set(groups))
     anything, positive = any_score(scores)[:, 0], truth.any(axis=1)
     rng, rows = np.random.default_rng(0), []
-    halves = [rng.permutation(len(documents))[: len(documents) // 2] for _ in range(given.resplits)]
+    halves = [rng.permutation(len(documents))[: len(documents) // 2] for _ in range(resplits)]
     for wanted in (0.8, 0.9, 0.95):
         kept, cleared, recalls, silent = [], [], [], 0
         for half in halves:
@@ -48,7 +67,7 @@ def main() -> None:
             kept.append(recalls[-1] >= wanted)
             cleared.append(float((anything[~here] < border).mean()))
         row = {"promised": wanted, "kept": float(np.mean(kept)), "mean_recall": float(np.mean(recalls))}
-        rows.append({**row, "cleared": float(np.mean(cleared)), "no_promise": silent / given.resplits})
+        rows.append({**row, "cleared": float(np.mean(cleared)), "no_promise": silent / resplits})
         print(rows[-1], flush=True)
     write_json(
         RESULTS,
@@ -57,7 +76,7 @@ def main() -> None:
             "texts": len(truth),
             "positive": int(positive.sum()),
             "confidence": 0.95,
-            "resplits": given.resplits,
+            "resplits": resplits,
             "rows": rows,
         },
     )

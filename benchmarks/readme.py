@@ -1,4 +1,4 @@
-"""Writes a section of README.md between its two marks, `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
+"""Writes a section of README.md, or of a page of docs, between its two marks, `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 
 
-def write_section(name: str, content: str) -> None:
-    """Replaces what stands between the marks; raises ValueError where README has no such marks."""
-    text = README.read_text(encoding="utf-8")
+def write_section(name: str, content: str, page: Path = README) -> None:
+    """Replaces what stands between the marks; raises ValueError where the page has no such marks."""
+    text = page.read_text(encoding="utf-8")
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     if begin not in text or end not in text:
-        raise ValueError(f"README.md has no marks for {name}")
+        raise ValueError(f"{page.name} has no marks for {name}")
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
-    README.write_text(f"{head}{begin}\n{content}\n{end}{tail}", encoding="utf-8")
+    page.write_text(f"{head}{begin}\n{content}\n{end}{tail}", encoding="utf-8")
