@@ -26,14 +26,13 @@ from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.calibration import choose_calibration
 from smallprint.evaluation.metrics import compute_metrics
-from smallprint.evaluation.policy import Policy, find_policy
-from smallprint.evaluation.score_files import units, unseen_scores, write_scores
+from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
-from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle, store_policy
+from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 from smallprint.training.fit import seed_everything
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import Tracker
@@ -112,7 +111,7 @@ def train(
         engine = Engine(scorer, labels, thresholds, calibration=calibration)
         clock.lap("tune")
         test_examples = splits.open_test()
-        test_scored = _score(engine, test_examples)
+        test_scored = score_examples(engine, test_examples)
         test = compute_metrics(test_scored, thresholds)
         summary = runs.add_test(summary, test_examples, schema.names, splits.extra)
         if shared := summary["duplicates"].get("test_in_extra"):
@@ -192,7 +191,7 @@ def evaluate(
     learned = ("train", "validation") if isinstance(engine.scorer, StackScorer) else ("train",)
     if examples.split in learned and engine.trained_on is not None:
         say(f"The model learned from {examples.split}, if it was trained on this data: its scores of it prove nothing.")
-    scored = _score(engine, examples)
+    scored = score_examples(engine, examples)
     return compute_metrics(scored, engine.thresholds), scored
 
 
@@ -216,54 +215,6 @@ def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts
     return engine.predict([texts] if isinstance(texts, str) else list(texts))
 
 
-def policy(
-    model: str | Path,
-    data: Any = None,
-    *,
-    recall: float | None = 0.95,
-    precision: float | None = None,
-    confidence: float = 0.95,
-    save: bool = False,
-) -> tuple[Policy, ScoredSplit, list[str | None]]:
-    """Gives how far a model may decide alone, and the scores and documents that this stands on.
-
-    Args:
-        model: Folder of a run, or of a bundle where `data` is given.
-        data: Labelled data whose validation split is scored; when left out the run's own scores of examples that it did
-            not learn from are taken: validation's, and of a stack the held-out ones of train too.
-        recall: To be kept of the texts with a label, by what is cleared.
-        precision: To be kept of the labels that are flagged alone; None flags nothing alone.
-        confidence: Share of new sets of documents in which it shall hold.
-        save: Store it in the bundle: `predict` then adds a column `decision`.
-
-    Raises:
-        BundleError: There is no bundle, or no run whose scores could be taken.
-        ConfigError: The task is multiclass.
-        DataError: Too few documents, or none that are told apart.
-    """
-    bundle = find_bundle(model)
-    scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
-    if scored.task == "multiclass":
-        raise ConfigError(
-            "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
-        )
-    found = find_policy(
-        scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
-    )
-    if save:
-        store_policy(bundle, found)
-    return found, scored, groups
-
-
-def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
-    engine = load(model)
-    source, config = open_source(data), engine.config or Config()
-    wanted = config.data.model_copy(update={"task": engine.labels.task})
-    seed = config.training.seed
-    examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)
-    return _score(engine, examples), examples.groups
-
-
 def load_config_of(model: str | Path) -> Config:
     """Gives the settings that a bundle was trained with.
 
@@ -283,7 +234,12 @@ def report(run: str | Path) -> Path:
     return runs.write_report(opened, opened.state.get("command", ""))
 
 
-def _score(engine: Engine, examples: Examples) -> ScoredSplit:
+def score_examples(engine: Engine, examples: Examples) -> ScoredSplit:
+    """Gives an engine's scores of labelled examples, beside the truth.
+
+    Raises:
+        DataError: There are none.
+    """
     if not len(examples):
         raise DataError(f"The {examples.split} split has no rows.", "at least one example", "Check the data.")
     targets = engine.labels.encode(examples.labels)
@@ -299,7 +255,6 @@ __all__ = [
     "load",
     "load_bundle",
     "load_config_of",
-    "policy",
     "predict",
     "predict_file",
     "report",

@@ -1,12 +1,13 @@
 """A policy from a run's own scores into its bundle, and out again as a column of `predict`."""
 
 import json
+import sys
 
 import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
+from smallprint import api, decide
 from smallprint.cli.app import main
 from smallprint.core.errors import BundleError, ConfigError
 from smallprint.core.settings import build_config
@@ -50,19 +51,19 @@ def test_without_a_policy_nothing_is_decided(run, tmp_path):
 
 
 def test_scores_of_other_data(run, tmp_path):
-    own, _, _ = api.policy(run.run, recall=0.8)
-    scored, _, _ = api.policy(run.bundle, tmp_path / "table.parquet", recall=0.8)
+    own, _, _ = decide.policy(run.run, recall=0.8)
+    scored, _, _ = decide.policy(run.bundle, tmp_path / "table.parquet", recall=0.8)
     assert scored.clear.documents == own.clear.documents
     assert scored.clear.border == pytest.approx(own.clear.border, abs=1e-6)
     with pytest.raises(BundleError, match="is not a finished run"):
-        api.policy(run.bundle)
+        decide.policy(run.bundle)
 
 
 def test_exclusive_labels_have_no_policy(labelled_frame, tmp_path):
     config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
     run = api.train(labelled_frame("multiclass"), config=config, out=tmp_path / "run")
     with pytest.raises(ConfigError, match="labels that a text may have or not"):
-        api.policy(run.run)
+        decide.policy(run.run)
 
 
 def test_a_damaged_policy(run):
@@ -85,3 +86,37 @@ def _promise():
         "alone": 0,
         "documents": 9,
     }
+
+
+def test_findings_go_out_once_however_often_it_runs(run, tmp_path):
+    out, log = tmp_path / "out.jsonl", tmp_path / "log.txt"
+    pl.DataFrame({"text": ["we may scarlet", "", "the leaf and ocean", "fine"]}).write_csv(tmp_path / "new.csv")
+    script = "import json, sys; row = json.load(sys.stdin); open(sys.argv[1], 'a').write(json.dumps(row) + chr(10))"
+    rules = [{"name": "keep", "when": ["undecided"], "command": [sys.executable, "-c", script, str(log)]}]
+    (tmp_path / "rules.yaml").write_text(json.dumps(rules))
+    for _ in range(2):
+        counts = decide.act(run.run, tmp_path / "new.csv", out, tmp_path / "rules.yaml")
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert counts == {"waiting": 0, "delivered": len(rows), "dead": 0}
+    said = [json.loads(line) for line in out.read_text().splitlines()]
+    wanted = [(number, label) for number, row in enumerate(said, 1) for label in row["labels"] or []]
+    assert [(row["row"], row["label"]) for row in rows] == wanted
+    assert len(wanted) >= 2
+    assert rows[0]["text"] == "we may scarlet"
+    with pytest.raises(SystemExit) as ended:
+        rules[0] |= {"name": "odd", "command": [sys.executable, "-c", "raise SystemExit(2)"], "retries": 0}
+        (tmp_path / "rules.yaml").write_text(json.dumps(rules))
+        main(
+            [
+                "predict",
+                str(run.run),
+                str(tmp_path / "new.csv"),
+                "-o",
+                str(out),
+                "--actions",
+                str(tmp_path / "rules.yaml"),
+            ]
+        )
+    assert ended.value.code == 1
+    with pytest.raises(ConfigError, match="--outbox FILE"):
+        decide.act(run.run, tmp_path / "new.csv", "-", tmp_path / "rules.yaml")

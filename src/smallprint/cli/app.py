@@ -177,17 +177,24 @@ def predict(
     out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
     text: Text = None,
     output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
+    actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
+    outbox: Annotated[Path | None, typer.Option("--outbox", help="File that remembers what was delivered.")] = None,
 ) -> None:
     """Add labels and scores to every row.
 
     Order and columns are kept, and the file may be larger than memory.
     """
-    from smallprint import api
+    from smallprint import api, decide
 
     engine = api.load(model)
     if source == "-" and sys.stdin.isatty():
         _say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
-    api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
+    if actions is None:
+        api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
+        return
+    counts = decide.act(engine, source, out, actions, outbox, text=text, output_format=output_format, say=_say)
+    if counts["dead"]:
+        raise SystemExit(1)
 
 
 @app.command()

@@ -34,11 +34,11 @@ def policy(
 
     At each promised recall: what the machine clears, and what a person reads. Promises hold over whole documents.
     """
-    from smallprint import api
+    from smallprint import decide
     from smallprint.evaluation.policy import tell_policy, trade
     from smallprint.evaluation.score_files import units
 
-    found, scored, groups = api.policy(
+    found, scored, groups = decide.policy(
         model, data, recall=recall, precision=precision, confidence=confidence, save=save
     )
     wanted = sorted({*RECALLS, recall})

@@ -5,6 +5,8 @@ It reads no tables and writes nothing, and is the same for every family of model
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ class Engine:
         config: Settings that it was trained with, where they are known.
         trained_on: Fingerprint of its training split, where it is known.
         policy: What the model may decide alone; None says nothing of that.
+        version: What tells its weights from others': the hash of the bundle's files.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class Engine:
         config: Config | None = None,
         trained_on: str | None = None,
         policy: Policy | None = None,
+        version: str = "",
     ) -> None:
         self.scorer, self.labels, self.thresholds = scorer, labels, np.asarray(thresholds, dtype=np.float64)
         self.calibration, self.config, self.trained_on, self.policy = calibration, config, trained_on, policy
+        self.version = version
 
     @property
     def max_length(self) -> int | None:
@@ -100,6 +105,7 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
         config=bundle.config,
         trained_on=bundle.manifest["data"].get("fingerprints", {}).get("train"),
         policy=bundle.policy,
+        version=hashlib.sha256(json.dumps(bundle.manifest["files"], sort_keys=True).encode()).hexdigest(),
     )
 
 

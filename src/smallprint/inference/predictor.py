@@ -6,9 +6,10 @@ Rows keep their order and columns their values. It trains nothing and compares w
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import polars as pl
 
@@ -21,6 +22,7 @@ from smallprint.inference.engine import Engine, load_engine
 from smallprint.packaging.bundle import find_bundle
 
 SAY_SECONDS = 5.0
+Take = Callable[[list[dict[str, Any]]], None]
 DECISION = "decision"  # column of what a policy decides
 
 
@@ -49,6 +51,7 @@ def predict_file(
     text: str | None = None,
     output_format: str | None = None,
     parts: Parts | None = None,
+    found: Take | None = None,
     say: Say = say_nothing,
 ) -> PredictSummary:
     """Writes the rows of a table with `label` (multilabel: `labels`) and `score_NAME` for each output of the model.
@@ -62,6 +65,7 @@ def predict_file(
         text: The text column; found by name when left out.
         output_format: csv, tsv, jsonl or parquet; by the suffix of `output`, else as the input, when left out.
         parts: Own parts of a bundle that is loaded here.
+        found: Takes the findings of every chunk: a label that was given, or the likeliest of a text that goes to a person.
         say: Takes a line every few seconds, and one at the end.
 
     Raises:
@@ -80,6 +84,8 @@ def predict_file(
                 scored, empty = _score_frame(engine, frame, stream.text, rows)
                 writer.exact |= set(frame.columns)
                 writer.write(scored)
+                if found is not None:
+                    found(_findings(engine, scored, stream.text, str(input), rows))
                 rows, skipped = rows + frame.height, skipped + empty
                 if time.monotonic() - last_said >= SAY_SECONDS:
                     last_said = time.monotonic()
@@ -142,6 +148,24 @@ def _score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: 
         new.append(pl.Series(DECISION, decisions, dtype=pl.String))
     new += [pl.Series(name, values, dtype=pl.Float32) for name, values in zip(score_names, scores, strict=True)]
     return frame.with_columns(new), len(texts) - len(full)
+
+
+def _findings(engine: Engine, frame: pl.DataFrame, column: str, source: str, before: int) -> list[dict[str, Any]]:
+    """Gives what actions are done with, in the order of the rows: document, row (from 1), label, score, decision, text."""
+    several, names = engine.labels.task == "multilabel", list(engine.labels.score_names)
+    findings: list[dict[str, Any]] = []
+    for place, row in enumerate(frame.iter_rows(named=True), start=before + 1):
+        given = row["labels" if several else "label"]
+        if given is None:
+            continue
+        decision = row.get(DECISION) if engine.policy is not None else None
+        labels = [name for name in (given if several else [given]) if name in names]
+        if not labels and decision == "person":
+            labels = [max(names, key=lambda name: row[f"score_{name}"])]
+        for label in labels:
+            finding = {"document": source, "row": place, "label": label, "score": row[f"score_{label}"]}
+            findings.append({**finding, "decision": decision, "text": row[column]})
+    return findings
 
 
 __all__ = ["PredictSummary", "predict_file"]

@@ -1,0 +1,126 @@
+"""From scores to decisions: how far a model may decide alone, and what is done with what it finds.
+
+Steps of their own beside `api`: a policy out of a run's scores into its bundle, and actions on the rows of a table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from smallprint import runs
+from smallprint.api import load, score_examples
+from smallprint.core.config import Config
+from smallprint.core.errors import ConfigError
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.results import ScoredSplit
+from smallprint.data.read import open_source
+from smallprint.evaluation.policy import Policy, find_policy
+from smallprint.evaluation.score_files import units, unseen_scores
+from smallprint.inference.engine import Engine
+from smallprint.inference.predictor import predict_file
+from smallprint.packaging.bundle import find_bundle, store_policy
+
+
+def policy(
+    model: str | Path,
+    data: Any = None,
+    *,
+    recall: float | None = 0.95,
+    precision: float | None = None,
+    confidence: float = 0.95,
+    save: bool = False,
+) -> tuple[Policy, ScoredSplit, list[str | None]]:
+    """Gives how far a model may decide alone, and the scores and documents that this stands on.
+
+    Args:
+        model: Folder of a run, or of a bundle where `data` is given.
+        data: Labelled data whose validation split is scored; when left out the run's own scores of examples that it did
+            not learn from are taken: validation's, and of a stack the held-out ones of train too.
+        recall: To be kept of the texts with a label, by what is cleared.
+        precision: To be kept of the labels that are flagged alone; None flags nothing alone.
+        confidence: Share of new sets of documents in which it shall hold.
+        save: Store it in the bundle: `predict` then adds a column `decision`.
+
+    Raises:
+        BundleError: There is no bundle, or no run whose scores could be taken.
+        ConfigError: The task is multiclass.
+        DataError: Too few documents, or none that are told apart.
+    """
+    bundle = find_bundle(model)
+    scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
+    if scored.task == "multiclass":
+        raise ConfigError(
+            "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
+        )
+    found = find_policy(
+        scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
+    )
+    if save:
+        store_policy(bundle, found)
+    return found, scored, groups
+
+
+def act(
+    model: str | Path | Engine,
+    source: str | Path,
+    out: str | Path,
+    actions: str | Path,
+    outbox: str | Path | None = None,
+    *,
+    text: str | None = None,
+    output_format: str | None = None,
+    say: Say = say_nothing,
+) -> dict[str, int]:
+    """Gives how many findings of a table were delivered, wait and are dead, once `predict_file` has written its rows.
+
+    What was delivered before, from the same rows by the same model, is not delivered again.
+
+    Args:
+        model: Folder of a bundle or run, or an engine.
+        source: As for `predict_file`.
+        out: As for `predict_file`.
+        actions: YAML file of rules; see `smallprint.actions.rules`.
+        outbox: File that remembers deliveries; `OUT.outbox.sqlite` when left out.
+        text: The text column; found by name when left out.
+        output_format: As for `predict_file`.
+        say: Takes lines for a person.
+
+    Raises:
+        ConfigError: A rule is wrong, or there is no place for the outbox.
+        DataError: As for `predict_file`; or the outbox cannot be used.
+    """
+    from smallprint.actions.deliver import deliver
+    from smallprint.actions.outbox import Outbox, key_of
+    from smallprint.actions.rules import read_rules
+
+    engine = model if isinstance(model, Engine) else load(model)
+    rules = read_rules(actions, engine.labels.names)
+    if outbox is None and str(out) == "-":
+        raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
+    box = Outbox(outbox or f"{out}.outbox.sqlite")
+    try:
+
+        def take(findings: list[dict[str, Any]]) -> None:
+            for rule in rules:
+                taken = [finding for finding in findings if rule.takes(finding)]
+                box.add(rule.name, [(key_of(rule.name, engine.version, finding), finding) for finding in taken])
+
+        predict_file(engine, source, out, text=text, output_format=output_format, found=take, say=say)
+        counts = deliver(box, rules, say=say)
+        say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "Nothing to deliver.")
+        return counts
+    finally:
+        box.close()
+
+
+def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
+    engine = load(model)
+    source, config = open_source(data), engine.config or Config()
+    wanted = config.data.model_copy(update={"task": engine.labels.task})
+    seed = config.training.seed
+    examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)
+    return score_examples(engine, examples), examples.groups
+
+
+__all__ = ["act", "policy"]
