@@ -29,7 +29,7 @@ from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
 from smallprint.evaluation.ranking import average_precision_macro, one_hot
 from smallprint.families import build_fit
-from smallprint.modeling.backbone import resolve_backbone
+from smallprint.modeling.sources import resolve_backbone
 from smallprint.training.fit import seed_everything
 from smallprint.training.tracking import Tracker
 from task import FOLDERS, open_task

@@ -27,8 +27,8 @@ def test_settings_of_every_row_are_known(rows):
 
 
 def test_an_unknown_row_names_those_there_are():
-    with pytest.raises(ConfigError, match=r"no row 'bert'(.|\n)*linear, frozen"):
-        choose_systems(["bert"])
+    with pytest.raises(ConfigError, match=r"no row 'bertt'(.|\n)*linear, frozen"):
+        choose_systems(["bertt"])
 
 
 @pytest.mark.parametrize("row", ["mpnet", "best"])
@@ -36,3 +36,11 @@ def test_rows_of_base_size_need_its_weights(row):
     with pytest.raises(ConfigError, match=f"The row '{row}' has no weights(.|\n)*--mpnet"):
         choose_systems([row])
     assert "/somewhere" in str(choose_systems([row], "/somewhere")[0].settings)
+
+
+def test_a_backbone_is_a_row_under_the_papers_protocol():
+    [bert, linear] = choose_systems(["legal-bert", "tfidf-svm"])
+    assert "model.backbone=legal-bert" in bert.settings
+    assert "training.learning_rate=3e-5" in bert.settings
+    assert linear.settings == ("model.backbone=tfidf",)
+    check_family(load_config(None, bert.settings), Parts())

@@ -9,7 +9,7 @@ from smallprint.core.config import LoraConfig
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.modeling.adapters import add_lora
 from smallprint.modeling.classifier import TextClassifier, choose_pooling
-from smallprint.modeling.decoder import decoder_arguments, is_decoder, last_tokens, refuse_encoder_decoder
+from smallprint.modeling.decoder import further_arguments, is_decoder, last_tokens, refuse_encoder_decoder
 
 SIZES = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -36,9 +36,9 @@ def test_kinds():
 
 
 def test_encoders_get_no_more_arguments():
-    assert decoder_arguments(bert()) == frozenset()
-    assert decoder_arguments(llama()) == {"position_ids", "use_cache"}
-    assert decoder_arguments(add_lora(llama(), LoraConfig(r=2))) == {"position_ids", "use_cache"}
+    assert further_arguments(bert()) == frozenset()
+    assert further_arguments(llama()) == {"position_ids", "use_cache"}
+    assert further_arguments(add_lora(llama(), LoraConfig(r=2))) == {"position_ids", "use_cache"}
 
 
 def test_last_tokens_wherever_the_padding_is():

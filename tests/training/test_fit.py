@@ -174,3 +174,15 @@ def test_it_learns(task, tiny_backbone, toy, tmp_path):
     thresholds = tune_thresholds(targets, scores, task, "f1")
     decided = scores.argmax(axis=1) if task == "multiclass" else scores >= thresholds
     assert f1_score(targets, decided, average="macro") >= 0.95
+
+
+def test_a_kind_that_overflows_in_bf16_trains_in_fp32():
+    from types import SimpleNamespace
+
+    from smallprint.core.errors import ConfigError
+
+    deberta = SimpleNamespace(config=SimpleNamespace(model_type="deberta"))
+    assert choose_precision("auto", deberta) == "fp32"
+    assert choose_precision("fp32", deberta) == "fp32"
+    with pytest.raises(ConfigError, match="overflows in bf16"):
+        choose_precision("bf16", deberta)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, replace
 
 from smallprint.core.errors import ConfigError
+from smallprint.core.protocols import find_protocol
+from smallprint.modeling.presets import find_preset
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,35 @@ WITH_BASE_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "mpnet",
 QUICK_ROWS = ("linear", "frozen", "light")
 
 
+def _find(name: str) -> System:
+    """Gives a row of ours, or of a backbone trained as the paper trained it."""
+    preset = find_preset(name)
+    if name in SYSTEMS or preset is None:
+        return SYSTEMS[name]
+    if preset.architecture == "tfidf":
+        return System(name, SYSTEMS["linear"].title, LINEAR)
+    return System(name, f"{name}, LexGLUE's protocol", (f"model.backbone={name}", *find_protocol("lexglue")))
+
+
 def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
     """Gives the systems by name, each once, a teacher before what learns from it.
 
     Args:
-        names: Of `SYSTEMS`.
+        names: Of `SYSTEMS`, or of backbones: these are trained by LexGLUE's protocol.
         mpnet: Folder or Hub name of the base-size encoder, for the rows that need it.
 
     Raises:
         ConfigError: An unknown name, or the base-size encoder is needed and not named.
     """
     chosen: dict[str, System] = {}
-    if unknown := [name for name in names if name not in SYSTEMS]:
-        raise ConfigError(f"There is no row '{unknown[0]}'.", ", ".join(SYSTEMS), "Name some of these with --rows.")
-    for name in [part for row in names for part in (SYSTEMS[row].teacher, row) if part]:
-        system = SYSTEMS[name]
+    if unknown := [name for name in names if name not in SYSTEMS and find_preset(name) is None]:
+        raise ConfigError(
+            f"There is no row '{unknown[0]}'.",
+            f"{', '.join(SYSTEMS)}, or a backbone that `smallprint backbones` lists",
+            "Name some of these with --rows.",
+        )
+    for name in [part for row in names for part in (_find(row).teacher, row) if part]:
+        system = _find(name)
         if system.needs_base and not mpnet:
             raise ConfigError(
                 f"The row '{name}' has no weights.",

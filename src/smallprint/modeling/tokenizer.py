@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint.core.errors import TrainingError
+
 CHUNK = 1024
 OVERLAP = 4  # neighbouring windows share max_length / OVERLAP tokens
 
@@ -80,6 +82,29 @@ def tokenize_windows(tokenizer: Any, texts: Sequence[str], max_length: int) -> T
         ids.extend(np.asarray(row or [empty], dtype=np.int32) for row in encoded["input_ids"])
         owners.extend(start + owner for owner in encoded["overflow_to_sample_mapping"])
     return Tokens(ids, 0, np.array(owners, dtype=np.int64))
+
+
+def check_tokenizer(tokenizer: Any, backbone: Any) -> None:
+    """Checks that every id of a tokenizer has a word vector in the backbone; what does not tell its words is let pass.
+
+    Raises:
+        TrainingError: It has ids beyond them: it belongs to another backbone.
+    """
+    words = getattr(backbone, "get_input_embeddings", None)
+    vocabulary = getattr(tokenizer, "get_vocab", None)
+    try:
+        rows = words().weight.shape[0] if words is not None else None
+    except (AttributeError, NotImplementedError):
+        rows = None
+    if rows is None or vocabulary is None:
+        return
+    highest = max(vocabulary().values(), default=-1)
+    if highest >= rows:
+        raise TrainingError(
+            f"The tokenizer has ids up to {highest:,}, and the backbone has {rows:,} word vectors.",
+            "the tokenizer that the backbone was trained with",
+            "Take both from the same checkpoint.",
+        )
 
 
 def padding_id(tokenizer: Any) -> int:

@@ -60,7 +60,7 @@ class UpperLayers(nn.Module):
     def __init__(self, backbone: nn.Module, n_kept: int) -> None:
         super().__init__()
         name, layers = find_layers(backbone)
-        self._entry = _Entry()
+        self._entry = _Entry(layers[0])
         self._whole = (backbone,)  # in a tuple: its weights shall not stand here a second time
         # a view of the encoder: copied along the way to its list of layers, everything else shared
         self.view = _copy_module(backbone)
@@ -130,10 +130,18 @@ class _ReadError(Exception):
 class _Entry(nn.Module):
     """Stands for the lower layers: gives what it was told, whatever comes in."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.hidden: Tensor | None = None
         self.as_tuple = False
+        self._layer = (layer,)  # in a tuple: no weights of its own
+
+    def __getattr__(self, name: str) -> Any:
+        """Gives what encoders ask of their layers, such as the kind of attention, as a layer would."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["_layer"][0], name)
 
     def forward(self, *given: Any, **named: Any) -> Any:
         """Gives the hidden states, in the form that the encoder's layers have."""

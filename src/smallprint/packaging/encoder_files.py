@@ -24,12 +24,13 @@ from smallprint.core.errors import BundleError, ConfigError
 from smallprint.core.parts import Parts
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.adapters import adapter_names
-from smallprint.modeling.backbone import build_backbone, quiet, width_of
+from smallprint.modeling.backbone import build_backbone, width_of
 from smallprint.modeling.classifier import TextClassifier, check_layers
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.heads import BUILT_IN
 from smallprint.modeling.int8 import dequantise, int8_names, quantise
 from smallprint.modeling.kernel_head import KernelHead
+from smallprint.modeling.sources import quiet
 from smallprint.packaging.adapter_files import adapted_backbone, base_entry, keeps_adapters
 from smallprint.packaging.manifest import AGAIN, WEIGHTS, EncoderManifest, unreadable
 

@@ -18,12 +18,13 @@ WORST: Rank = (float("-inf"), float("-inf"))
 
 
 def rank_epoch(trainer: L.Trainer) -> Rank:
-    """Gives what epochs are compared by: average precision, and where it is equal the lower validation loss.
+    """Gives what epochs are compared by: the score that the settings name, and where it is equal the lower validation loss.
 
     On an easy task average precision is 1.0 long before the scores are any good: order is all it sees.
     """
     metrics = trainer.callback_metrics
-    return float(metrics[MONITOR]), -float(metrics["validation/loss"])
+    monitor = getattr(getattr(trainer, "lightning_module", None), "monitor", MONITOR)
+    return float(metrics[monitor]), -float(metrics["validation/loss"])
 
 
 class Checkpoints(L.Callback):
@@ -72,7 +73,7 @@ class Checkpoints(L.Callback):
 
 
 class EarlyStop(L.Callback):
-    """Stops on average precision, which needs no threshold; a resumed run knows that it had already stopped.
+    """Stops on the score that epochs are compared by; a resumed run knows that it had already stopped.
 
     Args:
         patience: Epochs without a better one before it stops.

@@ -18,7 +18,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from smallprint.core.config import Config
-from smallprint.core.errors import TrainingError
+from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import FitResult
@@ -31,6 +31,7 @@ from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.datamodule import TextDataModule
 from smallprint.training.module import ClassifierModule
 
+FP32_ALONE = {"deberta"}  # kinds whose code fills masks with fp32's lowest number, whatever it multiplies in
 FINISHED = "done.json"  # stands in a folder of checkpoints once its training is at its end
 
 
@@ -77,7 +78,7 @@ def fit_classifier(
     early_stop = EarlyStop(settings.patience)
     last = folder / LAST
     with _quiet_lightning():
-        trainer = build_trainer(config, [early_stop, progress, *(callbacks or []), checkpoints])
+        trainer = build_trainer(config, [early_stop, progress, *(callbacks or []), checkpoints], classifier.backbone)
         with _clear_errors(last), _clear_stops():
             trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
     if not module.history or checkpoints.best_epoch < 0:
@@ -112,7 +113,7 @@ def seed_everything(seed: int) -> None:
         L.seed_everything(seed, verbose=False)
 
 
-def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
+def build_trainer(config: Config, callbacks: list[L.Callback], backbone: Any = None) -> L.Trainer:
     """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
     settings = config.training
     switches: Any = torch.utils.deterministic
@@ -121,7 +122,7 @@ def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
         accelerator="auto",
         devices=settings.devices if torch.cuda.is_available() else 1,
         max_epochs=settings.epochs,
-        precision="bf16-mixed" if choose_precision(settings.precision) == "bf16" else "32-true",
+        precision="bf16-mixed" if choose_precision(settings.precision, backbone) == "bf16" else "32-true",
         gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,
         plugins=[SafetensorsIO()],
@@ -135,8 +136,21 @@ def build_trainer(config: Config, callbacks: list[L.Callback]) -> L.Trainer:
     )
 
 
-def choose_precision(wanted: str) -> str:
-    """Gives 'fp32' or 'bf16'; 'auto' takes bf16 where the hardware multiplies it faster."""
+def choose_precision(wanted: str, backbone: Any = None) -> str:
+    """Gives 'fp32' or 'bf16'; 'auto' takes bf16 where the hardware multiplies it faster and the backbone can.
+
+    Raises:
+        ConfigError: bf16 is wanted of a backbone that cannot.
+    """
+    kind = getattr(getattr(backbone, "config", None), "model_type", None)
+    if kind in FP32_ALONE and wanted != "fp32":
+        if wanted == "bf16":
+            raise ConfigError(
+                f"training.precision=bf16 cannot go with a backbone of kind '{kind}': its attention overflows in bf16.",
+                "auto or fp32",
+                "Leave training.precision out.",
+            )
+        return "fp32"
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():

@@ -19,6 +19,7 @@ from torch import Tensor
 from smallprint.core.config import TrainingConfig
 from smallprint.core.errors import TrainingError
 from smallprint.core.results import Array
+from smallprint.evaluation.lexglue import lexglue_f1
 from smallprint.evaluation.metrics import average_precision_macro
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.losses import Loss
@@ -27,6 +28,7 @@ from smallprint.training.optimizer import build_optimizer, build_schedule, defau
 from smallprint.training.regularisation import disagreement, moved, word_vectors
 
 MONITOR = "validation/average_precision"
+LEXGLUE = "validation/lexglue_f1_micro"
 
 
 class ClassifierModule(L.LightningModule):
@@ -52,7 +54,7 @@ class ClassifierModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.classifier, self.loss, self.task, self.config, self.steps = classifier, loss, task, config, steps
-        self.adapter = adapter
+        self.adapter, self.monitor = adapter, f"validation/{config.monitor}"
         self.strict_loading = False
         self.history: list[dict[str, float]] = []
         self._loss_sum, self._loss_count = 0.0, 0
@@ -158,6 +160,8 @@ class ClassifierModule(L.LightningModule):
             "validation/loss": float(self.loss(logits, torch.from_numpy(targets))),
             MONITOR: self._average_precision(logits, targets),
         }
+        if self.monitor == LEXGLUE:
+            values[LEXGLUE] = float(lexglue_f1(targets.astype(np.int8), torch.sigmoid(logits).numpy())[0])
         self.log_dict(values, prog_bar=True)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             train_loss = self._loss_sum / max(self._loss_count, 1)

@@ -133,6 +133,10 @@ def store_hidden(
         say("The lower layers are read anew each epoch: what they give would not fit into memory.")
         return classifier, data
     lower = LowerLayers(classifier.backbone, len(layers) - n_trained)
+    upper = UpperLayers(classifier.backbone, n_trained)
+    if not _joins(classifier, lower, upper, data):
+        say("The lower layers are read anew each epoch: this backbone cannot be entered halfway.")
+        return classifier, data
     stored = []
     for part in (data.train_set, data.validation_set):
         hidden: list[Tensor] = [torch.empty(0)] * len(part)
@@ -140,10 +144,27 @@ def store_hidden(
             for row, index in enumerate(indices):
                 hidden[index] = states[row, : part.lengths[index]].to(kind).clone()
         stored.append(HiddenDataset(part.ids, hidden, part.targets))
-    upper = UpperLayers(classifier.backbone, n_trained)
-    upper.take_form(lower.as_tuple)
     trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p)
     return trained, TextDataModule(stored[0], stored[1], data.pad_id, data.batch_tokens, data.batch_size, data.seed)
+
+
+def _joins(classifier: TextClassifier, lower: LowerLayers, upper: UpperLayers, data: TextDataModule) -> bool:
+    """Gives whether lower and upper layers, one after the other, give what the whole backbone gives for a few texts."""
+    some = np.argsort(data.train_set.lengths, kind="stable")[:: max(1, len(data.train_set) // 8)][-8:]
+    tokens = data.train_set.collate(data.pad_id, some.tolist())
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classifier.eval().to(device)
+    ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
+    try:
+        with torch.no_grad():
+            hidden = lower(ids, mask)
+            upper.take_form(lower.as_tuple)
+            joined = upper(hidden, mask)
+            output = classifier.backbone(input_ids=ids, attention_mask=mask)
+    except Exception:  # whatever an architecture raises that is not made for this
+        return False
+    whole = getattr(output, "last_hidden_state", output)
+    return joined.shape == whole.shape and bool(torch.allclose(joined[mask > 0], whole[mask > 0], atol=1e-3, rtol=1e-3))
 
 
 def read_vectors(classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
