@@ -33,7 +33,8 @@ from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
-from smallprint.training.fit import seed_everything
+from smallprint.training import processes
+from smallprint.training.fit import check_processes, seed_everything
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import Tracker
 
@@ -66,7 +67,11 @@ def train(
     """
     if data is None and resume is None:
         raise ConfigError("No data was named.", "a file, a folder, hub:OWNER/NAME or sample", "Try `sample` first.")
-    run = open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
+    processes.join()
+    run = processes.same_run(
+        lambda: open_run(resume) if resume else create_run(config or Config(), runs.name_of(data), out)
+    )
+    say = say if run.writes else say_nothing
     config, parts = run.config, parts or Parts()
     if command and not resume:
         run.update(command=command)
@@ -74,6 +79,7 @@ def train(
     clock, seed = runs.Clock(), config.training.seed
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
+        check_processes(config, processes.world_size())
         # open, detect, split: test stays closed, but for the names of its labels
         source = (parts.reader or open_source)(data)
         schema = detect_schema(source, config.data)
@@ -91,12 +97,16 @@ def train(
         # build and fit, whatever the family
         seed_everything(seed)
         fit_model = build_fit(splits, labels, config, parts, run.checkpoints, say, cache)
-        tracker = finish.track(Tracker(config, run.name, say, run.state.get("mlflow_run_id")))
+        tracked = config if run.writes else runs.untracked(config)
+        tracker = finish.track(Tracker(tracked, run.name, say, run.state.get("mlflow_run_id")))
         tracker.log_start(run, config, summary)
         clock.lap("prepare")
         fitted = fit_model(tracker)
         scorer, fit = fitted.scorer, fitted.result
         clock.lap("fit")
+        if not run.writes:  # one of several processes: the first does the rest
+            processes.wait()
+            return runs.read_result(run)
 
         # calibration and thresholds on what was not learned from; then test is opened, once
         unseen, scored = score_unseen(fitted, splits, labels)
@@ -139,6 +149,7 @@ def train(
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
         tracker.log_end(run, validation, test)
+        processes.wait()
     return TrainResult(
         run=run.folder,
         bundle=run.bundle,

@@ -93,7 +93,7 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
         if ending.tracker:
             ending.tracker.finish({"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[status])
         try:
-            if nothing_yet:
+            if nothing_yet and run.writes:
                 remove_run(run)
             else:
                 run.update(status=status)
@@ -164,6 +164,22 @@ def write_metrics(
     }
     write_json(run.metrics, values)
     return {"validation": validation.values, "test": test.values}
+
+
+def untracked(config: Config) -> Config:
+    """Gives the settings with tracking off."""
+    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"enabled": False})})
+
+
+def read_result(run: Run) -> TrainResult:
+    """Gives the result of a finished run from its folder, without the place of tracking."""
+    saved = json.loads(run.metrics.read_text(encoding="utf-8"))
+    validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
+    places = {"run": run.folder, "bundle": run.bundle, "report": run.report, "metrics_file": run.metrics}
+    names = list(saved["data"]["label_names"])
+    return TrainResult(
+        **places, task=saved["task"], label_names=names, validation=validation, test=test, tracking_uri=None
+    )
 
 
 def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed: bool) -> None:

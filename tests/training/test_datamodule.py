@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import pytorch_lightning as L
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smallprint.core.config import TrainingConfig
 from smallprint.data.examples import Examples
@@ -132,3 +134,40 @@ def test_build_datamodule(tiny_backbone):
     assert data.train_set.targets.tolist() == [[0, 1], [1, 1]]
     assert data.validation_set.targets.tolist() == [[0, 0]]
     assert (data.seed, data.batch_size, data.batch_tokens, data.pad_id) == (9, 3, 99, 0)
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=80),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(0, 3),
+)
+def test_a_plan_is_dealt_out_without_loss(lengths, world, accumulate, epoch):
+    parts = []
+    for rank in range(world):
+        sampler = BucketSampler(np.array(lengths), 64, 8, seed=3)
+        sampler.rank, sampler.world, sampler.accumulate = rank, world, accumulate
+        sampler._n_batches = -(-len(sampler.plan(0)) // world)
+        sampler.set_epoch(epoch)
+        parts.append([list(batch) for batch in sampler])
+    assert len({len(part) for part in parts}) == 1, "all have as many steps"
+    alone = world * accumulate == 1
+    kept = [[batch if alone else batch[:-1] for batch in part] for part in parts]
+    assert sorted(i for part in kept for batch in part for i in batch) == list(range(len(lengths)))
+    if not alone:
+        steps = -(-len(parts[0]) // accumulate)
+        for step in range(steps):
+            group = [batch for part in parts for batch in part[step * accumulate : (step + 1) * accumulate]]
+            assert {-batch[-1] for batch in group} == {sum(len(batch) - 1 for batch in group)}
+
+
+def test_an_empty_part_counts_nothing():
+    ids = [np.array([5, 6], dtype=np.int32), np.array([7], dtype=np.int32)]
+    dataset = TokenDataset(ids, np.array([[1], [0]]))
+    empty = dataset.collate(0, [-4])
+    assert empty["share"] == 0
+    assert empty["index"].tolist() == [-1]
+    part = dataset.collate(0, [1, -4])
+    assert part["share"] == 0.25
+    assert part["index"].tolist() == [1]
+    assert "share" not in dataset.collate(0, [1])

@@ -17,22 +17,21 @@ import typer.core
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
 from smallprint.cli.policy_command import policy
-from smallprint.core.errors import ConfigError, SmallprintError
-
-
-class Say:
-    """Shows lines for a person on standard error, and remembers the last."""
-
-    last = ""
-
-    def __call__(self, line: str) -> None:
-        """Shows the line."""
-        self.last = line
-        print(line, file=sys.stderr, flush=True)
-
-
-_say = Say()
-_words: list[str] = []  # what was typed
+from smallprint.cli.terminal import (
+    DATA_HELP,
+    MODEL_HELP,
+    AsJson,
+    Labels,
+    Sets,
+    Task,
+    Text,
+    print_json,
+    quoted,
+    say,
+    words,
+)
+from smallprint.cli.train_command import train
+from smallprint.core.errors import ConfigError, SmallprintError, TrainingError
 
 
 class Commands(typer.core.TyperGroup):
@@ -44,17 +43,19 @@ class Commands(typer.core.TyperGroup):
         Raises:
             SystemExit: With the code of the error tree, 130 for Ctrl-C, 0 where the reader of a pipe has gone.
         """
-        _say.last = ""
+        say.last = ""
         try:
             value = super().invoke(ctx)
             sys.stdout.flush()
             return value
         except SmallprintError as error:
-            _say(f"Error: {error}")
+            number = os.environ.get("RANK", "0")  # what all processes find the first tells
+            if number == "0" or isinstance(error, TrainingError):
+                say(f"Error{'' if number == '0' else f' in process {int(number) + 1}'}: {error}")
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
-            if not _say.last.startswith("Stopped"):  # training has told how to go on
-                _say("Stopped.")
+            if not say.last.startswith("Stopped"):  # training has told how to go on
+                say("Stopped.")
             raise SystemExit(130) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,7 +67,7 @@ class Commands(typer.core.TyperGroup):
             told = SmallprintError(
                 f"The disk is full{place}.", "room to write", "Free some space, or name another folder."
             )
-            _say(f"Error: {told}")
+            say(f"Error: {told}")
             raise SystemExit(told.exit_code) from None
 
 
@@ -79,74 +80,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
-MODEL_HELP = "Folder of a bundle or of a run."
-EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
-BACKBONE_HELP = "A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack."
-PROTOCOL_HELP = "Train as somebody else did: lexglue. Other settings win over it."
-Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
-Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
-Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]
-
-
-@app.command()
-def train(
-    data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")] = None,
-    settings: Sets = None,
-    task: Task = None,
-    text: Text = None,
-    labels: Labels = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
-    extra: Annotated[str | None, typer.Option("--extra", metavar="FILE", help=EXTRA_HELP)] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help=PROTOCOL_HELP)] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Train, evaluate, package and report.
-
-    Thresholds are tuned on validation; test is opened once, at the end.
-    """
-    flags = {
-        "data.task": task,
-        "data.text": text,
-        "data.labels": labels,
-        "data.group": group,
-        "data.extra": extra,
-        "model.backbone": backbone,
-        "model.adapter": adapter,
-        "training.epochs": epochs,
-        "training.seed": seed,
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
-    if resume and (given or config or settings or out or protocol):
-        raise ConfigError(
-            "--resume was given together with settings.",
-            "--resume RUN alone: a run goes on with the settings that it began with",
-            "Leave the settings out, or train anew.",
-        )
-    from smallprint.core.protocols import find_protocol
-    from smallprint.core.settings import load_config
-
-    below = load_config(None, find_protocol(protocol)) if protocol else None
-    overrides = [*(settings or []), *(f"{key}={_quoted(value)}" for key, value in given.items())]
-    chosen = load_config(config, overrides, below)
-    from smallprint import api, runs
-
-    result = api.train(data, config=chosen, out=out, resume=resume, say=_say, command=_typed())
-    for line in runs.tell(result):
-        _say(line)
-    if as_json:
-        places = {"run": result.run, "bundle": result.bundle, "report": result.report, "metrics": result.metrics_file}
-        scores = {"validation": result.validation.values, "test": result.test.values}
-        _print_json({**{name: str(path) for name, path in places.items()}, **scores})
+app.command()(train)
 
 
 @app.command()
@@ -164,11 +98,11 @@ def evaluate(
     from smallprint.core.settings import load_config
 
     given = {"data.text": text, "data.labels": labels, "data.task": task}
-    overrides = [f"{key}={_quoted(value)}" for key, value in given.items() if value is not None]
+    overrides = [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
     config = load_config(None, overrides, api.load_config_of(model)).data if overrides else None
-    metrics, _ = api.evaluate(model, data, split=split, config=config, say=_say)
+    metrics, _ = api.evaluate(model, data, split=split, config=config, say=say)
     if as_json:
-        _print_json(metrics.to_dict())
+        print_json(metrics.to_dict())
     else:
         print("\n".join(runs.table(metrics)))
 
@@ -193,11 +127,11 @@ def predict(
 
     engine = api.load(model)
     if source == "-" and sys.stdin.isatty():
-        _say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
+        say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
     if actions is None:
-        api.predict_file(engine, source, out, text=text, output_format=output_format, say=_say)
+        api.predict_file(engine, source, out, text=text, output_format=output_format, say=say)
         return
-    counts = decide.act(engine, source, out, actions, outbox, text=text, output_format=output_format, say=_say)
+    counts = decide.act(engine, source, out, actions, outbox, text=text, output_format=output_format, say=say)
     if counts["dead"]:
         raise SystemExit(1)
 
@@ -227,9 +161,9 @@ def bench(
     from smallprint.bench.command import run_bench
 
     chosen = rows.split(",") if rows else None
-    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, say=_say)
+    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, say=say)
     if as_json:
-        _print_json(figure)
+        print_json(figure)
     else:
         print("\n".join(lines))
 
@@ -294,24 +228,5 @@ def main(arguments: list[str] | None = None) -> None:
         ("MLFLOW_LOGGING_LEVEL", "ERROR"),
     ):
         os.environ.setdefault(name, value)
-    global _words
-    _words = sys.argv[1:] if arguments is None else arguments
+    words[:] = sys.argv[1:] if arguments is None else arguments
     app(args=arguments, prog_name="smallprint")
-
-
-def _quoted(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, ensure_ascii=False))
-
-
-def _typed() -> str:
-    import shlex
-
-    return shlex.join(["smallprint", *_words])

@@ -206,7 +206,23 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the processor or GPU has it.")
     seed: int = Field(42, ge=0, lt=2**32, description="One seed for everything.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="Longest time between two resumable checkpoints.")
-    devices: int | Literal["auto"] = Field("auto", description="Devices to train on.")
+    accumulate: int = Field(
+        1, ge=1, le=4096, description="Batches whose gradients make one step: larger steps in less memory."
+    )
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Compute layers again in the backward pass instead of keeping what they gave: less memory, more time.",
+    )
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="Processes of this machine that train together, one a GPU; 'auto' is all GPUs, and one on a processor.",
+    )
+    num_nodes: int = Field(
+        1, ge=1, description="Machines that train together; start their processes by torchrun or SLURM."
+    )
+    strategy: Literal["auto", "ddp", "fsdp"] = Field(
+        "auto", description="How they share the work: 'ddp' the batches, 'fsdp' the model too (GPUs only)."
+    )
 
 
 class EvaluationConfig(Section):

@@ -27,10 +27,11 @@ HELD_OUT = "held out"  # train and validation, each example scored by models tha
 
 @dataclass(frozen=True)
 class Run:
-    """One training's folder."""
+    """One training's folder; of several processes that train together only the first writes into it."""
 
     folder: Path
     config: Config
+    writes: bool = True
 
     @property
     def name(self) -> str:
@@ -69,8 +70,9 @@ class Run:
         return state
 
     def update(self, **values: Any) -> None:
-        """Adds `values` to `run.json`."""
-        write_json(self.folder / "run.json", {**self.state, **values})
+        """Adds `values` to `run.json`, where this process is the one that writes."""
+        if self.writes:
+            write_json(self.folder / "run.json", {**self.state, **values})
 
 
 def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:
@@ -103,8 +105,12 @@ def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:
     return Run(folder, config)
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, clear: bool = True) -> Run:
     """Gives a run that exists, with its settings, and clears what a killed process left half-written.
+
+    Args:
+        folder: The run's.
+        clear: Another process may be writing into it: leave this out.
 
     Raises:
         TrainingError: There is no run in the folder.
@@ -118,7 +124,7 @@ def open_run(folder: str | Path) -> Run:
         )
     checkpoints = folder / "checkpoints"
     inside = [place for place in checkpoints.rglob("*") if place.is_dir() and not place.name.startswith(".")]
-    for place in (folder, checkpoints, *inside):
+    for place in (folder, checkpoints, *inside) if clear else ():
         remove_leftovers(place)
     return Run(folder, load_config(folder / "config.yaml"))
 

@@ -19,7 +19,7 @@ from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
 from smallprint.families.fitted import Fit, Fitted, changed, reached, single_result, tell
 from smallprint.families.teacher import soften
-from smallprint.modeling.backbone import length_limit, load_tokenizer
+from smallprint.modeling.backbone import length_limit, load_tokenizer, use_gradient_checkpointing
 from smallprint.modeling.classifier import TextClassifier, build_classifier
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
@@ -40,6 +40,8 @@ def build_encoder(
     tokenizer = parts.tokenizer or load_tokenizer(model.backbone, model.revision)
     classifier = build_classifier(model, labels.n_outputs, _base_rates(targets, labels), labels.task, parts)
     check_tokenizer(tokenizer, classifier.backbone)
+    if config.training.gradient_checkpointing:
+        use_gradient_checkpointing(classifier.backbone)
     if config.training.monitor == "lexglue_f1_micro" and labels.task != "multilabel":
         raise ConfigError(
             f"training.monitor=lexglue_f1_micro cannot go with a {labels.task} task.",

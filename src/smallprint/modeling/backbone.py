@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from smallprint.core.errors import TrainingError
+from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.modeling.decoder import refuse_encoder_decoder
 from smallprint.modeling.sources import find_place, quiet, reachable, refuse_own_code
 
@@ -95,6 +95,25 @@ def use_attention(backbone: nn.Module, implementation: str) -> None:
     with contextlib.suppress(AttributeError, ValueError, ImportError), quiet():
         if switch is not None:
             switch(implementation)
+
+
+def use_gradient_checkpointing(backbone: nn.Module) -> None:
+    """Makes a backbone compute its layers again in the backward pass, instead of keeping what they gave.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    switch: Any = getattr(backbone, "gradient_checkpointing_enable", None)
+    try:
+        if switch is None:
+            raise ValueError
+        switch(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except ValueError:  # what the library raises for an architecture that is not made for it
+        raise ConfigError(
+            "training.gradient_checkpointing cannot go with this backbone.",
+            "one whose layers can be computed again",
+            "Leave it out; lower training.batch_tokens and set training.accumulate instead.",
+        ) from None
 
 
 def width_of(backbone: nn.Module) -> int:

@@ -10,10 +10,12 @@ import pytorch_lightning as L
 import torch
 
 from smallprint.core.progress import Say
+from smallprint.training import processes
 from smallprint.training.module import MONITOR
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 Rank = tuple[float, float]
+ASK_EVERY = 16  # batches: several processes ask the first whether it is time for a checkpoint
 WORST: Rank = (float("-inf"), float("-inf"))
 
 
@@ -55,9 +57,13 @@ class Checkpoints(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Writes a resumable state when the last one is old, but not at an epoch's last batch, where one follows anyway."""
         epoch_loop = trainer.fit_loop.epoch_loop
-        if epoch_loop.batch_progress.is_last_batch or time.monotonic() - self._written < self.seconds:
+        halfway = (epoch_loop.batch_idx + 1) % trainer.accumulate_grad_batches  # gradients that no checkpoint holds
+        if epoch_loop.batch_progress.is_last_batch or halfway:
             return
-        self._write_last(trainer)
+        if processes.world_size() > 1 and (epoch_loop.batch_idx + 1) % ASK_EVERY:
+            return
+        if processes.first_says(time.monotonic() - self._written >= self.seconds):
+            self._write_last(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the best weights, if this epoch's are, and a resumable state."""
@@ -148,7 +154,7 @@ class Progress(L.Callback):
 
     def _left(self, trainer: L.Trainer) -> str:
         steps = trainer.global_step
-        total = self.epochs * int(trainer.num_training_batches)
+        total = self.epochs * -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         pace = (time.monotonic() - self._start) / max(steps - self._first_step, 1)
         seconds = max(0, round(pace * (total - steps)))
         return f"at most {seconds // 60}:{seconds % 60:02d} left"

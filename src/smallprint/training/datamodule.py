@@ -21,6 +21,7 @@ from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
 from smallprint.modeling.tokenizer import padding_id, tokenize
+from smallprint.training import processes
 
 Batch = dict[str, torch.Tensor]
 
@@ -44,7 +45,12 @@ class TokenDataset(Dataset[int]):
         return index
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
-        """Gives `input_ids`, `attention_mask`, `targets` and `index` of some examples as tensors."""
+        """Gives `input_ids`, `attention_mask`, `targets` and `index` of some examples as tensors.
+
+        Where a step has several batches, of other processes or to be accumulated, the batch's `share` of its examples too.
+        """
+        if len(indices) and indices[-1] < 0:
+            return self._collate_part(pad_id, indices[:-1], -indices[-1])
         input_ids, attention_mask = pad_batch([self.ids[i] for i in indices], pad_id)
         targets = torch.from_numpy(np.ascontiguousarray(self.targets[np.asarray(indices)]))
         return {
@@ -54,9 +60,21 @@ class TokenDataset(Dataset[int]):
             "index": torch.as_tensor(indices),
         }
 
+    def _collate_part(self, pad_id: int, indices: Sequence[int], of: int) -> Batch:
+        """Gives a part of a step; where a process has none, an example that counts nothing, since all must step together."""
+        batch = self.collate(pad_id, indices if len(indices) else [0])
+        if not len(indices):
+            batch["index"] = torch.full_like(batch["index"], -1)
+        return batch | {"share": torch.tensor(len(indices) / of)}
+
 
 class BucketSampler(Sampler[list[int]]):
     """Batches of one epoch, the same for the same seed and epoch, from a batch number on.
+
+    Of several processes each takes every so many-th batch of the same plan, so that each example is taken by exactly one, and
+    all have as many: who has none left gets an empty one. Where a step has several batches, of other processes or to be
+    accumulated, behind the indices stands, negative, how many examples the step has: so that its gradient can be that of the
+    mean over all of these.
 
     Args:
         lengths: Tokens of each text, `[n]`.
@@ -68,7 +86,8 @@ class BucketSampler(Sampler[list[int]]):
     def __init__(self, lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, seed: int | None) -> None:
         self.lengths, self.batch_tokens, self.batch_size, self.seed = lengths, batch_tokens, batch_size, seed
         self.epoch, self.done, self.skip = 0, 0, 0
-        self._n_batches = len(plan_batches(lengths, batch_tokens, batch_size))
+        self.rank, self.world, self.accumulate = processes.rank(), processes.world_size(), 1
+        self._n_batches = -(-len(plan_batches(lengths, batch_tokens, batch_size)) // self.world)
 
     def __len__(self) -> int:
         return self._n_batches
@@ -89,9 +108,14 @@ class BucketSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         self.done, self.skip = self.skip, 0
-        for batch in self.plan(self.epoch)[self.done :]:
+        batches = self.plan(self.epoch)
+        for step in range(self.done, self._n_batches):
+            place = step * self.world + self.rank
+            own = batches[place].tolist() if place < len(batches) else []
             self.done += 1
-            yield batch.tolist()
+            size = self.world * self.accumulate
+            first = step // self.accumulate * size
+            yield own if size == 1 else [*own, -sum(len(batch) for batch in batches[first : first + size])]
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -101,13 +125,15 @@ class ResumableLoader(DataLoader[Any]):
         """Gives the number of batches handed out in this epoch."""
         sampler = self.batch_sampler
         assert isinstance(sampler, BucketSampler)
-        return {"done": sampler.done % len(sampler)}
+        state = {"done": sampler.done % len(sampler)}
+        return state | ({"processes": sampler.world} if sampler.world > 1 else {})
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Makes the next pass begin after the batches that are done."""
         sampler = self.batch_sampler
         assert isinstance(sampler, BucketSampler)
-        sampler.skip = state["done"]
+        # with another number of processes the next whole step is the nearest place to go on from
+        sampler.skip = state["done"] * state.get("processes", 1) // sampler.world
 
 
 class TextDataModule(L.LightningDataModule):
@@ -140,8 +166,19 @@ class TextDataModule(L.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Number of training batches, the same in every epoch."""
+        """Number of training batches of each process, the same in every epoch."""
         return len(self.train_sampler)
+
+    def halved(self) -> TextDataModule:
+        """Gives the same examples in batches of half the size."""
+        return TextDataModule(
+            self.train_set,
+            self.validation_set,
+            self.pad_id,
+            self.batch_tokens // 2,
+            max(1, self.batch_size // 2),
+            self.seed,
+        )
 
     def padding_share(self) -> float:
         """Gives the share of padding among the training tokens of the first epoch, in [0, 1]."""

@@ -26,10 +26,12 @@ from smallprint.modeling.backbone import use_attention
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.dropout import use_byte_dropout
 from smallprint.modeling.losses import Loss
+from smallprint.training import processes
 from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Progress, peak_memory_mb
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.datamodule import TextDataModule
 from smallprint.training.module import ClassifierModule
+from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
 
 FP32_ALONE = {"deberta"}  # kinds whose code fills masks with fp32's lowest number, whatever it multiplies in
 FINISHED = "done.json"  # stands in a folder of checkpoints once its training is at its end
@@ -66,19 +68,42 @@ def fit_classifier(
         SmallprintError: The disk is full.
         KeyboardInterrupt: Ctrl-C was pressed; the checkpoints are whole.
     """
+    processes.join()
+    last = folder / LAST
+
+    def fit(data: TextDataModule, accumulate: int) -> FitResult:
+        return _fit_once(classifier, data, loss, task, config, accumulate, folder, callbacks or [], say)
+
+    return with_smaller_batches(fit, classifier, data, config.training.accumulate, folder, (last.name, BEST), say)
+
+
+def _fit_once(
+    classifier: TextClassifier,
+    data: TextDataModule,
+    loss: Loss,
+    task: str,
+    config: Config,
+    accumulate: int,
+    folder: Path,
+    callbacks: list[L.Callback],
+    say: Say,
+) -> FitResult:
     settings = config.training
     classifier.train()  # a pretrained backbone comes in evaluation mode, and Lightning leaves modes as they are
     on_processor = not torch.cuda.is_available()
     if on_processor:
         use_attention(classifier.backbone, "eager")
         use_byte_dropout(classifier)
-    steps = settings.epochs * data.batches_per_epoch
+    data.train_sampler.accumulate = accumulate
+    steps = settings.epochs * -(-data.batches_per_epoch // accumulate)
     module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter)
     checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs)
     early_stop = EarlyStop(settings.patience)
     last = folder / LAST
     with _quiet_lightning():
-        trainer = build_trainer(config, [early_stop, progress, *(callbacks or []), checkpoints], classifier.backbone)
+        trainer = build_trainer(
+            config, [early_stop, progress, *callbacks, checkpoints], classifier.backbone, accumulate
+        )
         with _clear_errors(last), _clear_stops():
             trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
     if not module.history or checkpoints.best_epoch < 0:
@@ -92,7 +117,8 @@ def fit_classifier(
     if on_processor:
         use_attention(classifier.backbone, "sdpa")
     classifier.eval()
-    write_json(folder / FINISHED, {"best_epoch": checkpoints.best_epoch})
+    if processes.is_first():
+        write_json(folder / FINISHED, {"best_epoch": checkpoints.best_epoch})
     epochs = progress.seconds_per_epoch
     return FitResult(
         history=module.history,
@@ -113,14 +139,24 @@ def seed_everything(seed: int) -> None:
         L.seed_everything(seed, verbose=False)
 
 
-def build_trainer(config: Config, callbacks: list[L.Callback], backbone: Any = None) -> L.Trainer:
-    """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle."""
-    settings = config.training
+def build_trainer(
+    config: Config, callbacks: list[L.Callback], backbone: Any = None, accumulate: int | None = None
+) -> L.Trainer:
+    """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle.
+
+    Raises:
+        ConfigError: The settings want more processes than there are, or what no processor can.
+    """
+    settings, world = config.training, processes.world_size()
+    check_processes(config, world)
     switches: Any = torch.utils.deterministic
     switches.fill_uninitialized_memory = False  # a cost at every allocation, for bugs we test for
     return L.Trainer(
         accelerator="auto",
-        devices=settings.devices if torch.cuda.is_available() else 1,
+        devices=max(1, world // settings.num_nodes),
+        num_nodes=settings.num_nodes,
+        strategy=_strategy(settings.strategy) if world > 1 else "auto",
+        accumulate_grad_batches=accumulate or settings.accumulate,
         max_epochs=settings.epochs,
         precision="bf16-mixed" if choose_precision(settings.precision, backbone) == "bf16" else "32-true",
         gradient_clip_val=settings.gradient_clip,
@@ -134,6 +170,37 @@ def build_trainer(config: Config, callbacks: list[L.Callback], backbone: Any = N
         use_distributed_sampler=False,
         deterministic="warn",
     )
+
+
+def check_processes(config: Config, world: int) -> None:
+    """Compares what the settings want with the processes that there are.
+
+    Raises:
+        ConfigError: They want more, or a strategy that needs GPUs.
+    """
+    settings = config.training
+    wanted = (settings.devices if isinstance(settings.devices, int) else 1) * settings.num_nodes
+    if wanted > 1 and world != wanted:
+        raise ConfigError(
+            f"The settings want {wanted} processes ({settings.devices} devices on {settings.num_nodes} machines), and there "
+            f"{'is one' if world == 1 else f'are {world}'}.",
+            "as many as training.devices times training.num_nodes",
+            "On one machine `smallprint train --devices N` starts them; on several, and from Python, torchrun or SLURM do.",
+        )
+    if settings.strategy == "fsdp" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.strategy=fsdp needs GPUs, and this machine has none.",
+            "ddp on processors",
+            "Set it to ddp or auto.",
+        )
+
+
+def _strategy(name: str) -> Any:
+    from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
+
+    if name == "fsdp":
+        return FSDPStrategy(timeout=processes.PATIENCE, state_dict_type="full")
+    return DDPStrategy(timeout=processes.PATIENCE)
 
 
 def choose_precision(wanted: str, backbone: Any = None) -> str:
@@ -176,10 +243,12 @@ def _clear_errors(last: Path) -> Iterator[None]:
                 "Resume with the settings that the run began with, or train anew.",
             ) from None
         if "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower():
+            raise OutOfMemoryError from None
+        if processes.lost(error):
             raise TrainingError(
-                "Memory ran out while training.",
-                "a batch that fits",
-                "Lower training.batch_tokens or model.max_length, or take model.adapter=lora.",
+                f"Another of the {processes.world_size()} processes has ended, and this one cannot go on alone.",
+                "all of them to work until the end",
+                "See what it said. Then go on by --resume.",
             ) from None
         raise
 

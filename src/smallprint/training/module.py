@@ -23,6 +23,7 @@ from smallprint.evaluation.lexglue import lexglue_f1
 from smallprint.evaluation.metrics import average_precision_macro
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.losses import Loss
+from smallprint.training import processes
 from smallprint.training.averaging import WeightAverage
 from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
 from smallprint.training.regularisation import disagreement, moved, word_vectors
@@ -85,9 +86,10 @@ class ClassifierModule(L.LightningModule):
         self._loss_sum, self._loss_count = 0.0, 0
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Seeds by epoch and batch, so that dropout is the same after a resume."""
+        """Seeds by epoch and batch, so that dropout is the same after a resume, and another in each process."""
+        own = [processes.rank()] if processes.rank() else []
         torch.manual_seed(
-            int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
+            int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx, *own]).generate_state(1)[0])
         )
 
     def configure_gradient_clipping(
@@ -105,11 +107,15 @@ class ClassifierModule(L.LightningModule):
         """
         logits, targets = self._logits(batch), batch["targets"]
         loss = self.loss(logits, targets)
+        # the mean of gradients over processes and accumulated batches becomes that of all their examples
+        share = (
+            batch["share"] * processes.world_size() * self.trainer.accumulate_grad_batches if "share" in batch else 1.0
+        )
         if self.config.r_drop:
             again = self._logits(batch)
             apart = disagreement(logits, again, self.task)
             loss = (loss + self.loss(again, targets)) / 2 + self.config.r_drop * apart
-        n = len(batch["index"])
+        n = int((batch["index"] >= 0).sum())
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -123,7 +129,7 @@ class ClassifierModule(L.LightningModule):
         if self._words is not None:
             with moved(self._words, loss, self.config.adversarial):
                 loss = loss + self.loss(self._logits(batch), targets)
-        return loss
+        return loss * share
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Steps, and takes the new weights into their average, before any callback may write a checkpoint."""
@@ -154,6 +160,7 @@ class ClassifierModule(L.LightningModule):
             return
         index, all_logits, all_targets = (np.concatenate(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
+        index, all_logits, all_targets = _gather(index, all_logits, all_targets)
         order = np.argsort(index, kind="stable")
         logits, targets = torch.from_numpy(all_logits[order]), all_targets[order]
         values = {
@@ -164,7 +171,8 @@ class ClassifierModule(L.LightningModule):
             values[LEXGLUE] = float(lexglue_f1(targets.astype(np.int8), torch.sigmoid(logits).numpy())[0])
         self.log_dict(values, prog_bar=True)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            train_loss = self._loss_sum / max(self._loss_count, 1)
+            loss_sum, count = processes.add_up(torch.tensor([self._loss_sum, self._loss_count], dtype=torch.float64))
+            train_loss = float(loss_sum) / max(float(count), 1)
             self.history.append({"epoch": float(self.current_epoch), "train/loss": train_loss, **values})
 
     def _average_precision(self, logits: Tensor, targets: Array) -> float:
@@ -225,3 +233,21 @@ class ClassifierModule(L.LightningModule):
         """Gives what a checkpoint holds: trained weights and buffers."""
         fixed = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in fixed}
+
+
+def _gather(index: Array, logits: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Gives every example's row once, from whichever process had it; of one process what it has."""
+    if processes.world_size() == 1:
+        return index, logits, targets
+    own = index >= 0
+    n = int(processes.add_up(torch.tensor([float(own.sum())]))[0])
+    rows = torch.zeros((n, 1 + logits.shape[1] + (targets.shape[1] if targets.ndim > 1 else 1)), dtype=torch.float64)
+    part = np.column_stack([np.ones(own.sum()), logits[own], targets.reshape(len(targets), -1)[own]])
+    rows[torch.from_numpy(index[own])] = torch.from_numpy(part.astype(np.float64))
+    rows = processes.add_up(rows)
+    if not bool((rows[:, 0] == 1).all()):
+        raise TrainingError("A validation example was scored twice or never.", "each once", "Report this.")
+    values = rows.numpy()
+    width = logits.shape[1]
+    merged = values[:, 1 + width :].astype(targets.dtype)
+    return np.arange(n), values[:, 1 : 1 + width].astype(logits.dtype), merged if targets.ndim > 1 else merged[:, 0]

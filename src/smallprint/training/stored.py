@@ -39,6 +39,8 @@ class VectorDataset(TokenDataset):
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
+        if len(indices) and indices[-1] < 0:
+            return super().collate(pad_id, indices)
         return super().collate(pad_id, indices) | {"input_ids": self.vectors[list(indices)].unsqueeze(1)}
 
 
@@ -57,6 +59,8 @@ class HiddenDataset(TokenDataset):
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the hidden states, fp32 `[n, longest, width]`), `attention_mask`, `targets` and `index`."""
+        if len(indices) and indices[-1] < 0:
+            return super().collate(pad_id, indices)
         padded = nn.utils.rnn.pad_sequence([self.hidden[i].float() for i in indices], batch_first=True)
         return super().collate(pad_id, indices) | {"input_ids": padded}
 

@@ -1,0 +1,48 @@
+"""What all commands share: lines for a person, JSON for a program, and the options that several of them take."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+
+class Say:
+    """Shows lines for a person on standard error, and remembers the last."""
+
+    last = ""
+
+    def __call__(self, line: str) -> None:
+        """Shows the line."""
+        self.last = line
+        print(line, file=sys.stderr, flush=True)
+
+
+say = Say()
+words: list[str] = []  # what was typed
+
+DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
+MODEL_HELP = "Folder of a bundle or of a run."
+Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
+Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]
+
+
+def quoted(value: Any) -> str:
+    """Gives a value as YAML reads it back."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value on standard output."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def typed() -> str:
+    """Gives the command line as it was typed."""
+    return shlex.join(["smallprint", *words])

@@ -1,0 +1,108 @@
+"""`smallprint train`: settings from flags and files, one call, and where everything is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from smallprint.cli.terminal import DATA_HELP, AsJson, Labels, Sets, Task, Text, print_json, quoted, say, typed, words
+from smallprint.core.errors import ConfigError
+
+EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
+BACKBONE_HELP = "A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack."
+PROTOCOL_HELP = "Train as somebody else did: lexglue. Other settings win over it."
+
+
+def train(
+    data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")] = None,
+    settings: Sets = None,
+    task: Task = None,
+    text: Text = None,
+    labels: Labels = None,
+    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    extra: Annotated[str | None, typer.Option("--extra", metavar="FILE", help=EXTRA_HELP)] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
+    adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", min=1, help="Processes of this machine, one a GPU.")
+    ] = None,
+    num_nodes: Annotated[
+        int | None, typer.Option("--num-nodes", min=1, help="Machines, under torchrun or SLURM.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="ddp or fsdp.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help=PROTOCOL_HELP)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train, evaluate, package and report.
+
+    Thresholds are tuned on validation; test is opened once, at the end.
+    """
+    flags = {
+        "data.task": task,
+        "data.text": text,
+        "data.labels": labels,
+        "data.group": group,
+        "data.extra": extra,
+        "model.backbone": backbone,
+        "model.adapter": adapter,
+        "training.epochs": epochs,
+        "training.seed": seed,
+        "training.devices": devices,
+        "training.num_nodes": num_nodes,
+        "training.strategy": strategy,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    if resume and (given or config or settings or out or protocol):
+        raise ConfigError(
+            "--resume was given together with settings.",
+            "--resume RUN alone: a run goes on with the settings that it began with",
+            "Leave the settings out, or train anew.",
+        )
+    from smallprint.core.protocols import find_protocol
+    from smallprint.core.settings import load_config
+
+    below = load_config(None, find_protocol(protocol)) if protocol else None
+    overrides = [*(settings or []), *(f"{key}={quoted(value)}" for key, value in given.items())]
+    chosen = load_config(config, overrides, below)
+    if code := _start_processes(chosen, resume):
+        raise SystemExit(code - 1)
+    from smallprint import api, runs
+
+    result = api.train(data, config=chosen, out=out, resume=resume, say=say, command=typed())
+    if os.environ.get("RANK", "0") != "0":  # the first of several processes speaks
+        return
+    for line in runs.tell(result):
+        say(line)
+    if as_json:
+        places = {"run": result.run, "bundle": result.bundle, "report": result.report, "metrics": result.metrics_file}
+        scores = {"validation": result.validation.values, "test": result.test.values}
+        print_json({**{name: str(path) for name, path in places.items()}, **scores})
+
+
+def _start_processes(config: Any, resume: Path | None) -> int:
+    """Runs the same command in as many processes as the settings want, and gives 1 + the exit code; 0 where one is enough."""
+    from smallprint.core.run import open_run
+
+    training = (open_run(resume, clear=False).config if resume else config).training
+    if training.devices == 1 and training.num_nodes == 1:
+        return 0
+    from smallprint.training.launch import launch, started_from_outside
+
+    if started_from_outside() or training.num_nodes > 1:
+        return 0
+    if training.devices == "auto":
+        import torch
+
+        n = torch.cuda.device_count()
+    else:
+        n = training.devices
+    return 0 if n < 2 else 1 + launch([sys.executable, "-m", "smallprint", *words], n, say)
