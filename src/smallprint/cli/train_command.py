@@ -92,6 +92,8 @@ def _start_processes(config: Any, resume: Path | None) -> int:
     """Runs the same command in as many processes as the settings want, and gives 1 + the exit code; 0 where one is enough."""
     from smallprint.core.run import open_run
 
+    if resume and not (resume / "run.json").is_file():
+        return 0  # the training itself says what is wrong
     training = (open_run(resume, clear=False).config if resume else config).training
     if training.devices == 1 and training.num_nodes == 1:
         return 0
