@@ -89,6 +89,8 @@ def train(
             splits = add_extra(splits, source, schema, extra)
         say(splits.made)
         check_test_labels(source, schema)
+        for line in runs.check_first(run, source, config.data):
+            say(line)
         labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
         for line in runs.rare_labels(summary):
             say(line)

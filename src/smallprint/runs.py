@@ -120,6 +120,19 @@ def rare_labels(summary: dict[str, Any]) -> list[str]:
     return [f"Labels with fewer than {RARE} training examples, perhaps misspelt: {named}."]
 
 
+def check_first(run: Run, source: Source, config: DataConfig) -> list[str]:
+    """Gives the gravest of what is wrong with train and validation, a line each, and writes all of it to check.json.
+
+    Test stays closed; `smallprint check` looks at it too.
+    """
+    from smallprint.check.command import gravest, look
+
+    report = look(source, config, ("train", "validation"))
+    if run.writes:
+        write_json(run.folder / "check.json", report.to_dict(texts=False))
+    return gravest(report)
+
+
 def name_of(data: Any) -> str:
     """Gives how data is called in run.json: an absolute path where there is one, else its name."""
     if isinstance(data, (str, Path)):

@@ -16,6 +16,7 @@ import typer.core
 
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
+from smallprint.cli.check_command import check
 from smallprint.cli.policy_command import policy
 from smallprint.cli.terminal import (
     DATA_HELP,
@@ -208,6 +209,7 @@ def ui(
 
 app.command()(policy)
 app.command()(backbones)
+app.command()(check)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,1 @@
+"""The data doctor: what is wrong with a table, before an hour is spent on it."""

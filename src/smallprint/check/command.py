@@ -1,0 +1,281 @@
+"""`smallprint check DATA`: reads what can be read, looks at it step by step, and gives every finding at once.
+
+read -> rows -> duplicates, near-copies -> labels, groups -> shift -> (deep) labels in doubt, meaning
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from smallprint.check.duplicates import check_duplicates, with_form
+from smallprint.check.findings import GRAVEST, Finding, Rows
+from smallprint.check.labels import check_labels, support_table
+from smallprint.check.near import check_near
+from smallprint.check.rows import check_rows
+from smallprint.check.shift import check_shift
+from smallprint.core.config import DataConfig
+from smallprint.core.errors import DataError
+from smallprint.core.progress import Say, say_nothing
+from smallprint.data.columns import require_column
+from smallprint.data.examples import ROW, to_examples
+from smallprint.data.read import SPLITS, Source, open_source
+from smallprint.data.schema import Schema, detect_schema
+from smallprint.data.split_column import Parts, read_parts
+
+COLUMNS: dict[str, Any] = {
+    "split": pl.String,
+    "row": pl.UInt32,
+    "text": pl.String,
+    "labels": pl.List(pl.String),
+    "group": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        data: As it was named.
+        said: What the table was taken for.
+        rows: Rows by split.
+        support: Examples of each label by split.
+        findings: The gravest first.
+        seconds: By step.
+    """
+
+    data: str
+    said: str
+    rows: dict[str, int]
+    support: dict[str, dict[str, int]]
+    findings: list[Finding]
+    seconds: dict[str, float]
+
+    def to_dict(self, texts: bool = True) -> dict[str, Any]:
+        """A JSON-ready dict.
+
+        `data`, `said`, `rows`, `support`, `seconds`, and `findings`, each with `kind`, `severity`, `found`, `do`, `count` and
+        `places` (`split`, `row` from 0, `where`, `text`, `detail`).
+
+        Args:
+            texts: Quote the beginning of each text.
+        """
+        findings = [finding.to_dict() for finding in self.findings]
+        for finding in () if texts else findings:
+            for place in finding["places"]:
+                place["text"] = ""
+        return {
+            "data": self.data,
+            "said": self.said,
+            "rows": self.rows,
+            "support": self.support,
+            "findings": findings,
+            "seconds": self.seconds,
+        }
+
+
+def check_data(
+    data: Any,
+    config: DataConfig | None = None,
+    *,
+    deep: bool = False,
+    splits: tuple[str, ...] = SPLITS,
+    say: Say = say_nothing,
+) -> Report:
+    """Gives everything that is wrong with labelled data; nothing is changed, and no wrong row ends it.
+
+    Args:
+        data: As for `train`.
+        config: Its columns.
+        deep: Look for labels in doubt and for texts alike in meaning too, which takes a model.
+        splits: Which to look at.
+        say: Takes lines for a person.
+
+    Raises:
+        DataError: The data cannot be read at all, or changed while it was read.
+    """
+    before, source = _stamps(data), open_source(data)
+    report = look(source, config or DataConfig(), splits, deep=deep, say=say)
+    if _stamps(data) != before:
+        raise DataError(
+            f"{source.name} changed while it was read.",
+            "data that stays as it is",
+            "Check it once more when nothing writes to it.",
+        )
+    return report
+
+
+def look(
+    source: Source, config: DataConfig, splits: tuple[str, ...], *, deep: bool = False, say: Say = say_nothing
+) -> Report:
+    """Gives the same of a source that is open.
+
+    Raises:
+        DataError: The data cannot be read at all.
+    """
+    seconds: dict[str, float] = {}
+    clock = time.monotonic()
+
+    def lap(name: str) -> None:
+        nonlocal clock
+        seconds[name], clock = round(time.monotonic() - clock, 3), time.monotonic()
+
+    rows, said, findings = read_rows(source, config, splits)
+    lap("read")
+    findings += check_rows(rows)
+    lap("rows")
+    formed = with_form(rows)
+    findings += check_duplicates(rows, formed)
+    lap("duplicates")
+    findings += check_near(rows, formed)
+    lap("near")
+    support = support_table(rows)
+    findings += check_labels(rows, support)
+    lap("labels")
+    findings += check_shift(rows)
+    lap("shift")
+    if deep:
+        findings += _deep(rows, formed, say)
+        lap("deep")
+    counts = {split: rows.frame.filter(pl.col("split") == split).height for split in rows.splits}
+    order = {severity: i for i, severity in enumerate(GRAVEST)}
+    ranked = sorted(findings, key=lambda finding: order[finding.severity])
+    return Report(source.name, said, counts, support, ranked, seconds)
+
+
+def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tuple[Rows, str, list[Finding]]:
+    """Gives all rows, what the table was taken for, and what could not be read as findings.
+
+    Raises:
+        DataError: There is no text column, or the table is damaged.
+    """
+    schema, said, findings = None, "", []
+    try:
+        schema = detect_schema(source, config)
+        said = schema.said
+    except DataError as error:
+        findings.append(_unreadable("table-unreadable", error))
+    parts = read_parts(source, config, splits)
+    frames = [_read_split(source, parts, split, schema, config, findings) for split in parts.frames]
+    whole = pl.concat(frames) if frames else pl.DataFrame(schema=COLUMNS)
+
+    def place(split: str, row: int) -> str:
+        return source.place(split if source.splits else None, row)
+
+    names = list(schema.names) if schema is not None else []
+    task = "" if schema is None else schema.task
+    return Rows(whole, place, names, task), said, findings
+
+
+def _read_split(
+    source: Source, parts: Parts, split: str, schema: Schema | None, config: DataConfig, findings: list[Finding]
+) -> pl.DataFrame:
+    raw, numbers = parts.frames[split], parts.rows[split]
+    column = schema.text if schema is not None else _text_column(raw, config, source)
+    text = require_column(raw.columns, column, "data.text", source.name)
+    base = pl.DataFrame(
+        {
+            "split": pl.Series([split] * raw.height, dtype=pl.String),
+            "row": numbers,
+            "text": raw[text].cast(pl.String, strict=False),
+        }
+    )
+    labels: pl.DataFrame | None = None
+    if schema is not None:
+        try:
+            kept = replace(schema, empty_text="drop")
+            examples = to_examples(raw.with_columns(numbers.alias(ROW)), kept, split, source)
+            labels = examples.frame.select("row", "labels", "group")
+        except DataError as error:
+            findings.append(_unreadable(f"labels-unreadable-in-{split}", error))
+    if labels is None:
+        nothing = pl.lit(None)
+        labels = base.select(
+            "row", nothing.cast(pl.List(pl.String)).alias("labels"), nothing.cast(pl.String).alias("group")
+        )
+    return base.join(labels, on="row", how="left", maintain_order="left").select(
+        pl.col(name).cast(kind) for name, kind in COLUMNS.items()
+    )
+
+
+def _text_column(raw: pl.DataFrame, config: DataConfig, source: Source) -> str:
+    """Gives the text column of a table that could not be understood: the named one, or the one with the longest strings."""
+    if config.text is not None:
+        return config.text
+    lengths = {name: raw[name].str.len_chars().mean() or 0.0 for name in raw.columns if raw[name].dtype == pl.String}
+    if not lengths:
+        raise DataError(f"{source.name} has no column of text.", "a column of strings", "Name it with --text.")
+    return max(lengths, key=lambda name: float(str(lengths[name])))
+
+
+def _unreadable(kind: str, error: DataError) -> Finding:
+    return Finding(kind, "error", error.found, error.do or error.expected, 1)
+
+
+def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
+    from smallprint.check.embed import embed_texts
+    from smallprint.check.semantic import check_semantic
+    from smallprint.check.suspects import MANY_LABELS, check_suspects, doubtable
+
+    say("Reading every text with MiniLM.")
+    once = formed.unique("form", keep="first", maintain_order=True)
+    vectors = embed_texts(once["text"].to_list(), say)
+    findings = check_semantic(rows, once, vectors[-1])
+    own = None
+    if len(rows.label_names) > MANY_LABELS:  # an SVM a label would take minutes
+        place = dict(zip(once["form"].to_list(), range(once.height), strict=True))
+        chosen = [
+            place[form]
+            for form in doubtable(rows).join(
+                formed.select("split", "row", "form"), on=["split", "row"], how="left", maintain_order="left"
+            )["form"]
+        ]
+        own = vectors[:, chosen].transpose(1, 0, 2).reshape(len(chosen), -1)
+    return [*check_suspects(rows, own, say=say), *findings]
+
+
+def _stamps(data: Any) -> list[tuple[str, int, int]]:
+    """Gives size and time of each file that is read."""
+    if not isinstance(data, str | os.PathLike) or str(data) in ("", "sample") or str(data).startswith("hub:"):
+        return []
+    path = Path(data).expanduser()
+    files = (
+        sorted(entry for entry in path.iterdir() if entry.is_file())
+        if path.is_dir()
+        else [path]
+        if path.is_file()
+        else []
+    )
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+def clean_data(data: Any, config: DataConfig, out: str | Path) -> dict[str, int]:
+    """Writes a cleaned copy of the data and a log of every change; see `fix.py`.
+
+    Raises:
+        DataError: The data cannot be understood.
+        ConfigError: The folder is there already.
+    """
+    from smallprint.check.fix import fix_data
+
+    source = open_source(data)
+    schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
+    rows, _, _ = read_rows(source, config, SPLITS)
+    return fix_data(source, read_parts(source, config, SPLITS), rows, schema.text, out)
+
+
+def gravest(report: Report, most: int = 5) -> list[str]:
+    """Gives a line for each of the gravest findings, notes left out."""
+    grave = [finding for finding in report.findings if finding.severity != "note"]
+    lines = [f"Data {finding.severity}: {finding.found}" for finding in grave[:most]]
+    more = len(grave) - most
+    return lines + ([f"{more} more: see `smallprint check`."] if more > 0 else [])
+
+
+__all__ = ["Report", "check_data", "clean_data", "gravest", "read_rows"]

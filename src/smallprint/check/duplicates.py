@@ -1,0 +1,118 @@
+"""Texts that stand more than once. In: rows. Out: findings: word for word, in another spelling, with other labels; across splits.
+
+Vectorised by Polars: texts are hashed and joined, not compared one by one. Near-copies are `near.py`'s.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from smallprint.check.findings import SHOWN, Finding, Place, Rows, excerpt
+from smallprint.data.normalise import normalised
+
+PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
+
+
+def with_form(rows: Rows) -> pl.DataFrame:
+    """Gives the rows that have text, with `form` (64 bits of the normal form) and `exact` (64 bits of the text)."""
+    return rows.frame.filter(pl.col("text").str.strip_chars() != "").with_columns(
+        normalised(pl.col("text")).hash(1).alias("form"), pl.col("text").hash(1).alias("exact")
+    )
+
+
+def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
+    """Gives copies across splits, inside splits, and copies with other labels.
+
+    Args:
+        rows: All.
+        formed: As `with_form` gives them.
+    """
+    findings = [finding for earlier, later in PAIRS for finding in _across(rows, formed, earlier, later)]
+    for split in rows.splits:
+        findings += _inside(rows, formed.filter(pl.col("split") == split), split)
+    return [*findings, *_contradictions(rows, formed)]
+
+
+def _across(rows: Rows, formed: pl.DataFrame, earlier: str, later: str) -> list[Finding]:
+    first, second = (formed.filter(pl.col("split") == split) for split in (earlier, later))
+    if not first.height or not second.height:
+        return []
+    known = first.unique("form", keep="first", maintain_order=True).select("form", pl.col("row").alias("other"))
+    copies = second.join(known, on="form", how="inner", maintain_order="left")
+    if not copies.height:
+        return []
+    copies = copies.with_columns(pl.col("exact").is_in(first["exact"].implode()).alias("word_for_word"))
+    exact = copies.filter("word_for_word")
+    told = [
+        f"{'word for word' if same else 'but for spelling'} as {rows.place(earlier, int(row))}"
+        for same, row in copies.select("word_for_word", "other").head(SHOWN).iter_rows()
+    ]
+    return [
+        Finding(
+            f"{later}-in-{earlier}",
+            "warning",
+            f"{copies.height:,} texts of {later} stand in {earlier} too{_labelled(rows, copies)}, {exact.height:,} of them word "
+            f"for word{_labelled(rows, exact)}.",
+            f"Take the copies out of {earlier}; `--fix` does. Scores of {later} are too good by them.",
+            copies.height,
+            rows.places(copies, told),
+        )
+    ]
+
+
+def _labelled(rows: Rows, part: pl.DataFrame) -> str:
+    """Gives, where a text may be without a label, how many have one."""
+    if rows.task != "multilabel":
+        return ""
+    return f" ({part.filter(pl.col('labels').list.len() > 0).height:,} with a label)"
+
+
+def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
+    repeated = part.filter(pl.col("form").is_duplicated())
+    extra = repeated.height - repeated["form"].n_unique()
+    if not extra:
+        return []
+    later = repeated.filter(~pl.col("form").is_first_distinct())
+    first = repeated.unique("form", keep="first", maintain_order=True).select("form", pl.col("row").alias("other"))
+    joined = later.head(50).join(first, on="form", how="left", maintain_order="left")
+    told = [f"as {rows.place(split, int(row))}" for row in joined["other"]]
+    return [
+        Finding(
+            f"repeated-in-{split}",
+            "note",
+            f"{extra:,} texts of {split} repeat an earlier one.",
+            "Harmless in small number; many weigh some texts more than others."
+            + (" `--fix` removes those with equal labels." if split == "train" else ""),
+            extra,
+            rows.places(joined, told),
+        )
+    ]
+
+
+def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
+    if not rows.label_names:
+        return []
+    said = formed.filter(pl.col("labels").is_not_null()).with_columns(
+        pl.col("labels").list.sort().list.join("\x00").alias("said")
+    )
+    odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
+    if not odd.height:
+        return []
+    places = [
+        Place(split, int(row), rows.place(split, int(row)), excerpt(text), ", ".join(labels) or "no label")
+        for split, row, text, labels in odd.select("split", "row", "text", "labels").head(50).iter_rows()
+    ]
+    texts = odd["form"].n_unique()
+    return [
+        Finding(
+            "contradiction",
+            "warning",
+            f"{texts:,} texts stand more than once with other labels ({odd.height:,} rows).",
+            "Decide which is right; the model can learn neither.",
+            texts,
+            places,
+        )
+    ]
+
+
+__all__ = ["check_duplicates", "with_form"]

@@ -1,0 +1,129 @@
+"""A cleaned copy of the data, and a line for every change. In: a source. Out: a folder with a file a split; the source stays as it is.
+
+It changes train and validation, and of test nothing: what is measured on must not be chosen by what was found. Only what is safe
+without a person is done; contradictions, labels in doubt and near-copies are left for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from smallprint.check.duplicates import with_form
+from smallprint.check.findings import Rows
+from smallprint.check.rows import CONTROL, DIRECTION, UNSEEN
+from smallprint.core.errors import ConfigError
+from smallprint.core.files import atomic_folder, write_text
+from smallprint.data.read import Source
+from smallprint.data.split_column import Parts
+
+LOG = "changes.jsonl"
+WRITERS = {".csv": "write_csv", ".tsv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
+
+
+def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Path) -> dict[str, int]:
+    """Writes the cleaned splits and `changes.jsonl`, whole or not at all, and gives how many changes of each kind there were.
+
+    Args:
+        source: The data.
+        parts: Its raw frames, by split.
+        rows: The same as `check` reads them.
+        text: The text column.
+        out: A new folder.
+
+    Raises:
+        ConfigError: The folder is there already.
+    """
+    folder = Path(out).expanduser()
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
+    suffix = Path(source.name).suffix.lower()
+    suffix = suffix if suffix in WRITERS else _suffix_in(Path(source.name))
+    dropped = {(split, row): why for why, split, row in _drops(rows)}
+    counts: dict[str, int] = {}
+    changes: list[dict[str, Any]] = []
+
+    def note(change: str, split: str, row: int) -> None:
+        counts[change] = counts.get(change, 0) + 1
+        changes.append({"change": change, "split": split, "row": row, "where": rows.place(split, row)})
+
+    with atomic_folder(folder) as temporary:
+        for split, frame in parts.frames.items():
+            numbers = parts.rows[split].to_list()
+            if split != "test":
+                gone = [(split, row) in dropped for row in numbers]
+                for row, out_of in zip(numbers, gone, strict=True):
+                    if out_of:
+                        note(dropped[split, row], split, row)
+                kept = ~pl.Series(gone, dtype=pl.Boolean)
+                frame, numbers = (
+                    frame.filter(kept),
+                    [row for row, out_of in zip(numbers, gone, strict=True) if not out_of],
+                )
+                frame = _strip(frame, text, split, numbers, note)
+            _write(frame, temporary / f"{split}{suffix}")
+        lines = "".join(json.dumps(change, ensure_ascii=False) + "\n" for change in changes)
+        write_text(temporary / LOG, lines)
+    return counts
+
+
+def _drops(rows: Rows) -> Iterator[tuple[str, str, int]]:
+    """Yields (why, split, row) of rows to take out of train and validation; each once, for the first reason."""
+    seen: set[tuple[str, int]] = set()
+
+    def once(why: str, frame: pl.DataFrame) -> Iterator[tuple[str, str, int]]:
+        for split, row in frame.select("split", "row").iter_rows():
+            if split != "test" and (split, row) not in seen:
+                seen.add((split, row))
+                yield why, split, row
+
+    yield from once("empty text removed", rows.frame.filter(pl.col("text").str.strip_chars().fill_null("") == ""))
+    formed = with_form(rows)
+    for split, later in (("train", ["validation", "test"]), ("validation", ["test"])):
+        known = formed.filter(pl.col("split").is_in(later))["form"]
+        copies = formed.filter((pl.col("split") == split) & pl.col("form").is_in(known.implode()))
+        yield from once(f"copy of a text of {' or '.join(later)} removed", copies)
+    train = formed.filter((pl.col("split") == "train") & pl.col("labels").is_not_null()).with_columns(
+        pl.col("labels").list.sort().list.join("\x00").alias("said")
+    )
+    alike = train.filter((pl.col("said").n_unique() == 1).over("form"))
+    yield from once("repeat with equal labels removed", alike.filter(~pl.col("form").is_first_distinct()))
+
+
+def _strip(frame: pl.DataFrame, text: str, split: str, numbers: list[int], note: Any) -> pl.DataFrame:
+    """Takes out characters that nobody sees."""
+    column = frame[text].cast(pl.String, strict=False)
+    cleaned = pl.DataFrame({text: column}).select(pl.col(text).str.replace_all(f"{CONTROL}|{DIRECTION}|{UNSEEN}", ""))[
+        text
+    ]
+    changed = (column != cleaned).fill_null(False)
+    for place in changed.arg_true():
+        note("unseen characters removed", split, numbers[int(place)])
+    return frame.with_columns(cleaned) if changed.any() else frame
+
+
+def _suffix_in(folder: Path) -> str:
+    """Gives the suffix of a folder's train file, where it is one that can be written; else that of Parquet."""
+    found = [path.suffix.lower() for path in sorted(folder.glob("train*"))] if folder.is_dir() else []
+    return next((suffix for suffix in found if suffix in WRITERS), ".parquet")
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    if path.suffix in (".csv", ".tsv"):
+        flat = frame.with_columns(
+            pl.col(name).list.eval(pl.element().cast(pl.String)).list.join("|")
+            for name, kind in frame.schema.items()
+            if isinstance(kind, pl.List)
+        )
+        flat.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+    elif path.suffix == ".jsonl":
+        frame.write_ndjson(path)
+    else:
+        frame.write_parquet(path)
+
+
+__all__ = ["fix_data"]

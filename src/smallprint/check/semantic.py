@@ -1,0 +1,76 @@
+"""Texts that say the same in other words. In: unit vectors of texts. Out: pairs and findings.
+
+Cosine similarity of MiniLM's sentence vectors, block by block, so that memory holds one block of products. A hint, not a proof: clauses
+that differ by one "not" are near each other too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from smallprint.check.findings import Finding, Place, Rows, excerpt
+
+ALIKE = 0.86  # chosen on benchmarks/paraphrases.csv and pairs of clauses that are none
+BLOCK, MOST_PAIRS = 2048, 20_000
+
+
+def similar_pairs(vectors: NDArray[np.float32], alike: float = ALIKE) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Gives pairs `[n_pairs, 2]` (the lower position first) with a cosine of at least `alike`, and their cosines, best first.
+
+    Args:
+        vectors: Unit vectors `[n, width]`.
+        alike: Least cosine.
+    """
+    pairs: list[NDArray[np.int64]] = []
+    cosines: list[NDArray[np.float32]] = []
+    for start in range(0, len(vectors), BLOCK):
+        for other in range(start, len(vectors), BLOCK):
+            block = vectors[start : start + BLOCK] @ vectors[other : other + BLOCK].T
+            i, j = np.nonzero(block >= alike)
+            keep = (i + start) < (j + other)
+            pairs.append(np.column_stack([i[keep] + start, j[keep] + other]).astype(np.int64))
+            cosines.append(block[i[keep], j[keep]])
+    if not pairs:
+        return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32)
+    found, values = np.vstack(pairs), np.concatenate(cosines)
+    order = np.argsort(-values, kind="stable")[:MOST_PAIRS]
+    return found[order], values[order]
+
+
+def check_semantic(rows: Rows, formed: pl.DataFrame, vectors: NDArray[np.float32]) -> list[Finding]:
+    """Gives paraphrases across splits; inside a split they are told as a number.
+
+    Args:
+        rows: All.
+        formed: Rows that have text, each normal form once.
+        vectors: Unit vectors of these, `[n, width]`.
+    """
+    pairs, cosines = similar_pairs(vectors)
+    splits = formed["split"].to_numpy()
+    across = splits[pairs[:, 0]] != splits[pairs[:, 1]] if len(pairs) else np.zeros(0, dtype=bool)
+    if not len(pairs):
+        return []
+    places = []
+    for (i, j), cosine in zip(pairs[across][:25].tolist(), cosines[across][:25].tolist(), strict=True):
+        for here, there in ((i, j), (j, i)):
+            split, row = formed["split"][here], int(formed["row"][here])
+            other = rows.place(formed["split"][there], int(formed["row"][there]))
+            text = excerpt(formed["text"][here])
+            places.append(Place(split, row, rows.place(split, row), text, f"cosine {cosine:.2f} with {other}"))
+    many = " or more" if len(pairs) == MOST_PAIRS else ""
+    return [
+        Finding(
+            "alike-in-meaning",
+            "note",
+            f"{int(across.sum()):,} pairs of texts in two splits say nearly the same in other words{many}; {int((~across).sum()):,} "
+            "pairs inside one split.",
+            "See whether they have one source; then keep them in one split (--group).",
+            int(across.sum()),
+            places,
+        )
+    ]
+
+
+__all__ = ["ALIKE", "check_semantic", "similar_pairs"]

@@ -1,0 +1,153 @@
+"""Splits that differ more than chance allows. In: rows. Out: findings: label rates and vocabulary.
+
+Permutation tests over what was drawn together: groups where there are some, else single rows. What was split by document
+differs by document; that is chance, and only what goes beyond it is told. Holm's correction (1979) over labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from smallprint.check.findings import Finding, Rows
+
+ROUNDS, LEVEL = 999, 0.01
+MOST_ROWS, MOST_WORDS, MOST_LABELS = 20_000, 2_000, 2_000
+SEED = 7
+Array = NDArray[np.float64]
+
+
+def check_shift(rows: Rows) -> list[Finding]:
+    """Gives by split, against train, whether its label rates and its words differ."""
+    frame = rows.frame.filter(pl.col("text").is_not_null())
+    if frame.height > MOST_ROWS:
+        frame = frame.sample(MOST_ROWS, seed=SEED)
+    findings = []
+    for split in rows.splits[1:]:
+        part = frame.filter(pl.col("split").is_in(["train", split]))
+        unit, sizes, here = _units(part, split)
+        if min(here.sum(), (~here).sum()) < 2:
+            continue
+        moves = _moves(here)
+        findings += _label_rates(rows, part, unit, sizes, here, moves, split)
+        findings += _words(part, unit, here, moves, split)
+    return findings
+
+
+def _units(part: pl.DataFrame, split: str) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
+    """Gives each row's unit `[n]`, each unit's size, and whether it is in `split` rather than in train."""
+    keys = part.select(
+        pl.when(pl.col("group").is_not_null())
+        .then(pl.col("split") + "\x00" + pl.col("group"))
+        .otherwise(pl.col("split") + "\x01" + pl.col("row").cast(pl.String))
+        .alias("key")
+    )["key"]
+    unit = keys.rank("dense").cast(pl.Int64).to_numpy() - 1
+    sizes = np.bincount(unit).astype(np.float64)
+    here = np.zeros(len(sizes), dtype=bool)
+    here[unit[(part["split"] == split).to_numpy()]] = True
+    return unit, sizes, here
+
+
+def _moves(here: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Gives `ROUNDS` random choices of as many units, 0/1 `[ROUNDS, n_units]`."""
+    rng = np.random.default_rng(SEED)
+    moves = np.zeros((ROUNDS, len(here)), dtype=np.float32)
+    for row in moves:
+        row[rng.permutation(len(here))[: int(here.sum())]] = 1
+    return moves
+
+
+def _label_rates(
+    rows: Rows,
+    part: pl.DataFrame,
+    unit: NDArray[np.int64],
+    sizes: Array,
+    here: NDArray[np.bool_],
+    moves: NDArray[np.float32],
+    split: str,
+) -> list[Finding]:
+    if not 1 <= len(rows.label_names) <= MOST_LABELS:
+        return []
+    number = {name: i for i, name in enumerate(rows.label_names)}
+    counts = np.zeros((len(sizes), len(number)))
+    for place, labels in zip(unit.tolist(), part["labels"].to_list(), strict=True):
+        for label in labels or ():
+            counts[place, number[label]] += 1
+    total, all_rows = counts.sum(axis=0), sizes.sum()
+
+    def apart(chosen: Array) -> Array:
+        inside, n = chosen @ counts, (chosen @ sizes)[..., None]
+        return np.asarray(np.abs(inside / n - (total - inside) / (all_rows - n)))
+
+    seen = apart(here[None].astype(np.float64))[0]
+    chance = apart(moves.astype(np.float64))
+    p = (1 + (chance >= seen - 1e-12).sum(axis=0)) / (1 + ROUNDS)
+    order = np.argsort(p, kind="stable")
+    told = []
+    for rank, label in enumerate(order):
+        if p[label] * (len(p) - rank) > LEVEL:
+            break
+        inside = float(here @ counts[:, label] / (here @ sizes))
+        outside = float(~here @ counts[:, label] / (~here @ sizes))
+        told.append(f"'{rows.label_names[label]}' {outside:.1%} in train, {inside:.1%} in {split}")
+    if not told:
+        return []
+    shown = "; ".join(told[:8]) + (f" and {len(told) - 8:,} more" if len(told) > 8 else "")
+    return [
+        Finding(
+            f"label-rates-differ-in-{split}",
+            "warning",
+            f"{len(told):,} labels are more or less frequent in {split} than chance allows: {shown}.",
+            "See whether it was drawn otherwise; thresholds tuned on one split then do not fit the other.",
+            len(told),
+        )
+    ]
+
+
+def _words(
+    part: pl.DataFrame, unit: NDArray[np.int64], here: NDArray[np.bool_], moves: NDArray[np.float32], split: str
+) -> list[Finding]:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    try:
+        counted = CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32).fit_transform(
+            part["text"].to_list()
+        )
+    except ValueError:  # no words at all
+        return []
+    gather = csr_matrix(
+        (np.ones(len(unit), dtype=np.float32), (unit, np.arange(len(unit)))), shape=(len(here), len(unit))
+    )
+    by_unit = (gather @ counted).tocsr()
+    whole = np.asarray(by_unit.sum(axis=0)).ravel()
+
+    def divergence(inside: Array) -> Array:
+        """Jensen-Shannon divergence (Lin 1991) of the words of two parts, in bits."""
+        p = inside / np.maximum(inside.sum(axis=-1, keepdims=True), 1)
+        rest = np.maximum(whole - inside, 0)
+        q = rest / np.maximum(rest.sum(axis=-1, keepdims=True), 1)
+        middle = (p + q) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.nan_to_num(p * np.log2(p / middle)) + np.nan_to_num(q * np.log2(q / middle))
+        return np.asarray(terms.sum(axis=-1) / 2)
+
+    seen = float(divergence(np.asarray(by_unit.T @ here.astype(np.float32))))
+    chance = divergence(np.asarray((by_unit.T @ moves.T[:, :199]).T))
+    p = (1 + int((chance >= seen).sum())) / (1 + len(chance))
+    if p > LEVEL:
+        return []
+    return [
+        Finding(
+            f"words-differ-in-{split}",
+            "note",
+            f"The words of {split} differ from train's more than chance allows: divergence {seen:.3f} bits, by chance "
+            f"{float(np.median(chance)):.3f}.",
+            "See whether it is of another time or source; the model will meet more of that kind.",
+        )
+    ]
+
+
+__all__ = ["check_shift"]

@@ -1,0 +1,51 @@
+"""`smallprint check`: what is wrong with the data, before any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallprint.cli.terminal import DATA_HELP, AsJson, Labels, Task, Text, print_json, quoted, say
+
+
+def check(
+    data: Annotated[str, typer.Argument(help=DATA_HELP)],
+    text: Text = None,
+    labels: Labels = None,
+    task: Task = None,
+    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Find labels in doubt and texts alike in meaning too: a minute.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with the rows; it quotes texts.")] = None,
+    fix: Annotated[Path | None, typer.Option("--fix", help="Write a cleaned copy into this new folder.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with code 3 where there are errors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with the data.
+
+    Rows, copies, labels, groups and splits. Nothing is changed; --fix writes a copy and a log of every change.
+    """
+    from smallprint.check.command import check_data, clean_data
+    from smallprint.check.page import render_page, tell_report
+    from smallprint.core.files import write_text
+    from smallprint.core.settings import load_config
+
+    given = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
+    config = load_config(None, [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]).data
+    report = check_data(data, config, deep=deep, say=say)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print("\n".join(tell_report(report)))
+    if html is not None:
+        write_text(html, render_page(report))
+        say(f"Page: {html}")
+    if fix is not None:
+        for change, count in clean_data(data, config, fix).items():
+            say(f"{count:,} x {change}")
+        say(f"Cleaned copy: {fix}; every change stands in {fix / 'changes.jsonl'}")
+    if strict and any(finding.severity == "error" for finding in report.findings):
+        raise SystemExit(3)

@@ -1,0 +1,122 @@
+"""The whole check: every problem at once, the command, the page, and what training says of it."""
+
+import json
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from smallprint import api
+from smallprint.check import command
+from smallprint.check.command import check_data, gravest
+from smallprint.check.page import render_page, tell_report
+from smallprint.cli.app import main
+from smallprint.core.errors import DataError
+from smallprint.core.settings import build_config
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(part) for part in arguments])
+    return ended.value.code or 0
+
+
+def write(path, **columns):
+    pl.DataFrame(columns).write_csv(path)
+    return str(path)
+
+
+def test_every_problem_at_once(tmp_path):
+    splits = ["train"] * 3 + ["test"]
+    data = write(tmp_path / "t.csv", text=["a b", None, "c d", "A B"], label=["x", "x", None, "y"], split=splits)
+    report = check_data(data)
+    kinds = [finding.kind for finding in report.findings]
+    assert "empty-text" in kinds
+    assert "test-in-train" in kinds
+    assert any(kind.startswith(("labels-unreadable", "table-unreadable")) for kind in kinds)
+    severities = [finding.severity for finding in report.findings]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+    place = next(finding for finding in report.findings if finding.kind == "empty-text").places[0]
+    assert place.where.endswith("line 3")
+    assert json.loads(json.dumps(report.to_dict()))["rows"] == {"train": 3, "test": 1}
+
+
+def test_the_command(tmp_path, capsys, labelled_frame):
+    labelled_frame("multilabel").write_parquet(tmp_path / "t.parquet")
+    assert call("check", tmp_path / "t.parquet", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["support"]["train"].keys() == {"red", "green", "blue"}
+    assert call("check", tmp_path / "t.parquet", "--html", tmp_path / "page.html") == 0
+    assert "3 labels" in capsys.readouterr().out
+    assert "http" not in (tmp_path / "page.html").read_text().replace("http-equiv", "")
+    write(tmp_path / "bad.csv", text=["a", ""], label=["x", "y"])
+    assert call("check", tmp_path / "bad.csv") == 0
+    assert call("check", tmp_path / "bad.csv", "--strict") == 3
+    assert call("check", tmp_path / "none.csv") == 3
+
+
+def test_the_page_escapes_what_it_quotes(tmp_path):
+    text = "<script>alert(1)</script> b"
+    page = render_page(check_data(write(tmp_path / "t.csv", text=[text, text], label=["x", "<b>y"])))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>y" not in page
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
+    data = write(tmp_path / "t.csv", text=["a", "b"], label=["x", "y"])
+    real = command.check_rows
+
+    def meanwhile(rows):
+        os.utime(data, ns=(1, 1))
+        return real(rows)
+
+    monkeypatch.setattr(command, "check_rows", meanwhile)
+    with pytest.raises(DataError, match="changed while it was read"):
+        check_data(data)
+
+
+@pytest.mark.parametrize("text", ["", "text,label\n"])
+def test_a_file_with_nothing_in_it(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError):
+        check_data(str(tmp_path / "t.csv"))
+
+
+def test_ten_thousand_labels_one_each(tmp_path):
+    n = 10_000
+    data = write(tmp_path / "t.csv", text=[f"text {i}" for i in range(n)], label=[f"l{i}" for i in range(n)])
+    report = check_data(data)
+    assert any(finding.severity == "error" for finding in report.findings), "a training would refuse so many"
+    assert sum(report.seconds.values()) < 20
+    assert len("\n".join(tell_report(report))) < 20_000
+
+
+def test_a_training_says_the_gravest_first_and_keeps_all(labelled_frame, tmp_path):
+    frame = labelled_frame("multilabel")
+    frame = pl.concat([frame, frame.head(1).with_columns(pl.Series("labels", [["blue"]]))])
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    lines = []
+    run = api.train(frame, config=config, out=tmp_path / "run", say=lines.append)
+    assert any(line.startswith("Data warning: 1 texts stand more than once with other labels") for line in lines)
+    kept = json.loads((run.run / "check.json").read_text())
+    assert any(finding["kind"] == "contradiction" for finding in kept["findings"])
+    assert all(place["text"] == "" for finding in kept["findings"] for place in finding["places"])
+
+
+def test_gravest_are_few():
+    findings = [command.Finding(f"k{i}", "warning", f"found {i}", "do") for i in range(9)]
+    report = command.Report("d", "", {}, {}, findings, {})
+    assert gravest(report) == [*(f"Data warning: found {i}" for i in range(5)), "4 more: see `smallprint check`."]
+
+
+@pytest.mark.data
+def test_unfair_tos_has_thirty_three():
+    place = Path(os.environ.get("SMALLPRINT_DATA", Path(__file__).parents[3] / "shared")) / "unfair_tos"
+    if not place.is_dir():
+        pytest.skip(f"{place} is not there: set SMALLPRINT_DATA")
+    report = check_data(str(place))
+    [leak] = [finding for finding in report.findings if finding.kind == "test-in-train"]
+    assert "33 of them word for word (1 with a label)" in leak.found
+    assert sum(place.detail.startswith("word for word") for place in leak.places) == 33

@@ -1,0 +1,42 @@
+import time
+
+from smallprint.check.labels import check_labels, support_table
+
+
+def look(rows):
+    return check_labels(rows, support_table(rows))
+
+
+def test_support(rows_of):
+    rows = rows_of({"train": [("a", ["x"]), ("b", ["x", "y"])], "test": [("c", ["y"])]})
+    assert support_table(rows) == {"train": {"x": 2, "y": 1}, "test": {"x": 0, "y": 1}}
+
+
+def test_labels_that_are_rare_or_missing(rows_of, kinds):
+    many = [(f"t{i}", ["x"]) for i in range(6)]
+    rows = rows_of({"train": [*many, ("a", ["y"])], "test": [("b", ["z"])]})
+    found = kinds(look(rows))
+    assert found["label-missing-from-train"].severity == "error"
+    assert "z" in found["label-missing-from-train"].found
+    assert "1 of them one: y (1)" in found["rare-label"].found
+    assert "x, y" in found["label-missing-from-test"].found
+
+
+def test_labels_that_hardly_come_alone(rows_of, kinds):
+    rows = rows_of({"train": [(f"a{i}", ["x", "y"]) for i in range(10)] + [(f"b{i}", ["y"]) for i in range(10)]})
+    assert "'x' with 'y' (10 of 10)" in kinds(look(rows))["bound-labels"].found
+
+
+def test_groups_in_two_splits(rows_of, kinds):
+    rows = rows_of({"train": [("a", [], "one"), ("b", [], "two")], "test": [("c", [], "one"), ("d", [], None)]})
+    finding = kinds(look(rows))["group-in-two-splits"]
+    assert (finding.severity, finding.count) == ("error", 1)
+    assert "one (test, train)" in finding.found
+
+
+def test_ten_thousand_labels_take_a_moment(rows_of):
+    rows = rows_of({"train": [(f"t{i}", [f"l{i}"]) for i in range(10_000)]}, task="multiclass")
+    began = time.monotonic()
+    findings = look(rows)
+    assert time.monotonic() - began < 5
+    assert len(findings[0].found) < 400
