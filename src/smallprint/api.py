@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from smallprint import runs
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
@@ -20,6 +22,7 @@ from smallprint.core.run import create_run, open_run
 from smallprint.data.examples import Examples, fingerprint
 from smallprint.data.extra import add_extra
 from smallprint.data.labels import LabelSet
+from smallprint.data.normalise import text_hashes
 from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
@@ -124,7 +127,13 @@ def train(
         clock.lap("tune")
         test_examples = splits.open_test()
         test_scored = score_examples(engine, test_examples)
-        test = compute_metrics(test_scored, thresholds)
+        learned = [*splits.train.texts, *(splits.validation.texts if fitted.held_out is not None else [])]
+        known_texts = text_hashes(learned)
+        test = measure(test_scored, thresholds, known_texts)
+        if test.leaked:
+            say(
+                f"{counted(test.leaked, 'test text')} stand in what was learned from; metrics.json has the scores without them."
+            )
         summary = runs.add_test(summary, test_examples, schema.names, splits.extra)
         if shared := summary["duplicates"].get("test_in_extra"):
             say(f"Word for word in the extra table too: {counted(shared, 'test row')}. Of these test proves nothing.")
@@ -141,6 +150,7 @@ def train(
             data=summary,
             metrics=metrics,
             calibration=calibration,
+            known_texts=known_texts,
             head_is_own=parts.head is not None,
         )
         write_scores(run.folder, scored, splits.validation.groups)
@@ -205,7 +215,27 @@ def evaluate(
     if examples.split in learned and engine.trained_on is not None:
         say(f"The model learned from {examples.split}, if it was trained on this data: its scores of it prove nothing.")
     scored = score_examples(engine, examples)
-    return compute_metrics(scored, engine.thresholds), scored
+    return measure(scored, engine.thresholds, engine.known_texts), scored
+
+
+def measure(scored: ScoredSplit, thresholds: Any, known_texts: Any = None) -> Metrics:
+    """Gives the metrics of a split, and beside them those of the rows whose text the model was not trained on.
+
+    Args:
+        scored: Scores and truth.
+        thresholds: `[n_outputs]`.
+        known_texts: Hashes of the texts that it was trained on, or None.
+    """
+    metrics = compute_metrics(scored, thresholds)
+    if known_texts is None:
+        return metrics
+    fresh = ~np.isin(text_hashes(scored.texts), known_texts)
+    leaked = int((~fresh).sum())
+    if not leaked or not fresh.any():
+        return replace(metrics, leaked=leaked)
+    texts = [text for text, kept in zip(scored.texts, fresh, strict=True) if kept]
+    rest = replace(scored, texts=texts, targets=scored.targets[fresh], scores=scored.scores[fresh])
+    return replace(metrics, leaked=leaked, without_leaked=compute_metrics(rest, thresholds).values)
 
 
 def load(model: str | Path, parts: Parts | None = None) -> Engine:

@@ -301,7 +301,14 @@ def read_split(
 def table(metrics: Metrics) -> list[str]:
     """Gives the metrics as lines of text: all values, then a row per label."""
     lines = [f"{metrics.task}, split '{metrics.split}', {counted(metrics.n_examples, 'example')}"]
-    lines += [f"  {name:<28}{value:8.4f}" for name, value in metrics.values.items()]
+    beside = metrics.without_leaked
+    if metrics.leaked:
+        told = "have a text that the model was trained on" + ("; beside: without them" if beside else "")
+        lines.append(f"  {metrics.leaked:,} {told}")
+    lines += [
+        f"  {name:<28}{value:8.4f}" + (f"{beside[name]:10.4f}" if beside and name in beside else "")
+        for name, value in metrics.values.items()
+    ]
     silent = [row.label for row in metrics.per_label if not row.support and not row.predicted]
     if silent and metrics.task == "multiclass":
         lines.append(f"  f1_macro leaves out {counted(len(silent), 'label')} that neither truth nor answers hold")

@@ -53,8 +53,8 @@ def test_as_many_are_found_as_cleanlab_finds():
     ours = [row for row, _, _ in rank_doubts(given, scores, "multiclass")]
     theirs = rank.order_label_issues(np.ones(500, dtype=bool), given, scores, rank_by="normalized_margin")[:25]
     hits, peers = (len(set(wrong.tolist()) & set(found)) for found in (ours[:25], theirs.tolist()))
-    assert hits >= peers - 1
-    assert hits >= 15
+    assert hits == len(ours[:25]), "none that is not wrong"
+    assert hits >= peers - 10
 
 
 def test_too_little_to_judge(rows_of):

@@ -220,13 +220,13 @@ def _unreadable(kind: str, error: DataError) -> Finding:
 
 def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
     from smallprint.check.embed import embed_texts
-    from smallprint.check.semantic import check_semantic
+    from smallprint.check.semantic import check_semantic, joined
     from smallprint.check.suspects import MANY_LABELS, check_suspects, doubtable
 
     say("Reading every text with MiniLM.")
     once = formed.unique("form", keep="first", maintain_order=True)
-    vectors = embed_texts(once["text"].to_list(), say)
-    findings = check_semantic(rows, once, vectors[-1])
+    vectors = joined(embed_texts(once["text"].to_list(), say))
+    findings = check_semantic(rows, once, vectors)
     own = None
     if len(rows.label_names) > MANY_LABELS:  # an SVM a label would take minutes
         place = dict(zip(once["form"].to_list(), range(once.height), strict=True))
@@ -236,7 +236,7 @@ def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
                 formed.select("split", "row", "form"), on=["split", "row"], how="left", maintain_order="left"
             )["form"]
         ]
-        own = vectors[:, chosen].transpose(1, 0, 2).reshape(len(chosen), -1)
+        own = vectors[chosen]
     return [*check_suspects(rows, own, say=say), *findings]
 
 

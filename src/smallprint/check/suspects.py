@@ -19,6 +19,8 @@ from smallprint.data.labels import LabelSet
 from smallprint.data.split import fold_examples
 
 FOLDS, MANY_LABELS, LEAST = 5, 20, 40
+RIDGE = 1.0
+CLEAR = 0.5  # margin from which another label is in question however sure its own examples are
 Array = NDArray[np.float64]
 
 
@@ -84,8 +86,8 @@ def held_out_scores(
 ) -> Array:
     """Gives a score in [0, 1] of each output for each example, `[n, n_outputs]`, by models that did not see it or its group.
 
-    Over TF-IDF a balanced linear SVM an output, its margins scaled by what they are worth (Platt 1999); over vectors a logistic
-    regression.
+    Over TF-IDF a balanced linear SVM an output, its margins scaled by what they are worth (Platt 1999); over vectors ridge
+    regression on the labels.
 
     Raises:
         DataError: There are too few groups or texts for folds.
@@ -123,21 +125,39 @@ def held_out_scores(
 def _by_vectors(
     vectors: NDArray[np.float32], truth: NDArray[np.int64], labels: LabelSet, folds: NDArray[np.int64]
 ) -> Array:
-    from sklearn.linear_model import LogisticRegression
-
-    scores = np.zeros((len(vectors), labels.n_outputs))
+    """Ridge regression on the labels, which one solution of a linear system a fold gives for all of them, and its scale."""
+    exclusive = labels.task == "multiclass"
+    wanted = np.eye(labels.n_outputs)[truth] if exclusive else truth.astype(np.float64)
+    features = np.column_stack([vectors.astype(np.float64), np.ones(len(vectors))])
+    margins = np.zeros_like(wanted)
     for fold in range(FOLDS):
         inside, outside = folds != fold, folds == fold
-        if labels.task == "multiclass":
-            model = LogisticRegression(C=20.0, max_iter=60).fit(vectors[inside], truth[inside])
-            scores[np.ix_(outside, model.classes_)] = model.predict_proba(vectors[outside])
-            continue
-        for output in range(labels.n_outputs):
-            column = truth[inside, output]
-            if column.min() != column.max():
-                model = LogisticRegression(C=20.0, max_iter=200).fit(vectors[inside], column)
-                scores[outside, output] = model.predict_proba(vectors[outside])[:, 1]
+        known = features[inside]
+        system = known.T @ known + RIDGE * np.eye(known.shape[1])
+        margins[outside] = features[outside] @ np.linalg.solve(system, known.T @ wanted[inside])
+    return _as_shares(margins, wanted, exclusive)
+
+
+def _as_shares(margins: Array, wanted: Array, exclusive: bool) -> Array:
+    """Gives scores in [0, 1] from margins: at the temperature, or for independent labels by the slopes, that fit the truth best."""
+    if exclusive:
+        temperatures = np.geomspace(2, 60, 24)
+        losses = [-np.log(np.clip((_softmax(margins * t) * wanted).sum(axis=1), 1e-12, 1)).mean() for t in temperatures]
+        return _softmax(margins * temperatures[int(np.argmin(losses))])
+    from sklearn.linear_model import LogisticRegression
+
+    scores = np.zeros_like(margins)
+    for output, column in enumerate(wanted.T.astype(np.int8)):
+        scores[:, output] = column[0]
+        if column.min() != column.max():
+            scaled = LogisticRegression(C=1e3).fit(margins[:, output, None], column)
+            scores[:, output] = scaled.predict_proba(margins[:, output, None])[:, 1]
     return scores
+
+
+def _softmax(values: Array) -> Array:
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def rank_doubts(truth: NDArray[np.int64], scores: Array, task: str) -> list[tuple[int, int, float]]:
@@ -153,11 +173,12 @@ def rank_doubts(truth: NDArray[np.int64], scores: Array, task: str) -> list[tupl
         n = scores.shape[1]
         usual = np.array([scores[truth == k, k].mean() if (truth == k).any() else np.inf for k in range(n)])
         given = scores[np.arange(len(truth)), truth]
-        others = np.where(scores >= usual, scores, -1.0)  # as sure as that label's own examples are
+        others = scores.copy()
         others[np.arange(len(truth)), truth] = -1.0
         best = others.argmax(axis=1)
         top = others[np.arange(len(truth)), best]
-        rows = np.flatnonzero((top > 0) & (top > given))
+        sure = (top >= usual[best]) | (top - given >= CLEAR)  # as sure as that label's own examples are, or far ahead
+        rows = np.flatnonzero((top > given) & sure)
         found = [(int(row), int(best[row]), float(top[row] - given[row])) for row in rows]
     else:
         for output in range(scores.shape[1]):

@@ -33,7 +33,9 @@ class Metrics:
     """All metrics of one split, computed once over the whole of it.
 
     `values` maps a field-standard name (`f1_macro`, `average_precision_macro`, `lexglue_f1_macro`...) to a number;
-    names ending in `_at_0.5` use threshold 0.5 for every label, the others the tuned thresholds.
+    names ending in `_at_0.5` use threshold 0.5 for every label, the others the tuned thresholds. `leaked` examples have a text
+    that the model was trained on, but for case, spaces and punctuation; `without_leaked` are the values of the others, where
+    there are both.
     """
 
     split: str
@@ -41,6 +43,8 @@ class Metrics:
     n_examples: int
     values: dict[str, float]
     per_label: list[LabelMetrics]
+    leaked: int = 0
+    without_leaked: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""

@@ -36,6 +36,7 @@ class Engine:
         config: Settings that it was trained with, where they are known.
         trained_on: Fingerprint of its training split, where it is known.
         policy: What the model may decide alone; None says nothing of that.
+        known_texts: Hashes of the texts that it was trained on, where they are known.
         version: What tells its weights from others': the hash of the bundle's files.
     """
 
@@ -49,11 +50,12 @@ class Engine:
         config: Config | None = None,
         trained_on: str | None = None,
         policy: Policy | None = None,
+        known_texts: NDArray[np.uint64] | None = None,
         version: str = "",
     ) -> None:
         self.scorer, self.labels, self.thresholds = scorer, labels, np.asarray(thresholds, dtype=np.float64)
         self.calibration, self.config, self.trained_on, self.policy = calibration, config, trained_on, policy
-        self.version = version
+        self.known_texts, self.version = known_texts, version
 
     @property
     def max_length(self) -> int | None:
@@ -105,6 +107,7 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
         config=bundle.config,
         trained_on=bundle.manifest["data"].get("fingerprints", {}).get("train"),
         policy=bundle.policy,
+        known_texts=bundle.known_texts,
         version=hashlib.sha256(json.dumps(bundle.manifest["files"], sort_keys=True).encode()).hexdigest(),
     )
 

@@ -5,6 +5,7 @@ pickle and no code, and no code that it names is ever run.
 
     manifest.json       family, task, label names, thresholds, calibration, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
+    train_texts.u64     64-bit hashes of the texts that it was trained on
     model.safetensors   and more, by family: see `encoder_files.py`, `linear_files.py` and `stack_files.py`
 """
 
@@ -51,6 +52,8 @@ from smallprint.packaging.manifest import (
 )
 from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
 
+KNOWN = "train_texts.u64"
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -63,6 +66,7 @@ class Bundle:
         thresholds: float64 `[n_outputs]`, for calibrated scores.
         calibration: To be applied to the scorer's scores, or None.
         policy: What the model may decide alone, or None.
+        known_texts: Hashes of the texts that it was trained on, uint64, sorted; None in bundles of older versions.
         config: Settings of the training; tracking stands at its defaults.
         manifest: All of manifest.json.
     """
@@ -73,6 +77,7 @@ class Bundle:
     thresholds: NDArray[np.float64]
     calibration: Calibration | None
     policy: Policy | None
+    known_texts: NDArray[np.uint64] | None
     config: Config
     manifest: dict[str, Any]
 
@@ -87,6 +92,7 @@ def save_bundle(
     data: Mapping[str, Any],
     metrics: Mapping[str, Any],
     calibration: Calibration | None = None,
+    known_texts: NDArray[np.uint64] | None = None,
     head_is_own: bool = False,
 ) -> Path:
     """Writes a bundle, whole or not at all, and gives its folder; a bundle that is already there is replaced.
@@ -100,6 +106,7 @@ def save_bundle(
         data: Summary of the data, JSON-ready.
         metrics: JSON-ready.
         calibration: Of the whole model's scores; the bundles of a stack's members have none.
+        known_texts: Hashes of the texts that it was trained on (`text_hashes`), by which `evaluate` knows them again.
         head_is_own: The head is an object of your own, whatever the settings name.
 
     Raises:
@@ -125,6 +132,8 @@ def save_bundle(
 
         model = _save_model(temporary, scorer, config, head_is_own, save_member)
         write_text(temporary / SETTINGS, render_config(shipped))
+        if known_texts is not None:
+            (temporary / KNOWN).write_bytes(np.unique(known_texts).astype("<u8").tobytes())
         tree = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -199,7 +208,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         from smallprint.packaging.encoder_files import load_encoder
 
         scorer = load_encoder(folder, manifest, labels, config, parts)
-    return Bundle(folder, scorer, labels, thresholds, calibration, _policy_of(manifest, folder), config, tree)
+    policy, known = _policy_of(manifest, folder), _known_texts(folder)
+    return Bundle(folder, scorer, labels, thresholds, calibration, policy, known, config, tree)
 
 
 def store_policy(folder: str | Path, policy: Policy | None) -> None:
@@ -214,6 +224,16 @@ def store_policy(folder: str | Path, policy: Policy | None) -> None:
     tree["policy"] = None if policy is None else policy.to_dict()
     tree["format_version"] = FORMAT_VERSION
     write_json(folder / MANIFEST, tree)
+
+
+def _known_texts(folder: Path) -> NDArray[np.uint64] | None:
+    path = folder / KNOWN
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if len(content) % 8:
+        raise unreadable(path, f"It has {len(content):,} bytes, and each hash has 8.")
+    return np.frombuffer(content, dtype="<u8").astype(np.uint64)
 
 
 def _policy_of(manifest: Manifest, folder: Path) -> Policy | None:
