@@ -20,9 +20,9 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.files import atomic_folder, write_text
 from smallprint.data.read import Source
 from smallprint.data.split_column import Parts
+from smallprint.data.write_table import suffix_of, write_table
 
 LOG = "changes.jsonl"
-WRITERS = {".csv": "write_csv", ".tsv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
 
 
 def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Path) -> dict[str, int]:
@@ -41,8 +41,7 @@ def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Pat
     folder = Path(out).expanduser()
     if folder.exists():
         raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
-    suffix = Path(source.name).suffix.lower()
-    suffix = suffix if suffix in WRITERS else _suffix_in(Path(source.name))
+    suffix = suffix_of(source.name)
     dropped = {(split, row): why for why, split, row in _drops(rows)}
     counts: dict[str, int] = {}
     changes: list[dict[str, Any]] = []
@@ -65,7 +64,7 @@ def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Pat
                     [row for row, out_of in zip(numbers, gone, strict=True) if not out_of],
                 )
                 frame = _strip(frame, text, split, numbers, note)
-            _write(frame, temporary / f"{split}{suffix}")
+            write_table(frame, temporary / f"{split}{suffix}")
         lines = "".join(json.dumps(change, ensure_ascii=False) + "\n" for change in changes)
         write_text(temporary / LOG, lines)
     return counts
@@ -104,26 +103,6 @@ def _strip(frame: pl.DataFrame, text: str, split: str, numbers: list[int], note:
     for place in changed.arg_true():
         note("unseen characters removed", split, numbers[int(place)])
     return frame.with_columns(cleaned) if changed.any() else frame
-
-
-def _suffix_in(folder: Path) -> str:
-    """Gives the suffix of a folder's train file, where it is one that can be written; else that of Parquet."""
-    found = [path.suffix.lower() for path in sorted(folder.glob("train*"))] if folder.is_dir() else []
-    return next((suffix for suffix in found if suffix in WRITERS), ".parquet")
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    if path.suffix in (".csv", ".tsv"):
-        flat = frame.with_columns(
-            pl.col(name).list.eval(pl.element().cast(pl.String)).list.join("|")
-            for name, kind in frame.schema.items()
-            if isinstance(kind, pl.List)
-        )
-        flat.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
-    elif path.suffix == ".jsonl":
-        frame.write_ndjson(path)
-    else:
-        frame.write_parquet(path)
 
 
 __all__ = ["fix_data"]

@@ -18,6 +18,7 @@ from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
 from smallprint.cli.check_command import check
 from smallprint.cli.policy_command import policy
+from smallprint.cli.split_command import split
 from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
@@ -210,6 +211,7 @@ def ui(
 app.command()(policy)
 app.command()(backbones)
 app.command()(check)
+app.command()(split)
 
 
 @app.callback(invoke_without_command=True)

@@ -100,21 +100,17 @@ def fold_examples(examples: Examples, names: Sequence[str], folds: int, seed: in
         DataError: Fewer groups, or different texts, than folds.
     """
     grouped = any(group is not None for group in examples.groups)
-    keys = _unit_keys(examples, grouped)
-    rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    if len(rows_of) < folds:
+    units, rows_of = label_units(examples, names, grouped)
+    if len(units) < folds:
         raise DataError(
-            f"{len(rows_of):,} {'groups' if grouped else 'different texts'} are too few for {folds} folds.",
+            f"{len(units):,} {'groups' if grouped else 'different texts'} are too few for {folds} folds.",
             f"at least {folds}, as each stays whole",
-            f"Set stack.folds to {max(len(rows_of), 2)} or fewer, or label more.",
+            f"Set stack.folds to {max(len(units), 2)} or fewer, or label more.",
         )
-    units = [_unit(rows, examples.labels, names) for rows in rows_of.values()]
     # part 0 of what assigns parts takes each label's first example, so that none is missing there: no matter here
     assigned = assign_parts(units, [1 / folds] * folds, seed, whole_groups=grouped)
     fold_of = np.zeros(len(examples), dtype=np.int64)
-    for part, rows in zip(assigned, rows_of.values(), strict=True):
+    for part, rows in zip(assigned, rows_of, strict=True):
         fold_of[rows] = part
     return fold_of
 
@@ -159,15 +155,19 @@ def _check_trained(lists: Sequence[Sequence[str]], schema: Schema, split: str) -
         )
 
 
+def label_units(examples: Examples, names: Sequence[str], grouped: bool) -> tuple[list[Unit], list[list[int]]]:
+    """What stays together (groups, or equal texts): the labels of each unit, and its rows."""
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(_unit_keys(examples, grouped)):
+        rows_of.setdefault(key, []).append(row)
+    return [_unit(rows, examples.labels, names) for rows in rows_of.values()], list(rows_of.values())
+
+
 def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: int, where: str) -> dict[str, Examples]:
     """Train and the missing splits, out of one set of examples."""
     names = ["train", *missing]
-    keys = _unit_keys(examples, schema.group is not None)
-    unit_rows: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        unit_rows.setdefault(key, []).append(row)
-    _check_enough(len(examples), len(unit_rows), missing, schema, where)
-    units = [_unit(rows, examples.labels, schema.names) for rows in unit_rows.values()]
+    units, unit_rows = label_units(examples, schema.names, schema.group is not None)
+    _check_enough(len(examples), len(units), missing, schema, where)
     shares = [1 - sum(missing.values()), *missing.values()]
     assigned = assign_parts(units, shares, seed, whole_groups=schema.group is not None)
     if empty := [name for part, name in enumerate(names) if part not in assigned]:
@@ -177,7 +177,7 @@ def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: 
             "Label more rows, take out labels with very few, or give ready splits.",
         )
     part_of = [0] * len(examples)
-    for part, rows in zip(assigned, unit_rows.values(), strict=True):
+    for part, rows in zip(assigned, unit_rows, strict=True):
         for row in rows:
             part_of[row] = part
     column = pl.Series(part_of, dtype=pl.UInt8)
