@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", default="runs/bench")
     parser.add_argument("--mpnet")
+    parser.add_argument("--finished", action="store_true", help="train nothing: each row has the seeds that are there")
     parser.add_argument("--render", action="store_true", help="only write table and chart from the results file")
     given = parser.parse_args()
     file = RESULTS / "figure1.json"
@@ -43,6 +44,7 @@ def main() -> None:
             given.seeds,
             mpnet=given.mpnet,
             out=given.out,
+            finished=given.finished,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
         file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

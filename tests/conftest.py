@@ -99,6 +99,12 @@ def tiny_backbone(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def toy_words() -> list[str]:
+    """Every word of the toy tables, but for numbers."""
+    return [*WORDS, *(word for pair in COLOURS.values() for word in pair)]
+
+
+@pytest.fixture(scope="session")
 def labelled_frame():
     """`labelled_frame(task, rows=90)`: a Polars frame whose labels follow from single words of its texts."""
     import polars as pl

@@ -104,7 +104,7 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
 
 def remove_run(run: Run) -> None:
     """Removes a run that holds nothing but its settings."""
-    for name in ("run.json", "config.yaml"):
+    for name in ("run.json", "config.yaml", "check.json"):
         (run.folder / name).unlink(missing_ok=True)
     if not any(run.folder.iterdir()):
         run.folder.rmdir()

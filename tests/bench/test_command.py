@@ -122,3 +122,14 @@ def test_where_the_data_is(monkeypatch, tmp_path):
         with pytest.raises(ZeroDivisionError):
             run_bench("unfair-tos", out=tmp_path)
     assert places == ["/data/unfair_tos", "hub:coastalcph/lex_glue/unfair_tos"]
+
+
+def test_finished_runs_alone(done, data, monkeypatch, tmp_path):
+    out, figure, _ = done
+    monkeypatch.setattr(api, "train", None)
+    shown, _ = run_bench("unfair-tos", str(data), ["linear", "frozen"], 5, out=out, finished=True)
+    assert [row["name"] for row in shown["rows"] if "name" in row] == ["linear"]
+    assert shown["rows"][-1]["seeds"] == [42, 43]
+    assert shown["rows"][-1]["by_seed"] == figure["rows"][-1]["by_seed"]
+    with pytest.raises(ConfigError, match="No finished run is in"):
+        run_bench("unfair-tos", str(data), ["linear"], 5, out=tmp_path, finished=True)

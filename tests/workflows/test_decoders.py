@@ -31,15 +31,12 @@ def configs(vocabulary):
 
 
 @pytest.fixture(scope="session")
-def decoders(tmp_path_factory):
+def decoders(tmp_path_factory, toy_words):
     """Folders of three random decoders whose tokenizer has neither a padding token nor special ones around a text."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import AutoModel, PreTrainedTokenizerFast
 
-    from conftest import COLOURS, WORDS
-
-    words = [*WORDS, *(word for pair in COLOURS.values() for word in pair)]
-    known = {word: i for i, word in enumerate(dict.fromkeys(["<unk>", "<end>", *words, *map(str, range(10))]))}
+    known = {word: i for i, word in enumerate(dict.fromkeys(["<unk>", "<end>", *toy_words, *map(str, range(10))]))}
     folders = {}
     for name, config in configs(len(known)).items():
         folder = tmp_path_factory.mktemp("decoders") / name

@@ -122,7 +122,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(settings, tmp_path, m
             patch.setattr(callbacks.Progress, "on_train_batch_end", count)
         else:
             target = {
-                "evaluate": (api, "_score"),
+                "evaluate": (api, "score_examples"),
                 "package": (api, "save_bundle"),
                 "report": (api.runs, "write_report"),
             }

@@ -103,6 +103,11 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
     return folder
 
 
+def is_finished(folder: Path) -> bool:
+    """Gives whether a run is there and was trained to its end."""
+    return (folder / "run.json").is_file() and open_run(folder).state["status"] == "finished"
+
+
 def read_run(folder: Path, seed: int) -> tuple[SeedScores, Truth]:
     """Gives the scores that a finished run wrote, and the truth that it wrote beside them."""
     saved = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -28,6 +28,7 @@ def run_bench(
     quick: bool = False,
     mpnet: str | None = None,
     out: str | Path = "runs/bench",
+    finished: bool = False,
     say: Say = say_nothing,
 ) -> tuple[dict[str, Any], list[str]]:
     """Gives a table's figure, JSON-ready, and its lines of Markdown; writes figure.json, figure.md and figure.svg.
@@ -40,6 +41,7 @@ def run_bench(
         quick: Only rows that cost minutes.
         mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet', 'best' and 'distilled'.
         out: Folder of runs and results; finished runs in it are taken as they are.
+        finished: Train nothing: give the table of what is there, each row with the seeds that it has.
         say: Takes lines for a person.
 
     Raises:
@@ -52,7 +54,7 @@ def run_bench(
     place = data or (str(Path(root) / folder) if root else HUB)
     systems = choose_systems(rows or list(QUICK_ROWS if quick else WITH_BASE_ROWS if mpnet else DEFAULT_ROWS), mpnet)
     out = Path(out)
-    figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say)
+    figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)
     table, notes = render_markdown(figure), render_notes(figure)
     write_json(out / "figure.json", figure)
     write_text(out / "figure.md", render_figure(figure) + "\n")

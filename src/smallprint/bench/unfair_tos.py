@@ -7,10 +7,19 @@ from typing import Any
 
 import polars as pl
 
-from smallprint.bench.collect import Collected, Truth, check_same_examples, measure_cost, read_run, train_seed
+from smallprint.bench.collect import (
+    Collected,
+    Truth,
+    check_same_examples,
+    is_finished,
+    measure_cost,
+    read_run,
+    train_seed,
+)
 from smallprint.bench.measure import measure_decisions
 from smallprint.bench.systems import System
 from smallprint.bench.table import build_rows, measured_row, published_rows
+from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
 from smallprint.data.read import open_source
@@ -19,7 +28,9 @@ from smallprint.training.stored import VectorCache
 CHAT = (("GPT-3.5-turbo, zero-shot", "zero_shot"), ("GPT-3.5-turbo, 8-shot", "few_shot_8"))
 
 
-def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Path, say: Say) -> dict[str, Any]:
+def run_unfair_tos(
+    data: str, systems: list[System], seeds: list[int], root: Path, say: Say, finished: bool = False
+) -> dict[str, Any]:
     """Trains what is not trained yet, and gives the whole figure.
 
     Args:
@@ -28,20 +39,31 @@ def run_unfair_tos(data: str, systems: list[System], seeds: list[int], root: Pat
         seeds: Of each system.
         root: Folder of the runs.
         say: Takes lines for a person.
+        finished: Train nothing: each row has the seeds that are there, and a row without any is left out.
+
+    Raises:
+        ConfigError: Nothing is there.
     """
     collected: dict[str, Collected] = {}
     truth: Truth | None = None
     cache = VectorCache()
     for system in systems:
-        folders = [train_seed(system, data, seed, root, cache, say) for seed in seeds]
+        there = [seed for seed in seeds if not finished or is_finished(root / f"{system.name}-seed{seed}")]
+        if not there:
+            continue
+        folders = [
+            root / f"{system.name}-seed{seed}" if finished else train_seed(system, data, seed, root, cache, say)
+            for seed in there
+        ]
         scores = []
-        for folder, seed in zip(folders, seeds, strict=True):
+        for folder, seed in zip(folders, there, strict=True):
             seed_scores, its_truth = read_run(folder, seed)
             truth = truth or its_truth
             check_same_examples(folder, its_truth, truth)
             scores.append(seed_scores)
         collected[system.name] = Collected(system, scores, measure_cost(folders))
-    assert truth is not None
+    if truth is None:
+        raise ConfigError(f"No finished run is in {root}.", "runs of these rows", "Train them first.")
     rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
     return {
         "name": "unfair-tos",

@@ -154,6 +154,7 @@ def bench(
         str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
+    finished: Annotated[bool, typer.Option("--finished", help="Train nothing: show what is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a published table and our own rows.
@@ -163,7 +164,7 @@ def bench(
     from smallprint.bench.command import run_bench
 
     chosen = rows.split(",") if rows else None
-    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, say=say)
+    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, finished=finished, say=say)
     if as_json:
         print_json(figure)
     else:

@@ -14,7 +14,7 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.data.formats import select_columns
-from smallprint.data.label_forms import read_label_lists
+from smallprint.data.label_forms import distinct_rows, read_label_lists
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema, check_known
 
@@ -85,17 +85,28 @@ def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source)
     def place(position: int) -> str:
         return source.place(split, int(frame[ROW][position]))
 
-    labels = read_labels(frame, schema, split, place)
+    labels = _label_column(frame, schema, split, place)
     group = frame[schema.group].cast(pl.String) if schema.group else pl.Series([None] * frame.height, dtype=pl.String)
     made = pl.DataFrame(
         {
             "row": frame[ROW].cast(pl.UInt32),
             "text": frame[schema.text].cast(pl.String),
-            "labels": pl.Series(labels, dtype=pl.List(pl.String)),
+            "labels": labels,
             "group": group,
         }
     )
     return Examples(split, made, int(blank.sum()))
+
+
+def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> pl.Series:
+    """The label names of each row as a column: every different way to write labels is read once."""
+    rows = distinct_rows(frame, list(schema.labels))
+    try:
+        lists = read_labels(rows.frame, schema, split, lambda position: place(int(rows.first[position])))
+    except DataError:  # told anew with the places of all rows that are wrong
+        read_labels(frame, schema, split, place)
+        raise
+    return pl.Series("labels", lists, dtype=pl.List(pl.String)).gather(rows.codes)
 
 
 def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> list[list[str]]:
@@ -125,25 +136,31 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
 
 def fingerprint(examples: Examples) -> str:
     """SHA-256 (hex) of texts, labels and groups, in order; row numbers and the order within labels do not count."""
-    digest = hashlib.sha256(b"smallprint examples 1\n")
-    label = pl.element()
-    text, group = pl.col("text"), pl.col("group")
-    line = pl.concat_str(
-        _measured(text),
-        pl.col("labels").list.len().cast(pl.String) + ":",
-        pl.col("labels").list.sort().list.eval(_measured(label)).list.join(""),
-        pl.when(group.is_null()).then(pl.lit("-")).otherwise(_measured(group)),
-        pl.lit("\n"),
-    )
+    digest = hashlib.sha256(b"smallprint examples 2\n")
     for part in examples.frame.iter_slices(HASHED_ROWS):
-        joined: str = part.select(line.str.join("")).item()
-        digest.update(joined.encode())
+        labels, lengths = part["labels"], part["labels"].list.len()
+        digest.update(_numbers(lengths))
+        # sorting lists is slow, and few have what could be sorted: these come after the others
+        single, several = labels.filter(lengths == 1).explode(), labels.filter(lengths > 1).list.sort().explode()
+        for column in (part["text"], single, several, part["group"]):
+            digest.update(_numbers(column.str.len_bytes().cast(pl.Int64).fill_null(-1)))
+            digest.update(_bytes_of(column))
     return digest.hexdigest()
 
 
-def _measured(value: pl.Expr) -> pl.Expr:
-    """A string after its length in bytes, so that no two contents give the same line."""
-    return pl.concat_str(value.str.len_bytes().cast(pl.String), pl.lit(":"), value)
+def _numbers(column: pl.Series) -> bytes:
+    """Lengths before their contents, so that no two contents give the same bytes."""
+    return column.cast(pl.Int64).to_numpy().astype("<i8").tobytes()
+
+
+def _bytes_of(column: pl.Series) -> memoryview:
+    """All strings one after the other, as UTF-8."""
+    array = column.drop_nulls().rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, content = array.buffers()
+    if content is None or not len(array):
+        return memoryview(b"")
+    bounds = memoryview(offsets).cast("q")
+    return memoryview(content)[bounds[array.offset] : bounds[array.offset + len(array)]]
 
 
 def _blank_texts(rows: pl.Series, split: str, source: Source, column: str) -> DataError:

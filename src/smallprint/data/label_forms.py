@@ -10,9 +10,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from smallprint.core.errors import DataError
 from smallprint.data.formats import quoted
@@ -95,6 +98,35 @@ def read_label_lists(
     if ids is None:
         return lists
     return _names_of_ids(lists, columns[0], ids, place)
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """The different rows of some columns, in the order in which they first stand.
+
+    Attributes:
+        frame: These rows.
+        first: Position of each in the whole table, int64 `[n_distinct]`.
+        codes: Which of them each row of the whole table is, int64 `[n]`.
+    """
+
+    frame: pl.DataFrame
+    first: NDArray[np.int64]
+    codes: NDArray[np.int64]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How often each stands in the whole table."""
+        return np.bincount(self.codes, minlength=len(self.first))
+
+
+def distinct_rows(frame: pl.DataFrame, columns: Sequence[str]) -> Distinct:
+    """The different rows of label columns: what is read once need not be read a million times."""
+    keys = frame.select(pl.struct(columns).hash(3).alias("key"))["key"]
+    first = keys.is_first_distinct().arg_true().to_numpy().astype(np.int64)
+    known = pl.DataFrame({"key": keys[first.tolist()], "code": np.arange(len(first))})
+    codes = pl.DataFrame({"key": keys}).join(known, on="key", how="left", maintain_order="left")["code"]
+    return Distinct(frame[first.tolist()], first, codes.to_numpy().astype(np.int64))
 
 
 def is_flag_column(values: pl.Series) -> bool:

@@ -15,9 +15,9 @@ from smallprint.core.config import DataConfig, Task
 from smallprint.core.errors import DataError
 from smallprint.data.columns import find_columns, nearest
 from smallprint.data.formats import quoted, select_columns
-from smallprint.data.label_forms import Form, detect_form, read_label_lists
+from smallprint.data.label_forms import Distinct, Form, detect_form, distinct_rows, read_label_lists
 from smallprint.data.read import Source
-from smallprint.data.split_column import Parts, read_parts
+from smallprint.data.split_column import read_parts
 
 MAX_LABELS = 2000
 POSITIVE = frozenset(
@@ -102,14 +102,30 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     if form == "name" and config.task == "multilabel":
         form = "delimited"
     lists: dict[str, list[list[str]]] = {}
+    rows: dict[str, Distinct] = {}
     for split, frame in parts.frames.items():
-        columns = select_columns(frame, labels, f"{where} ({split})")
-        lists[split] = read_label_lists(columns, labels, form, delimiter, ids, parts.place(source, split))
-    counts = Counter(label for row in lists["train"] for label in row)
-    names = _label_names(counts, ids, labels, where, source, lists["train"], parts.place(source, "train"))
-    odd = _first_odd_row(lists, source, parts) if form in ("list", "delimited", "onehot") else ""
-    bare = sum(not row for row in lists["train"])
-    task, any_label = _choose_task(config, odd, counts, len(lists["train"]), bare, len(names), labels, where)
+        columns, place = select_columns(frame, labels, f"{where} ({split})"), parts.place(source, split)
+        rows[split] = distinct_rows(columns, labels)
+        try:
+            lists[split] = read_label_lists(rows[split].frame, labels, form, delimiter, ids, place)
+        except DataError:  # told anew with the place and number of rows in the whole table
+            read_label_lists(columns, labels, form, delimiter, ids, place)
+            raise
+    times = rows["train"].counts.tolist()
+    counts: Counter[str] = Counter()
+    for n, row in zip(times, lists["train"], strict=True):
+        counts.update(dict.fromkeys(row, n))
+    places = {split: _places(parts.place(source, split), part.first.tolist()) for split, part in rows.items()}
+    try:
+        names = _label_names(counts, ids, labels, where, source, lists["train"], places["train"])
+    except DataError:  # as above
+        whole = read_label_lists(parts.frames["train"].select(labels), labels, form, delimiter, ids, str)
+        _label_names(counts, ids, labels, where, source, whole, parts.place(source, "train"))
+        raise
+    odd = _first_odd_row(lists, places) if form in ("list", "delimited", "onehot") else ""
+    bare = sum(n for n, row in zip(times, lists["train"], strict=True) if not row)
+    heights = {split: len(part.codes) for split, part in rows.items()}
+    task, any_label = _choose_task(config, odd, counts, heights["train"], bare, len(names), labels, where)
     notes = []
     if task == "binary":
         names, why = _binary_names(config, names if not any_label else [], counts, any_label, labels, where)
@@ -117,7 +133,7 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     unused = tuple(name for name in names if counts[name] == 0) if not any_label else ()
     if unused:
         notes.append(f"never used in train: {quoted(unused)}")
-    said = _say(lists, text, labels, form, group, task, len(names), any_label, counts, notes)
+    said = _say(heights, text, labels, form, group, task, len(names), any_label, counts, notes)
     return Schema(
         text,
         labels,
@@ -187,12 +203,17 @@ def _label_names(
     return label_order(list(counts))
 
 
-def _first_odd_row(lists: dict[str, list[list[str]]], source: Source, parts: Parts) -> str:
+def _places(place: Callable[[int], str], first: list[int]) -> Callable[[int], str]:
+    """A different row's place in words, from where it first stands."""
+    return lambda row: place(first[row])
+
+
+def _first_odd_row(lists: dict[str, list[list[str]]], places: dict[str, Callable[[int], str]]) -> str:
     """Place of the first row that has no label or several; '' where every row has exactly one."""
     for split, rows in lists.items():
         for row, labels in enumerate(rows):
             if len(labels) != 1:
-                return f"{parts.place(source, split)(row)}: {quoted(labels) if labels else 'no label'}"
+                return f"{places[split](row)}: {quoted(labels) if labels else 'no label'}"
     return ""
 
 
@@ -273,7 +294,7 @@ def _binary_names(
 
 
 def _say(
-    lists: dict[str, list[list[str]]],
+    heights: dict[str, int],
     text: str,
     labels: Sequence[str],
     form: Form,
@@ -284,7 +305,7 @@ def _say(
     counts: Counter[str],
     notes: list[str],
 ) -> str:
-    rows = " + ".join(f"{len(part):,}" for part in lists.values())
+    rows = " + ".join(f"{height:,}" for height in heights.values())
     where = f"{len(labels)} columns" if len(labels) > 1 else f"'{labels[0]}'"
     number = len(counts) if any_label else n_names
     kind = f"{task} (any label or none)" if any_label else task

@@ -1,0 +1,192 @@
+"""How fast the data doctor is, beside named alternatives in the same run. Writes benchmarks/results/check.json and prints a table.
+
+    python benchmarks/check.py [--only short million ten] [--quick]
+
+short: rows, exact and near duplicates of 100,000 short texts, beside datasketch's MinHashLSH (its defaults, words as shingles)
+for the near ones; memory is the peak of a process of its own above one that only imports, and the file's size stands beside it.
+million: 1,000,000 rows read, validated and fingerprinted, beside the same work in pandas (read, missing and unknown labels, a
+SHA-256 over texts and labels). ten: ten times the rows against once. Texts are drawn from the words of the sample corpus, one in
+fifty a copy and one in fifty a near-copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from readme import ROOT
+from smallprint.core.files import write_json
+
+RESULTS = ROOT / "benchmarks" / "results" / "check.json"
+
+
+def write_texts(path: Path, n: int, seed: int = 0) -> None:
+    """Writes `n` short texts with labels, as Parquet or CSV."""
+    from smallprint.data.read import open_source
+
+    rng = np.random.default_rng(seed)
+    words = sorted({word for text in open_source("sample").read(None)["text"] for word in text.split()})
+    lengths = rng.integers(6, 18, size=n)
+    drawn = rng.integers(0, len(words), size=int(lengths.sum()))
+    ends = np.cumsum(lengths)
+    texts = [" ".join(words[i] for i in drawn[end - size : end]) for end, size in zip(ends, lengths, strict=True)]
+    for i in range(0, n, 50):
+        texts[i] = texts[(i * 7 + 13) % n]
+        other = texts[(i * 11 + 5) % n].split(" ")
+        other[int(rng.integers(len(other)))] = words[int(rng.integers(len(words)))]
+        texts[(i + 25) % n] = " ".join(other)
+    frame = pl.DataFrame({"text": texts, "label": [f"l{i}" for i in rng.integers(0, 20, size=n)]})
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_parquet(path, compression="uncompressed")
+
+
+# each step runs alone in a process: what it takes, and the peak of memory above importing
+def step_nothing(path: Path) -> None:
+    """Imports what the others use."""
+    import smallprint.check.command  # noqa: F401
+
+
+def step_doctor(path: Path) -> None:
+    """Rows, exact and near duplicates."""
+    from smallprint.check.command import read_rows
+    from smallprint.check.duplicates import check_duplicates, with_form
+    from smallprint.check.near import check_near
+    from smallprint.check.rows import check_rows
+    from smallprint.core.config import DataConfig
+    from smallprint.data.read import open_source
+
+    rows, _, _ = read_rows(open_source(str(path)), DataConfig(), ("train",))
+    check_rows(rows)
+    formed = with_form(rows)
+    found = [*check_duplicates(rows, formed), *check_near(rows, formed)]
+    print({finding.kind: finding.count for finding in found}, file=sys.stderr)
+
+
+def step_datasketch(path: Path) -> None:
+    """Near duplicates alone."""
+    from datasketch import MinHash, MinHashLSH
+
+    texts = pl.read_parquet(path)["text"].to_list()
+    index, found = MinHashLSH(threshold=0.7, num_perm=64), 0
+    for i, text in enumerate(texts):
+        sketch = MinHash(num_perm=64)
+        sketch.update_batch([word.encode() for word in set(text.lower().split())])
+        found += len(index.query(sketch))
+        index.insert(i, sketch)
+    print({"pairs": found}, file=sys.stderr)
+
+
+def step_read(path: Path) -> None:
+    """Reads, validates and fingerprints."""
+    from smallprint.core.config import DataConfig
+    from smallprint.data.examples import fingerprint, to_examples
+    from smallprint.data.read import open_source
+    from smallprint.data.schema import detect_schema
+
+    source = open_source(str(path))
+    schema = detect_schema(source, DataConfig())
+    print(fingerprint(to_examples(source.read(None), schema, "train", source))[:12], file=sys.stderr)
+
+
+def step_pandas(path: Path) -> None:
+    """The same in pandas."""
+    import hashlib
+
+    import pandas as pd
+
+    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    assert not frame["text"].isna().any()
+    assert not (frame["text"].str.strip() == "").any()
+    assert not frame["label"].isna().any()
+    known = set(frame["label"].unique())
+    assert frame["label"].isin(known).all()
+    assert frame["label"].map(lambda label: isinstance(label, str)).all()
+    digest = hashlib.sha256()
+    for text, label in zip(frame["text"], frame["label"], strict=True):
+        digest.update(f"{len(text)}:{text}{len(label)}:{label}\n".encode())
+    print(digest.hexdigest()[:12], file=sys.stderr)
+
+
+def run(step: str, path: Path) -> tuple[float, float]:
+    """Gives seconds and peak memory in MB of one step in a process of its own, imports counted in neither."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--step", step, str(path)], capture_output=True, text=True, check=True
+    )
+    print(step, done.stderr.strip().splitlines()[-1:] or "", flush=True)
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak
+
+
+def child(step: str, path: Path) -> None:
+    """Runs one step and prints what it took."""
+    step_nothing(path)
+    if step == "pandas":
+        import pandas  # noqa: F401
+    if step == "datasketch":
+        import datasketch  # noqa: F401
+    pl.DataFrame({"a": ["x y"]}).select(pl.col("a").str.split(" "))  # start its threads
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    globals()[f"step_{step}"](path)
+    seconds = time.perf_counter() - start
+    print(json.dumps([seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=["short", "million", "ten"], default=["short", "million", "ten"])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
+    parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        return child(given.step[0], Path(given.step[1]))
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    part = 10 if given.quick else 1
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "short" in given.only:
+            path = folder / "short.parquet"
+            write_texts(path, 100_000 // part)
+            ours, theirs = run("doctor", path), run("datasketch", path)
+            size = path.stat().st_size / 1e6
+            found["short"] = {"rows": 100_000 // part, "file_mb": size, "seconds": ours[0], "extra_mb": ours[1]}
+            found["short"] |= {"datasketch_seconds": theirs[0], "datasketch_extra_mb": theirs[1]}
+        for suffix in (".parquet", ".csv") if "million" in given.only else ():
+            path = folder / f"million{suffix}"
+            write_texts(path, 1_000_000 // part)
+            ours, theirs = run("read", path), run("pandas", path)
+            found[f"million{suffix}"] = {
+                "rows": 1_000_000 // part,
+                "file_mb": path.stat().st_size / 1e6,
+                "seconds": ours[0],
+                "pandas_seconds": theirs[0],
+                "times_faster": theirs[0] / ours[0],
+                "extra_mb": ours[1],
+                "pandas_extra_mb": theirs[1],
+            }
+        if "ten" in given.only:
+            times = []
+            for n in (100_000 // part, 1_000_000 // part):
+                path = folder / f"ten{n}.parquet"
+                write_texts(path, n)
+                times.append(run("read", path)[0])
+            found["ten"] = {"seconds": times, "ratio": times[1] / times[0]}
+    for key, row in found.items():
+        print(key, {name: round(v, 2) if isinstance(v, float) else v for name, v in row.items()})
+    write_json(RESULTS, found)
+    return None
+
+
+if __name__ == "__main__":
+    main()
