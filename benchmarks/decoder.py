@@ -67,7 +67,7 @@ def measure(run: Path, seed: int) -> dict[str, object]:
         "floor": floor.values,
         "minutes": round(timings["seconds_total"] / 60, 1),
         "resumed": timings["resumed"],
-        "peak_memory_gb": round(timings["peak_memory_mb"] / 1024, 2),
+        "peak_memory_gb": round(timings["peak_memory_mb"] / 1000, 2),
         "epochs": saved["epochs"],
         "best_epoch": saved["best_epoch"],
     }
