@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from smallprint.core.errors import DataError
@@ -79,3 +81,13 @@ def test_a_line_that_is_no_object_is_named(line, what):
 
 def test_a_whole_surrogate_pair_is_fine():
     assert list(json_objects(['{"a": "\\ud83d\\ude00"}'], "t")) == [(1, {"a": "😀"})]
+
+
+def test_a_file_without_lines_is_refused_before_it_fills_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smallprint.data.lines.MAX_LINE_BYTES", 1000)
+    path = tmp_path / "one.jsonl"
+    path.write_bytes(b'{"text": "' + b"x" * 5000 + b'"}')
+    with path.open("rb") as file, pytest.raises(DataError, match=r"line 1: the line is longer than"):
+        list(decode_lines(file, "one.jsonl"))

@@ -69,7 +69,7 @@ def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source)
     Raises:
         DataError: A text is missing or blank (unless `data.empty_text=drop`), or a label is missing or not known.
     """
-    rows = frame[ROW] if ROW in frame.columns else pl.Series(ROW, range(frame.height), dtype=pl.UInt32)
+    rows = frame[ROW] if ROW in frame.columns else pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
     frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").with_columns(
         rows.alias(ROW)

@@ -18,6 +18,7 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
+from smallprint.data.plain_csv import read_plain_csv
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -158,6 +159,9 @@ def _fits(values: Sequence[Any]) -> bool:
 def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix in SEPARATORS:
+        plain = read_plain_csv(path, SEPARATORS[suffix], columns)
+        if plain is not None:
+            return plain
         with path.open("rb") as file:
             return _read_csv(csv_rows(decode_lines(file, str(path)), str(path), SEPARATORS[suffix]), columns)
     if suffix in JSON_LINES:

@@ -13,15 +13,22 @@ from typing import Any
 from smallprint.core.errors import DataError
 
 MAX_FIELD_CHARS = 2**26
+MAX_LINE_BYTES = 2**28  # a longer one is a file that has no lines
 
 
 def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
     """Lines of UTF-8 text, line ends kept, a byte order mark dropped.
 
     Raises:
-        DataError: A line is not UTF-8; the message has its number.
+        DataError: A line is not UTF-8, or too long to be one; the message has its number.
     """
-    for number, line in enumerate(raw, start=1):
+    for number, line in enumerate(_bounded(raw), start=1):
+        if len(line) > MAX_LINE_BYTES:
+            raise DataError(
+                f"{where}, line {number}: the line is longer than {MAX_LINE_BYTES / 1e6:,.0f} MB.",
+                "one example a line",
+                "Write the table as JSON Lines, CSV or Parquet: one example a line or row.",
+            )
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -33,6 +40,12 @@ def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
                 "Save the file as UTF-8 (in Excel: 'CSV UTF-8'; elsewhere: iconv -f ENCODING -t UTF-8).",
             ) from error
         yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _bounded(raw: Iterable[bytes]) -> Iterable[bytes]:
+    """Lines of a file of which none takes more memory than it may; what is no file comes as it is."""
+    readline = getattr(raw, "readline", None)
+    return raw if readline is None else iter(lambda: readline(MAX_LINE_BYTES + 1), b"")
 
 
 def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple[int, list[str]]]:

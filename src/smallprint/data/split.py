@@ -124,7 +124,7 @@ def check_test_labels(source: Source, schema: Schema) -> None:
     labels = list(schema.labels)
     if "test" in source.splits:
         frame = source.read("test", labels)
-        rows = pl.Series(range(frame.height), dtype=pl.UInt32)
+        rows = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     elif not source.splits and schema.split_column:
         whole = source.read(None, [*labels, schema.split_column])
         values = split_values(whole[schema.split_column], schema.split_column, source)

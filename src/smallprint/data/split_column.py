@@ -91,7 +91,7 @@ def split_values(values: pl.Series, column: str, source: Source) -> pl.Series:
 
 
 def _numbers(height: int) -> pl.Series:
-    return pl.Series("row", range(height), dtype=pl.UInt32)
+    return pl.int_range(height, dtype=pl.UInt32, eager=True).alias("row")
 
 
 def _split_column(frame: pl.DataFrame, config: DataConfig, where: str) -> str | None:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from smallprint.core.errors import DataError
+from smallprint.data import plain_csv
+from smallprint.data.formats import _read_csv, read_table
+from smallprint.data.lines import csv_rows, decode_lines
+from smallprint.data.plain_csv import read_plain_csv
+
+
+def by_rows(path: Path, separator: str = ",") -> pl.DataFrame | None:
+    try:
+        with path.open("rb") as file:
+            return _read_csv(csv_rows(decode_lines(file, str(path)), str(path), separator), None)
+    except DataError:
+        return None
+
+
+@pytest.mark.parametrize("chunk", [3, 7, 2**23])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=st.text(alphabet='ab",;\n\r é|\t\x00', max_size=40))
+@example(content='b"a,c\n')
+@example(content='"a"b,c\n')
+@example(content='a,"b""c"\n"","d\r\ne"\r\n')
+@example(content='a,b\n1,"2"\r')
+def test_what_is_read_fast_is_what_row_by_row_gives(
+    content: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_csv, "CHUNK", chunk)
+    plain_csv._count_rows.cache_clear()
+    path = tmp_path / "t.csv"
+    path.write_bytes(("text,label\n" + content).encode())
+    fast = read_plain_csv(path, ",")
+    if fast is not None:
+        slow = by_rows(path)
+        assert slow is not None
+        assert fast.equals(slow)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,2\n",
+        "a,b\r\n1,2\r\n3,4",
+        'a,b\n"x, ""y""\nz",\n"",é\n',
+        "a;b\n1;2\n",
+    ],
+)
+def test_ordinary_files_are_read_fast(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content.encode())
+    fast, slow = read_plain_csv(path, ","), by_rows(path)
+    assert fast is not None and slow is not None
+    assert fast.equals(slow)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n1\n",
+        b"a,b\n1,2,3\n",
+        b'a,b\n1"2,3\n',
+        b'a,b\n"1"2,3\n',
+        b'a,b\n"1,3\n',
+        b"a,b\n\n1,2\n",
+        b"a,b\n1,\xff\n",
+        b"a,a\n1,2\n",
+        b"a,b\n1\r,2\n",
+        b"\xef\xbb\xbfa,b\n1,2\n",
+    ],
+)
+def test_what_is_not_certain_is_left_to_the_other_reader(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    assert read_plain_csv(path, ",") is None
+
+
+def test_columns_and_order(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n1,2,3\n4,5,6\n")
+    assert read_table(path, ["c", "a"]).rows() == [("3", "1"), ("6", "4")]
+
+
+def test_a_changed_file_is_looked_at_anew(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n")
+    assert read_plain_csv(path, ",") is not None
+    path.write_text('a,b\n1,2\n3"4,5\n')
+    assert read_plain_csv(path, ",") is None
