@@ -8,16 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from smallprint import runs
-from smallprint.api import load, score_examples
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import ScoredSplit
-from smallprint.data.read import open_source
 from smallprint.evaluation.policy import Policy, find_policy
 from smallprint.evaluation.score_files import units, unseen_scores
-from smallprint.inference.engine import Engine
+from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import predict_file
 from smallprint.packaging.bundle import find_bundle, store_policy
 
@@ -94,7 +91,7 @@ def act(
     from smallprint.actions.outbox import Outbox, key_of
     from smallprint.actions.rules import read_rules
 
-    engine = model if isinstance(model, Engine) else load(model)
+    engine = model if isinstance(model, Engine) else load_engine(find_bundle(model))
     rules = read_rules(actions, engine.labels.names)
     if outbox is None and str(out) == "-":
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
@@ -115,7 +112,11 @@ def act(
 
 
 def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
-    engine = load(model)
+    from smallprint import runs  # with it comes all of training
+    from smallprint.api import score_examples
+    from smallprint.data.read import open_source
+
+    engine = load_engine(find_bundle(model))
     source, config = open_source(data), engine.config or Config()
     wanted = config.data.model_copy(update={"task": engine.labels.task})
     seed = config.training.seed

@@ -56,7 +56,8 @@ def test_ordinary_files_are_read_fast(content: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(content.encode())
     fast, slow = read_plain_csv(path, ","), by_rows(path)
-    assert fast is not None and slow is not None
+    assert fast is not None
+    assert slow is not None
     assert fast.equals(slow)
 
 

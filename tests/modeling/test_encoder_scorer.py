@@ -7,8 +7,9 @@ import torch
 from smallprint.core.settings import build_config
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.classifier import build_classifier
-from smallprint.modeling.encoder_scorer import EncoderScorer, combine_windows
+from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.tokenizer import tokenize_windows
+from smallprint.modeling.windows import combine_windows
 
 TASKS = [("binary", 1), ("multiclass", 3), ("multilabel", 3)]
 TEXTS = [" ".join(["we may close your account without notice"] * (i % 5)) + f" {i}" for i in range(40)]

@@ -17,7 +17,9 @@ import typer.core
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
 from smallprint.cli.check_command import check
+from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
+from smallprint.cli.scan_command import scan
 from smallprint.cli.split_command import split
 from smallprint.cli.terminal import (
     DATA_HELP,
@@ -125,14 +127,19 @@ def predict(
 
     Order and columns are kept, and the file may be larger than memory.
     """
-    from smallprint import api, decide
+    # not by way of `api`: a bundle in ONNX needs no torch
+    from smallprint.inference.engine import load_engine
+    from smallprint.inference.predictor import predict_file
+    from smallprint.packaging.bundle import find_bundle
 
-    engine = api.load(model)
+    engine = load_engine(find_bundle(model))
     if source == "-" and sys.stdin.isatty():
         say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
     if actions is None:
-        api.predict_file(engine, source, out, text=text, output_format=output_format, say=say)
+        predict_file(engine, source, out, text=text, output_format=output_format, say=say)
         return
+    from smallprint import decide
+
     counts = decide.act(engine, source, out, actions, outbox, text=text, output_format=output_format, say=say)
     if counts["dead"]:
         raise SystemExit(1)
@@ -209,6 +216,8 @@ def ui(
     raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
 
 
+app.command()(scan)
+app.command()(export)
 app.command()(policy)
 app.command()(backbones)
 app.command()(check)

@@ -7,10 +7,13 @@ schedule can be computed beforehand, and a batch can be found again by its numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 ROUNDING = 2  # lengths are compared in steps of this many tokens, so that batches mix anew each epoch
 
@@ -44,13 +47,21 @@ def plan_batches(
 
 def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Gives `input_ids` and `attention_mask`, int64 `[n, longest]`, padded on the right to the longest of `rows`."""
+    import torch  # the engine without torch plans its batches here too
+
+    ids, mask = pad_arrays(rows, pad_id)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def pad_arrays(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Gives the same as arrays."""
     longest = max(len(row) for row in rows)
     ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=np.int64)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = row
         mask[i, : len(row)] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    return ids, mask
 
 
 def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64]]) -> float:

@@ -44,7 +44,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
         max_length: In tokens, special tokens included.
     """
     ids: list[NDArray[np.int32]] = []
-    n_truncated, empty = 0, _stand_in(tokenizer)
+    n_truncated, empty = 0, stand_in(tokenizer)
     for start in range(0, len(texts), CHUNK):
         chunk = list(texts[start : start + CHUNK])
         encoded = tokenizer(chunk, truncation=True, max_length=max_length, return_attention_mask=False)
@@ -69,7 +69,7 @@ def tokenize_windows(tokenizer: Any, texts: Sequence[str], max_length: int) -> T
     """
     ids: list[NDArray[np.int32]] = []
     owners: list[int] = []
-    empty, shared = _stand_in(tokenizer), max_length // OVERLAP
+    empty, shared = stand_in(tokenizer), max_length // OVERLAP
     for start in range(0, len(texts), CHUNK):
         encoded = tokenizer(
             list(texts[start : start + CHUNK]),
@@ -112,7 +112,7 @@ def padding_id(tokenizer: Any) -> int:
     return int(getattr(tokenizer, "pad_token_id", None) or 0)
 
 
-def _stand_in(tokenizer: Any) -> int:
+def stand_in(tokenizer: Any) -> int:
     """Gives the token that stands for a text without any: what begins or ends texts."""
     known = (getattr(tokenizer, name, None) for name in ("bos_token_id", "eos_token_id"))
     return next((int(found) for found in known if found is not None), 0)

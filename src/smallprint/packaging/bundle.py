@@ -6,7 +6,7 @@ pickle and no code, and no code that it names is ever run.
     manifest.json       family, task, label names, thresholds, calibration, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
     train_texts.u64     64-bit hashes of the texts that it was trained on
-    model.safetensors   and more, by family: see `encoder_files.py`, `linear_files.py` and `stack_files.py`
+    model.safetensors   and more, by family: see `encoder_files.py`, `onnx_files.py`, `linear_files.py`, `stack_files.py`
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.policy import Policy
 from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.modeling.linear import LinearClassifier
+from smallprint.modeling.onnx_scorer import OnnxScorer
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.linear_files import load_linear, save_linear
@@ -43,6 +44,7 @@ from smallprint.packaging.manifest import (
     SETTINGS,
     LinearManifest,
     Manifest,
+    OnnxManifest,
     StackManifest,
     check_files,
     check_manifest,
@@ -50,6 +52,7 @@ from smallprint.packaging.manifest import (
     read_manifest,
     unreadable,
 )
+from smallprint.packaging.onnx_files import ONNX, load_onnx, save_onnx
 from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
 
 KNOWN = "train_texts.u64"
@@ -99,7 +102,7 @@ def save_bundle(
 
     Args:
         folder: The new folder.
-        scorer: An `EncoderScorer`, whose adapters are merged first, for good, a `LinearClassifier`, or a `StackScorer`.
+        scorer: An `EncoderScorer`, whose adapters are merged first, for good, or a scorer of another family.
         labels: Task and label names.
         thresholds: `[n_outputs]`.
         config: Settings of the training. Paths and addresses (tracking, teacher, extra rows) are left out.
@@ -192,6 +195,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
     manifest = check_manifest(tree, folder)
     if isinstance(manifest, StackManifest):
         check_files(folder, manifest.files, (STACK_FILE, SETTINGS))
+    elif isinstance(manifest, OnnxManifest):
+        check_files(folder, manifest.files, (ONNX, SETTINGS))
     else:
         check_files(folder, manifest.files)
     labels, thresholds = _labels_of(manifest, folder)
@@ -204,6 +209,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         scorer: Scorer = load_linear(folder, labels)
     elif isinstance(manifest, StackManifest):
         scorer = load_stack(folder, labels, load_bundle)
+    elif isinstance(manifest, OnnxManifest):
+        scorer = load_onnx(folder, manifest, labels)
     else:
         from smallprint.packaging.encoder_files import load_encoder
 
@@ -253,6 +260,8 @@ def _save_model(
         return save_linear(folder, scorer)
     if isinstance(scorer, StackScorer):
         return save_stack(folder, scorer, save_member)
+    if isinstance(scorer, OnnxScorer):
+        return save_onnx(folder, scorer)
     # a linear model needs no torch: what does is imported where an encoder is at hand
     from smallprint.modeling.encoder_scorer import EncoderScorer
     from smallprint.packaging.encoder_files import save_encoder
@@ -261,7 +270,7 @@ def _save_model(
         return save_encoder(folder, scorer, config, head_is_own)
     raise BundleError(
         f"A bundle cannot hold a {type(scorer).__name__}.",
-        "an EncoderScorer, a LinearClassifier or a StackScorer",
+        "an EncoderScorer, an OnnxScorer, a LinearClassifier or a StackScorer",
         "Keep a scorer of your own by your own means.",
     )
 

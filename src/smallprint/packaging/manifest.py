@@ -18,7 +18,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file
 
 FORMAT: Literal["smallprint-bundle"] = "smallprint-bundle"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST, SETTINGS, WEIGHTS = "manifest.json", "config.yaml", "model.safetensors"
 AGAIN = "Copy or download the bundle again, or train it anew."
 
@@ -78,6 +78,17 @@ class EncoderManifest(Manifest):
     base: BaseEntry | None = None  # versions 1 to 3 held merged models alone
 
 
+class OnnxManifest(Manifest):
+    """The same for an encoder that was exported to ONNX."""
+
+    family: Literal["onnx"]
+    max_length: Annotated[int, Field(ge=1)]
+    long_text: Literal["cut", "windows"]
+    pad_id: Annotated[int, Field(ge=0)]
+    empty_id: Annotated[int, Field(ge=0)]
+    weights: Literal["fp32", "int8"]
+
+
 class LinearManifest(Manifest):
     """The same for TF-IDF and a linear SVM, whose settings stand in terms.json."""
 
@@ -90,10 +101,11 @@ class StackManifest(Manifest):
     family: Literal["stack"]
 
 
-AnyManifest = EncoderManifest | LinearManifest | StackManifest
+AnyManifest = EncoderManifest | OnnxManifest | LinearManifest | StackManifest
 File = TypeVar("File", bound=BaseModel)
 FAMILIES: dict[Any, type[AnyManifest]] = {
     "encoder": EncoderManifest,
+    "onnx": OnnxManifest,
     "linear": LinearManifest,
     "stack": StackManifest,
 }
@@ -211,6 +223,7 @@ __all__ = [
     "EncoderManifest",
     "LinearManifest",
     "Manifest",
+    "OnnxManifest",
     "StackManifest",
     "check_files",
     "check_manifest",

@@ -1,0 +1,107 @@
+"""The same terms of service as txt, HTML, DOCX and PDF: do they give the same findings? Writes benchmarks/results/formats.json.
+
+    python benchmarks/formats.py MODEL
+
+DOCX is written by python-docx, PDF by Chromium's print of the HTML. Compared are findings as sentence and labels, white space aside.
+A scan of all six files to HTML by the command line, its start included, is timed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from readme import ROOT
+from smallprint.core.files import write_json
+from task import data_folder
+
+RESULTS = ROOT / "benchmarks" / "results" / "formats.json"
+STYLE = "<style>body{font:12pt serif;margin:2cm}</style>"
+
+
+def write_formats(text: str, name: str, folder: Path, browser: str | None) -> list[Path]:
+    import docx
+
+    lines = [line for line in text.splitlines() if line.strip()]
+    paths = [folder / f"{name}.txt", folder / f"{name}.html", folder / f"{name}.docx"]
+    paths[0].write_text(text, encoding="utf-8")
+    body = "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
+    menu = "<nav><a href='#'>Home</a> <a href='#'>We may change these terms at any time</a></nav>"
+    page = f"<!doctype html><html><head><meta charset='utf-8'>{STYLE}</head><body>{{}}{body}</body></html>"
+    paths[1].write_text(page.format(menu), encoding="utf-8")
+    document = docx.Document()
+    for line in lines:
+        document.add_paragraph(line)
+    document.save(str(paths[2]))
+    if browser:
+        printed = folder / "print.html"
+        printed.write_text(page.format(""), encoding="utf-8")
+        paths.append(folder / f"{name}.pdf")
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={paths[-1]}", str(printed)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return paths
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    given = parser.parse_args()
+    from smallprint.documents.read import read_documents
+    from smallprint.inference.engine import load_engine
+    from smallprint.inference.scanner import scan_all
+    from smallprint.packaging.bundle import find_bundle
+
+    engine = load_engine(find_bundle(given.model))
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    originals = sorted((data_folder() / "tos_documents").glob("*.txt"))
+    found: dict[str, Counter[tuple[str, ...]]] = {}
+    sentences, seconds, differing = 0, 0.0, []
+    with tempfile.TemporaryDirectory() as name:
+        for original in originals:
+            paths = write_formats(original.read_text(encoding="utf-8"), original.stem, Path(name), browser)
+            for path in paths:
+                start = time.perf_counter()
+                entry, _ = next(iter(scan_all(engine, read_documents([path]))))
+                spent = time.perf_counter() - start
+                kind = path.suffix[1:]
+                findings = Counter(
+                    ("".join(part["text"].split()), original.stem, *part["labels"]) for part in entry["findings"]
+                )
+                found.setdefault(kind, Counter()).update(findings)
+                if kind == "txt":
+                    sentences, seconds = sentences + entry["sentences"], seconds + spent
+                    reference = findings
+                else:
+                    differing += [[kind, *key] for key in (reference - findings) + (findings - reference)]
+        out = Path(name) / "scan.html"
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "smallprint", "scan", given.model, *map(str, originals), "-o", str(out)]
+        subprocess.run(command, check=True, capture_output=True)
+        whole = time.perf_counter() - start
+    total = sum(found["txt"].values())
+    same = {kind: sum((part & found["txt"]).values()) / total for kind, part in found.items()}
+    extra = {kind: sum((part - found["txt"]).values()) for kind, part in found.items()}
+    results = {
+        "model": type(engine.scorer).__name__,
+        "findings": total,
+        "sentences": sentences,
+        "sentences_a_second": sentences / seconds,
+        "same_findings": same,
+        "more_findings": extra,
+        "six_documents_to_html_seconds": whole,
+    }
+    for kind, *rest in differing:
+        print(kind, rest[1], rest[2:], rest[0][:100])
+    print(results)
+    write_json(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()

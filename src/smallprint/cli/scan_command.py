@@ -1,0 +1,87 @@
+"""`smallprint scan`: documents in, findings out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallprint.cli.terminal import MODEL_HELP, say
+from smallprint.core.errors import ConfigError
+
+FORMATS = ("table", "json", "csv", "html")
+
+
+def scan(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="txt, md, html, docx, pdf, zip, a folder; - is standard input."),
+    ],
+    form: Annotated[
+        str | None, typer.Option("--format", help="table, json, csv or html; by the suffix of --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File; standard output when left out.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which words carried each finding.")] = False,
+    review: Annotated[
+        Path | None, typer.Option("--review", help="CSV of what a person shall look at, to be corrected.")
+    ] = None,
+) -> None:
+    """Read documents and give the sentences that the model labels, with their places.
+
+    A document that cannot be read is named, and the others are done; the exit code then is 4.
+    """
+    from smallprint.core.files import write_text
+    from smallprint.documents.read import read_documents
+    from smallprint.inference.engine import load_engine
+    from smallprint.inference.scan_page import csv_of, render_scan, tell_scan
+    from smallprint.inference.scanner import for_review, scan_all
+    from smallprint.packaging.bundle import find_bundle
+
+    form = form or (
+        "table" if out is None else {".htm": "html", ".txt": "table"}.get(out.suffix.lower(), out.suffix.lower()[1:])
+    )
+    if form not in FORMATS:
+        raise ConfigError(f"The format {form!r} is not known.", ", ".join(FORMATS), "Choose one with --format.")
+    engine = load_engine(find_bundle(model))
+    start, scanned = time.monotonic(), []
+    for entry, document in scan_all(engine, read_documents(files), explain):
+        scanned.append((entry, document))
+        if "error" in entry:
+            say(
+                f"Error: {entry['error']['found']}\nExpected: {entry['error']['expected']}\nWhat to do: {entry['error']['do']}"
+            )
+        else:
+            say(f"{entry['name']}: {len(entry['findings']):,} findings in {entry['sentences']:,} sentences")
+    entries = [entry for entry, _ in scanned]
+    if form == "html":
+        answer = render_scan(scanned, Path(model).name)
+    elif form == "csv":
+        answer = csv_of(entries)
+    elif form == "json":
+        answer = json.dumps({"documents": entries}, ensure_ascii=False, indent=1) + "\n"
+    else:
+        answer = "\n".join(line for entry in entries for line in tell_scan(entry)) + "\n"
+    if out is None:
+        sys.stdout.write(answer)
+    else:
+        write_text(out, answer)
+    if review is not None:
+        import csv
+        import io
+
+        buffer = io.StringIO(newline="")
+        writer = csv.DictWriter(buffer, ["text", "labels", "document", "place"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(for_review(entries))
+        write_text(review, buffer.getvalue())
+    read = [entry for entry in entries if "error" not in entry]
+    sentences = sum(entry["sentences"] for entry in read)
+    seconds = time.monotonic() - start
+    say(f"{len(read):,} of {len(entries):,} documents, {sentences:,} sentences in {seconds:.1f} s.")
+    if len(read) < len(entries):
+        raise SystemExit(4)

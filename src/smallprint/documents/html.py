@@ -1,0 +1,163 @@
+"""Web pages. In: bytes. Out: a document of the main text, a block a line. Nothing is fetched, and nothing runs.
+
+Menus, headers of the site, footers, scripts and what is hidden are left out by what the page says of them (nav, aside, header and
+footer outside of the text, roles), not by guessing which paragraphs matter: every clause must be read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smallprint.core.errors import DocumentError, MissingExtraError
+from smallprint.documents.document import Builder, Document
+from smallprint.documents.plain import decode
+
+DROPPED = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "nav",
+        "aside",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "embed",
+        "form",
+        "button",
+    }
+    | {"select", "textarea", "head", "dialog", "menu", "canvas", "audio", "video"}
+)
+SITE = frozenset({"header", "footer"})  # of the page, unless they stand inside of the text
+ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"})
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+INLINE = frozenset(
+    {
+        "a",
+        "abbr",
+        "b",
+        "bdi",
+        "bdo",
+        "cite",
+        "code",
+        "em",
+        "font",
+        "i",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+    }
+    | {"span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "del", "big"}
+)
+MAIN = ("//main", "//*[@role='main']", "//article")
+ENOUGH = 0.5  # of the page's text: a main part with less of it is not taken for the whole
+
+
+def read_html(content: bytes, name: str) -> Document:
+    """Gives the document of a web page.
+
+    Raises:
+        DocumentError: It has no text.
+        MissingExtraError: lxml is not installed.
+    """
+    try:
+        from lxml import html
+    except ImportError:
+        raise MissingExtraError(
+            "Web pages are read by the package 'lxml', which is not installed.",
+            "lxml",
+            "pip install 'smallprint[documents]'",
+        ) from None
+    text, notes = decode(content, name)
+    # the parser is told the encoding: what the page claims of itself was settled when it was decoded
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
+    try:
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+    except Exception as error:  # lxml has many
+        raise DocumentError(
+            f"{name} cannot be read as a web page ({error}).", "HTML", "Open and save it in a browser."
+        ) from None
+    body = root.find("body")
+    whole = _walk(root if body is None else body)
+    chosen = whole
+    for path in MAIN:
+        parts = root.xpath(path)
+        if len(parts) == 1:
+            main = _walk(parts[0])
+            if main.length >= ENOUGH * whole.length:
+                chosen = main
+            break
+    chosen.notes = notes
+    return chosen.build(name)
+
+
+def _walk(root: Any) -> Builder:
+    """Gathers the text of an element block by block, without recursion: pages may nest as deep as they like."""
+    builder = Builder()
+    waiting: list[str] = []
+    heading = 0
+
+    def flush() -> None:
+        builder.add("".join(waiting), heading=heading > 0)
+        waiting.clear()
+
+    # each entry: an element to enter, or one to leave
+    stack: list[tuple[Any, bool]] = [(root, True)]
+    while stack:
+        element, entering = stack.pop()
+        tag = element.tag if isinstance(element.tag, str) else ""
+        block = tag not in INLINE
+        if not entering:
+            if block:
+                flush()
+            heading -= tag in HEADINGS
+            if element is not root and element.tail:
+                waiting.append(element.tail)
+            continue
+        if not tag or _left_out(element, tag, root):
+            if block:
+                flush()
+            if element is not root and element.tail:
+                waiting.append(element.tail)
+            continue
+        if block:
+            flush()
+        heading += tag in HEADINGS
+        if element.text:
+            waiting.append(element.text)
+        stack.append((element, False))
+        stack.extend((child, True) for child in reversed(element))
+    flush()
+    return builder
+
+
+def _left_out(element: Any, tag: str, root: Any) -> bool:
+    if (
+        tag in DROPPED
+        or element.get("role") in ROLES
+        or element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+    ):
+        return True
+    style = (element.get("style") or "").replace(" ", "").lower()
+    if "display:none" in style or "visibility:hidden" in style:
+        return True
+    # a header or footer of the site stands right below the body or a div of it
+    return tag in SITE and element is not root and _depth(element, root) <= 3
+
+
+def _depth(element: Any, root: Any) -> int:
+    depth = 0
+    while element is not root and element is not None and depth <= 3:
+        element, depth = element.getparent(), depth + 1
+    return depth
+
+
+__all__ = ["read_html"]

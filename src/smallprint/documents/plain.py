@@ -1,0 +1,111 @@
+"""Text files and Markdown. In: bytes. Out: a document, its characters those of the file, but for marks of Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from smallprint.core.errors import DocumentError
+from smallprint.documents.document import Builder, Document
+
+BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+MARKS = (
+    (re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),  # links and pictures: what is read of them
+    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])[*_](?=\S)([^*_\n]+?)(?<=\S)[*_](?![\w*])"), r"\1"),
+    (re.compile(r"`([^`\n]+)`"), r"\1"),
+)
+ITEM = re.compile(r"^\s*(?:[-*+]|>)\s+")
+RULE = re.compile(r"^\s*(?:[-*_=]\s*){3,}$|^\s*\|?(?:\s*:?-+:?\s*\|)+\s*:?-*:?\s*$")
+
+
+def decode(content: bytes, name: str) -> tuple[str, list[str]]:
+    """Gives text from bytes, and notes on how: UTF-8, UTF-16 with its mark, else Windows-1252.
+
+    Raises:
+        DocumentError: It is no text.
+    """
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding), []
+            except UnicodeDecodeError:
+                break
+    if BINARY.search(content[:65_536]) or b"\x00" in content:
+        raise DocumentError(
+            f"{name} is no text: it holds bytes that no text has.", "txt, md, html, docx or pdf", "Convert it."
+        )
+    try:
+        return content.decode("utf-8"), []
+    except UnicodeDecodeError as error:
+        note = (
+            f"It is not UTF-8 (byte {error.start:,}), and was read as Windows-1252: letters with accents may be wrong."
+        )
+        return content.decode("cp1252", "replace"), [note]
+
+
+def read_text(content: bytes, name: str) -> Document:
+    """Gives a document of a text file; a short line in capitals, or one with a number and no stop, counts as heading.
+
+    Raises:
+        DocumentError: It is no text.
+    """
+    text, notes = decode(content, name)
+    builder = Builder()
+    builder.notes = notes
+    for line in text.splitlines():
+        builder.add(line, looks_like_heading(line))
+    return builder.build(name)
+
+
+def read_markdown(content: bytes, name: str) -> Document:
+    """Gives the same of Markdown, without its marks; lines that follow each other are one paragraph.
+
+    Raises:
+        DocumentError: It is no text.
+    """
+    text, notes = decode(content, name)
+    builder = Builder()
+    builder.notes = notes
+    waiting: list[str] = []
+
+    def flush() -> None:
+        builder.add(_plain(" ".join(waiting)))
+        waiting.clear()
+
+    for line in text.splitlines():
+        if heading := HEADING.match(line):
+            flush()
+            builder.add(_plain(heading.group(2)), heading=True)
+        elif not line.strip() or RULE.match(line) or line.lstrip().startswith("```"):
+            flush()
+        else:
+            if ITEM.match(line) or re.match(r"^\s*\d{1,3}[.)]\s", line):
+                flush()
+            waiting.append(ITEM.sub("", line).strip("| ").replace(" | ", " "))
+            if line.endswith("  "):
+                flush()
+    flush()
+    return builder.build(name)
+
+
+def looks_like_heading(line: str) -> bool:
+    """Says whether a line of a plain text is likely a heading: short, no stop at its end, in capitals or numbered."""
+    line = line.strip()
+    if not 2 <= len(line) <= 90 or line[-1] in ".;,:!?" or not any(c.isalpha() for c in line):
+        return False
+    words = [word for word in line.split() if word[0].isalpha() and len(word) > 3]
+    return (
+        line.isupper()
+        or bool(re.match(r"^(\d+(\.\d+)*\.?|[IVX]+\.|Article|Section)\s", line))
+        or (bool(words) and all(word[0].isupper() for word in words) and len(line) <= 60)
+    )
+
+
+def _plain(text: str) -> str:
+    for pattern, instead in MARKS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+__all__ = ["decode", "looks_like_heading", "read_markdown", "read_text"]

@@ -1,0 +1,126 @@
+"""Findings for a person: lines for the terminal, rows of a table, or one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from smallprint.documents.document import Document
+from smallprint.evaluation.page_text import printable
+
+COLUMNS = ("document", "page", "start", "end", "heading", "labels", "score", "decision", "text")
+SHOWN = 160
+Scanned = Sequence[tuple[dict[str, Any], Document | None]]
+
+
+def tell_scan(entry: dict[str, Any]) -> list[str]:
+    """Gives one document's findings as lines of text."""
+    if "error" in entry:
+        return [f"{entry['name']}: not read"]
+    lines = [f"{entry['name']}: {len(entry['findings']):,} findings in {entry['sentences']:,} sentences"]
+    lines += [f"  note: {note}" for note in entry["notes"]]
+    for finding in entry["findings"]:
+        text = finding["text"] if len(finding["text"]) <= SHOWN else finding["text"][: SHOWN - 1] + "…"
+        where = f"page {finding['page']}, " if finding["page"] else ""
+        decision = f" [{finding['decision']}]" if finding["decision"] else ""
+        labels = ", ".join(f"{label} {_score(finding, label):.2f}" for label in finding["labels"]) or "for a person"
+        lines.append(f"  {where}{finding['start']}-{finding['end']}  {labels}{decision}")
+        lines.append(f"      {printable(text)}")
+        if finding.get("evidence"):
+            lines.append(f"      by: {', '.join(part['text'] for part in finding['evidence'])}")
+    return lines
+
+
+def csv_of(entries: Sequence[dict[str, Any]]) -> str:
+    """Gives a table of all findings."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        for finding in entry.get("findings", ()):
+            labels = finding["labels"]
+            values = {
+                **finding,
+                "document": entry["name"],
+                "labels": "|".join(labels),
+                "score": f"{_score(finding, labels[0]) if labels else max(finding['scores'].values()):.6f}",
+            }
+            writer.writerow(["" if values[name] is None else values[name] for name in COLUMNS])
+    return buffer.getvalue()
+
+
+def render_scan(scanned: Scanned, model: str) -> str:
+    """Gives the page: each document with its sentences marked, a list to jump by, filters, and why each kind matters."""
+    counts: Counter[str] = Counter()
+    documents = []
+    number = 0
+    for entry, document in scanned:
+        for finding in entry.get("findings", ()):
+            number += 1
+            finding |= {"number": number, "evidence": finding.get("evidence")}
+            counts.update(finding["labels"] or ["for a person"])
+        blocks = [] if document is None else _blocks(document, entry["findings"])
+        documents.append({"error": None, "findings": [], **entry, "blocks": blocks})
+    labels = [name for name, _ in counts.most_common()]
+    hues = {name: round(i * 360 / max(len(labels), 1)) for i, name in enumerate(labels)}
+    reasons = {name: _reasons().get(name.lower()) for name in labels}
+    return str(
+        _template().render(documents=documents, labels=labels, counts=counts, hues=hues, reasons=reasons, model=model)
+    )
+
+
+def _blocks(document: Document, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gives paragraphs as runs of text, each with its finding or None; no sentence goes over a line end."""
+    blocks: list[dict[str, Any]] = []
+    position, headings, i = 0, dict(document.headings), 0
+    pages = set(document.pages)
+    for line in document.text.split("\n"):
+        end, at = position + len(line), position
+        runs: list[tuple[str, dict[str, Any] | None]] = []
+        while i < len(findings) and findings[i]["start"] < end:
+            finding = findings[i]
+            if finding["start"] > at:
+                runs.append((printable(document.text[at : finding["start"]]), None))
+            runs.append((printable(document.text[finding["start"] : finding["end"]]), finding))
+            at, i = finding["end"], i + 1
+        if at < end:
+            runs.append((printable(document.text[at:end]), None))
+        page = document.page_of(position) if position in pages else None
+        blocks.append({"heading": position in headings, "runs": runs, "page": page})
+        position = end + 1
+    return blocks
+
+
+def _score(finding: dict[str, Any], label: str) -> float:
+    return float(finding["scores"].get(label, max(finding["scores"].values())))
+
+
+@cache
+def _reasons() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(
+        (files("smallprint.inference") / "reasons.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("smallprint", "inference"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("scan.html.j2")
+
+
+__all__ = ["csv_of", "render_scan", "tell_scan"]

@@ -1,0 +1,112 @@
+"""Documents in, findings out: every sentence is read, and those that the model labels are given with their places.
+
+In: an engine and documents. Out: plain dicts, the same for JSON, CSV, the terminal and the page (`scan_page.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from smallprint.core.errors import DocumentError
+from smallprint.documents.document import Document
+from smallprint.documents.sentences import split_sentences
+from smallprint.inference.engine import Engine
+from smallprint.inference.evidence import find_evidence, strongest
+
+EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
+
+
+def scan_document(engine: Engine, document: Document, explain: bool = False) -> dict[str, Any]:
+    """Gives the findings of one document, in its order.
+
+    Args:
+        engine: Any.
+        document: As `read_documents` gives them.
+        explain: Say which words carried each finding's first label.
+
+    Returns:
+        `name`, `characters`, `pages`, `sentences`, `notes`, and `findings`, each with `text`, `start`, `end` (half-open, in
+        characters of the extracted text), `page` (from 1, or null), `heading` (or null), `labels`, `scores` (of every label),
+        `decision` (null without a policy) and with `explain` `evidence` (`start`, `end` in the sentence, `text`, `weight`).
+    """
+    spans = split_sentences(document.text)
+    texts = [document.text[start:end] for start, end in spans]
+    cut = engine.n_truncated
+    given = engine.predict(texts)
+    cut = engine.n_truncated - cut
+    names, several = list(given.label_names), engine.labels.task == "multilabel"
+    fair = "" if several or engine.labels.task == "multiclass" else engine.labels.names[0]
+    findings: list[dict[str, Any]] = []
+    for i, (start, end) in enumerate(spans):
+        decision = None if given.decisions is None else given.decisions[i]
+        labels = [label for label in given.labels[i] if label != fair]
+        if not labels and decision != "person":
+            continue
+        scores = dict(zip(names, given.scores[i].astype(float).round(6).tolist(), strict=True))
+        finding: dict[str, Any] = {
+            "text": texts[i],
+            "start": start,
+            "end": end,
+            "page": document.page_of(start),
+            "heading": document.heading_of(start),
+            "labels": sorted(labels, key=lambda label: -scores.get(label, 0.0)),
+            "scores": scores,
+            "decision": decision,
+        }
+        if explain and len(findings) < EXPLAINED:
+            finding["evidence"] = _evidence(engine, texts[i], finding)
+        findings.append(finding)
+    notes = [*document.notes]
+    if cut:
+        notes.append(
+            f"{cut:,} sentences are longer than the model reads ({engine.max_length} tokens); their ends were not read."
+        )
+    return {
+        "name": document.name,
+        "characters": len(document.text),
+        "pages": len(document.pages) or None,
+        "sentences": len(spans),
+        "notes": notes,
+        "findings": findings,
+    }
+
+
+def scan_all(
+    engine: Engine, read: Iterable[tuple[str, Document | DocumentError]], explain: bool = False
+) -> Iterable[tuple[dict[str, Any], Document | None]]:
+    """Gives findings and text of each document; of one that could not be read `name` and `error`, and no text."""
+    for name, document in read:
+        if isinstance(document, DocumentError):
+            error = {"found": document.found, "expected": document.expected, "do": document.do}
+            yield {"name": name, "error": error}, None
+        else:
+            yield scan_document(engine, document, explain), document
+
+
+def for_review(scanned: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """Gives rows for a person to correct: `text`, `labels` (joined by '|'), `document`, `place`.
+
+    Where the model has a policy these are the sentences that it leaves to a person, else all findings. The corrected table goes
+    into the next training by `--extra`.
+    """
+    rows = []
+    for entry in scanned:
+        for finding in entry.get("findings", ()):
+            if finding["decision"] in (None, "person"):
+                place = f"{finding['start']}-{finding['end']}"
+                labels = "|".join(finding["labels"])
+                rows.append({"text": finding["text"], "labels": labels, "document": entry["name"], "place": place})
+    return rows
+
+
+def _evidence(engine: Engine, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
+    names = list(finding["scores"])
+    label = next((name for name in finding["labels"] if name in names), max(names, key=finding["scores"].__getitem__))
+    return [
+        {"start": part.start, "end": part.end, "text": text[part.start : part.end], "weight": round(part.weight, 3)}
+        for part in strongest(find_evidence(engine, text, label))
+    ]
+
+
+__all__ = ["for_review", "scan_all", "scan_document"]

@@ -1,0 +1,211 @@
+"""From a fitted model to one that needs no torch. In: a scorer of any family. Out: a scorer whose encoders are in ONNX.
+
+It compares nothing: whether the scores are near enough `smallprint.export` finds out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallprint.core.errors import ExportError, MissingExtraError
+from smallprint.core.progress import Say, say_nothing
+from smallprint.modeling.backbone import use_attention
+from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.modeling.onnx_scorer import IDS, LOGITS, MASK, OnnxScorer
+from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.stack_scorer import Member, StackScorer
+from smallprint.modeling.tokenizer import padding_id, stand_in
+
+OPSET = 18
+MOST_BYTES = 2**31 - 2**20  # a .onnx file cannot be larger
+EXAMPLE = (3, 17)  # texts and tokens of what is traced; odd numbers, so that none is taken for a size of the model
+OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+\w+(?:\.\w+)?")
+
+
+def to_onnx(scorer: Scorer, bits: int = 32, say: Say = say_nothing) -> Scorer:
+    """Gives the same model with every encoder in ONNX; what needs no torch stays as it is.
+
+    Args:
+        scorer: Of a bundle.
+        bits: Of a weight: 32 for fp32; 7 or 8 for matrices as int8, their inputs rounded as they come (dynamic quantisation). 7 is
+            fastest, as the sum of two products then fits in 16 bits on processors without VNNI too; 8 is nearer to the original.
+        say: Takes lines for a person.
+
+    Raises:
+        ExportError: An encoder cannot be written in ONNX; the operator is named where it can be told.
+        MissingExtraError: The packages that write ONNX are not installed.
+    """
+    if isinstance(scorer, StackScorer):
+        members = []
+        for member in scorer.members:
+            models = []
+            for number, model in enumerate(member.scorers, start=1):
+                say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
+                models.append(to_onnx(model, bits))
+            members.append(Member(member.name, models))
+        return StackScorer(members, scorer.stack)
+    if isinstance(scorer, EncoderScorer):
+        return _encoder(scorer, bits)
+    return scorer
+
+
+def _encoder(scorer: EncoderScorer, bits: int) -> OnnxScorer:
+    tokenizer = getattr(scorer.tokenizer, "backend_tokenizer", None)
+    if tokenizer is None:
+        raise ExportError(
+            f"The tokenizer is a {type(scorer.tokenizer).__name__}, which the package tokenizers cannot read.",
+            "a fast tokenizer of Hugging Face",
+            "Use the bundle itself, which needs torch.",
+        )
+    _check_packages()
+    content = _export(scorer)
+    if bits < 32:
+        content = _quantise(content, scorer, bits)
+    if len(content) > MOST_BYTES:
+        raise ExportError(
+            f"The model has {len(content) / 1e9:.1f} GB.", "at most 2.1 GB in one .onnx file", "Export it as onnx-int8."
+        )
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return OnnxScorer(
+        content,
+        tokenizer.to_str(),
+        scorer.task,
+        scorer.n_outputs,
+        max_length=scorer.max_length,
+        windows=scorer.windows,
+        pad_id=padding_id(scorer.tokenizer),
+        empty_id=stand_in(scorer.tokenizer),
+        weights="int8" if bits < 32 else "fp32",
+    )
+
+
+def _export(scorer: EncoderScorer) -> bytes:
+    """Gives the classifier in ONNX, number of texts and of tokens left open."""
+    classifier = scorer.classifier.cpu().eval()
+    classifier.finish()
+    use_attention(classifier.backbone, "eager")  # the fused kind hides its sums from those who make graphs faster
+    length = min(EXAMPLE[1], scorer.max_length)
+    ids = torch.full((EXAMPLE[0], length), stand_in(scorer.tokenizer))
+    mask = torch.ones_like(ids)
+    mask[1, length // 2 + 1 :] = 0
+    open_ended = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    try:
+        with _unheard(), torch.inference_mode(False), torch.no_grad():
+            program: Any = torch.onnx.export(
+                classifier,
+                (ids, mask),
+                dynamo=True,
+                input_names=[IDS, MASK],
+                output_names=[LOGITS],
+                dynamic_shapes={IDS: open_ended, MASK: open_ended},
+                opset_version=OPSET,
+                verbose=False,
+            )
+            model = program.model_proto
+    except Exception as error:  # torch raises whatever its parts raise
+        raise _cannot(classifier, error) from None
+    finally:
+        use_attention(classifier.backbone, "sdpa")
+        classifier.to(scorer.device)
+    del model.metadata_props[:]
+    for node in model.graph.node:  # where in the source each came from: paths of this machine, and half of a small file
+        del node.metadata_props[:]
+        node.doc_string = ""
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _quantise(content: bytes, scorer: EncoderScorer, bits: int) -> bytes:
+    """Gives the model with its matrices as int8, a scale for each column; the head, whose sums decide, stays as it is."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    config = getattr(scorer.classifier.backbone, "config", None)
+    with tempfile.TemporaryDirectory() as name, _unheard():
+        plain, fused, small = (Path(name) / f"{step}.onnx" for step in ("plain", "fused", "small"))
+        plain.write_bytes(content)
+        options = FusionOptions("bert")
+        options.enable_embed_layer_norm = False
+        model = optimize_model(
+            str(plain),
+            model_type="bert",
+            num_heads=getattr(config, "num_attention_heads", 0) or 0,
+            hidden_size=getattr(config, "hidden_size", 0) or 0,
+            optimization_options=options,
+            opt_level=0,
+        )
+        head = [node.name for node in model.model.graph.node if LOGITS in node.output]
+        model.save_model_to_file(str(fused))
+        quantize_dynamic(
+            str(fused),
+            str(small),
+            per_channel=True,
+            reduce_range=bits == 7,
+            weight_type=QuantType.QInt8 if bits == 7 else QuantType.QUInt8,
+            nodes_to_exclude=head,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        return small.read_bytes()
+
+
+def _cannot(classifier: Any, error: Exception) -> ExportError:
+    kind = (
+        getattr(getattr(classifier.backbone, "config", None), "model_type", None) or type(classifier.backbone).__name__
+    )
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 10:
+        chain.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    operators = dict.fromkeys(found for text in chain for found in OPERATOR.findall(text))
+    why = (
+        f"the operator {next(iter(operators))} stands in the way"
+        if operators
+        else chain[-1].strip().partition("\n")[0][:200]
+    )
+    return ExportError(
+        f"The backbone '{kind}' cannot be exported to ONNX: {why}.",
+        "a model whose operators all have a counterpart in ONNX",
+        "Use the bundle itself, which needs torch, or train on another backbone.",
+    )
+
+
+def _check_packages() -> None:
+    needed = ["onnx", "onnxscript", "onnxruntime", "tokenizers"]
+    for name in needed:
+        try:
+            __import__(name)
+        except ImportError:
+            raise MissingExtraError(
+                f"The package '{name}' is not installed.",
+                ", ".join(needed),
+                "Install it: pip install 'smallprint[export]'.",
+            ) from None
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Keeps what exporters print about themselves from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+__all__ = ["to_onnx"]

@@ -1,0 +1,206 @@
+"""A trained toy model in other formats: the same scores and decisions, and clear refusals."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smallprint import api
+from smallprint import export as exporting
+from smallprint.core.errors import BundleError, ConfigError, ExportError
+from smallprint.core.settings import build_config
+from smallprint.export import export
+
+TEXTS = ["", "we may close your account", "leaf ocean", "the service " * 60, "é 日本 scarlet", *(["crimson"] * 3)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_backbone, labelled_frame):
+    """`trained(task, **model settings)` gives a finished run and the data folder."""
+    made = {}
+
+    def train(task, **model):
+        key = (task, json.dumps(model, sort_keys=True))
+        if key not in made:
+            root = tmp_path_factory.mktemp("export")
+            frame = labelled_frame(task, 120)
+            column = "labels" if task == "multilabel" else "label"
+            frame.write_parquet(root / "data.parquet")
+            assert column in frame.columns
+            config = build_config(
+                {
+                    "data": {"task": task},
+                    "model": {"backbone": str(tiny_backbone), "max_length": 24, **model},
+                    "training": {"epochs": 3, "learning_rate": 5e-3},
+                    "tracking": {"enabled": False},
+                }
+            )
+            made[key] = api.train(str(root / "data.parquet"), config=config, out=root / "run").run
+        return made[key]
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def onnx_of(trained, tmp_path_factory):
+    """`onnx_of(task)` gives the folder of its export to ONNX, made once, and what was compared."""
+    made = {}
+
+    def give(task, **model):
+        run = trained(task, **model)
+        if run not in made:
+            folder = tmp_path_factory.mktemp("onnx") / "onnx"
+            made[run] = folder, export(run, "onnx", folder)
+        return made[run]
+
+    return give
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_onnx_scores_are_the_original_ones(trained, onnx_of, task):
+    run = trained(task)
+    folder, found = onnx_of(task)
+    assert found.difference <= 1e-4
+    assert found.agreement == found.same_rows == 1.0
+    original, exported = api.load(run), api.load(folder)
+    assert type(exported.scorer).__name__ == "OnnxScorer"
+    np.testing.assert_allclose(exported.score(TEXTS), original.score(TEXTS), atol=1e-4)
+    assert exported.predict(TEXTS).labels == original.predict(TEXTS).labels
+    for count in (1, 2, 7, 40):  # shapes that were not traced
+        texts = [" ".join(["sky"] * (i % 30)) for i in range(count)]
+        np.testing.assert_allclose(exported.score(texts), original.score(texts), atol=1e-4)
+    assert (exported.max_length, exported.n_truncated > 0) == (24, True)
+    assert exported.score([]).shape == (0, original.labels.n_outputs)
+
+
+def test_windows_and_layers_go_along(trained, tmp_path):
+    run = trained("multilabel", long_text="windows", layers=[1, 2])
+    export(run, "onnx", tmp_path / "onnx")
+    np.testing.assert_allclose(api.load(tmp_path / "onnx").score(TEXTS), api.load(run).score(TEXTS), atol=1e-4)
+
+
+def test_an_svm_over_a_frozen_encoder(trained, tmp_path):
+    run = trained("multilabel", adapter="frozen", head="svm")
+    export(run, "onnx", tmp_path / "onnx")
+    np.testing.assert_allclose(api.load(tmp_path / "onnx").score(TEXTS), api.load(run).score(TEXTS), atol=1e-4)
+
+
+def test_int8_is_measured_before_it_is_kept(trained, tmp_path, monkeypatch):
+    run = trained("multiclass")
+    monkeypatch.setattr(exporting, "AGREE", 0.9)
+    monkeypatch.setattr(exporting, "LOSS", 0.1)
+    found = export(run, "onnx-int8", tmp_path / "int8")
+    assert found.macro_f1 is not None
+    assert 0 < found.difference < 0.5
+    assert api.load(tmp_path / "int8").scorer.weights == "int8"
+    monkeypatch.setattr(exporting, "AGREE", 1.1)
+    with pytest.raises(ExportError, match=r"int8 decides otherwise.*macro F1"):
+        export(run, "onnx-int8", tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_int8_without_labelled_rows_is_refused(trained, tmp_path):
+    run = trained("multiclass")
+    with pytest.raises(ConfigError, match="no labelled rows"):
+        export(run / "bundle", "onnx-int8", tmp_path / "int8")
+
+
+def test_other_scores_are_refused(trained, onnx_of, tmp_path, monkeypatch):
+    from smallprint.packaging import onnx_export
+
+    converted = api.load(onnx_of("binary")[0]).scorer
+    monkeypatch.setattr(onnx_export, "to_onnx", lambda *given: converted)
+    monkeypatch.setattr(exporting, "NEAR", -1.0)
+    with pytest.raises(ExportError, match="gives other scores"):
+        export(trained("binary"), "onnx", tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()
+
+
+def test_an_operator_that_onnx_lacks_is_named(trained, tmp_path, monkeypatch):
+    import torch
+
+    def broken(*arguments, **more):
+        raise RuntimeError("No decompositions registered for aten.strange_thing.default")
+
+    monkeypatch.setattr(torch.onnx, "export", broken)
+    with pytest.raises(ExportError, match=r"aten\.strange_thing"):
+        export(trained("binary"), "onnx", tmp_path / "onnx")
+
+
+def test_a_changed_file_is_found(onnx_of, tmp_path):
+    shutil.copytree(onnx_of("binary")[0], tmp_path / "onnx")
+    path = tmp_path / "onnx" / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="changed or damaged"):
+        api.load(tmp_path / "onnx")
+
+
+def test_a_processor_that_computes_otherwise_is_found(onnx_of, monkeypatch):
+    from smallprint.modeling.onnx_scorer import OnnxScorer
+
+    right = OnnxScorer.score
+    monkeypatch.setattr(OnnxScorer, "score", lambda self, texts: right(self, texts) * 0.9)
+    with pytest.raises(BundleError, match="other scores on this machine"):
+        api.load(onnx_of("binary")[0])
+
+
+def test_a_linear_model_needs_no_export(labelled_frame, tmp_path):
+    labelled_frame("multiclass", 90).write_parquet(tmp_path / "d.parquet")
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    run = api.train(str(tmp_path / "d.parquet"), config=config, out=tmp_path / "run").run
+    with pytest.raises(ExportError, match="needs neither torch nor ONNX"):
+        export(run, "onnx", tmp_path / "onnx")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_transformers_own_pipeline_gives_the_scores(trained, task, tmp_path):
+    from transformers import pipeline
+
+    run = trained(task, pooling="cls", head="dense")
+    found = export(run, "transformers", tmp_path / "hub")
+    assert found.difference <= 1e-4
+    engine = api.load(run)
+    classify = pipeline("text-classification", model=str(tmp_path / "hub"), top_k=None)
+    given = classify(TEXTS[1:3])
+    raw = engine.scorer.score(TEXTS[1:3])
+    for row, scores in zip(given, raw, strict=True):
+        by_name = {entry["label"]: entry["score"] for entry in row}
+        np.testing.assert_allclose([by_name[name] for name in engine.labels.score_names], scores, atol=1e-4)
+
+
+def test_what_transformers_cannot_hold_is_refused(trained, tmp_path):
+    with pytest.raises(ExportError, match="by mean"):
+        export(trained("binary"), "transformers", tmp_path / "hub")
+
+
+def test_an_unknown_format(trained, tmp_path):
+    with pytest.raises(ConfigError, match="onnx-int8"):
+        export(trained("binary"), "tensorrt", tmp_path / "x")
+
+
+def test_neither_torch_nor_transformers_is_imported(onnx_of, tmp_path):
+    folder, _ = onnx_of("multilabel")
+    table = tmp_path / "t.csv"
+    table.write_text("text\nwe may close your scarlet account\n")
+    code = (
+        "import sys\nfrom smallprint.cli.app import main\n"
+        f"try:\n    main(['predict', {str(folder)!r}, {str(table)!r}, '-o', {str(tmp_path / 'o.csv')!r}])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'transformers', 'pytorch_lightning', 'mlflow', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert Path(tmp_path / "o.csv").read_text().count("\n") == 2
+
+
+def test_the_result_says_all(onnx_of):
+    _, found = onnx_of("binary")
+    assert {field.name for field in dataclasses.fields(found)} >= {"rows", "difference", "agreement", "size_mb"}
+    assert all(line for line in exporting.lines_of(found))
