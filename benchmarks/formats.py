@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import os
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,10 @@ from pathlib import Path
 
 from readme import ROOT
 from smallprint.core.files import write_json
-from task import data_folder
 
 RESULTS = ROOT / "benchmarks" / "results" / "formats.json"
-STYLE = "<style>body{font:12pt serif;margin:2cm}</style>"
+DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
+STYLE = "<style>body { font: 12pt serif; margin: 2cm }</style>"
 
 
 def write_formats(text: str, name: str, folder: Path, browser: str | None) -> list[Path]:
@@ -34,15 +35,17 @@ def write_formats(text: str, name: str, folder: Path, browser: str | None) -> li
     paths[0].write_text(text, encoding="utf-8")
     body = "\n".join(f"<p>{html.escape(line)}</p>" for line in lines)
     menu = "<nav><a href='#'>Home</a> <a href='#'>We may change these terms at any time</a></nav>"
-    page = f"<!doctype html><html><head><meta charset='utf-8'>{STYLE}</head><body>{{}}{body}</body></html>"
-    paths[1].write_text(page.format(menu), encoding="utf-8")
+    page = f"<!doctype html><html><head><meta charset='utf-8'>STYLE</head><body>MENU{body}</body></html>".replace(
+        "STYLE", STYLE
+    )
+    paths[1].write_text(page.replace("MENU", menu), encoding="utf-8")
     document = docx.Document()
     for line in lines:
         document.add_paragraph(line)
     document.save(str(paths[2]))
     if browser:
         printed = folder / "print.html"
-        printed.write_text(page.format(""), encoding="utf-8")
+        printed.write_text(page.replace("MENU", ""), encoding="utf-8")
         paths.append(folder / f"{name}.pdf")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={paths[-1]}", str(printed)]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
@@ -60,7 +63,7 @@ def main() -> None:
 
     engine = load_engine(find_bundle(given.model))
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    originals = sorted((data_folder() / "tos_documents").glob("*.txt"))
+    originals = sorted((DATA / "tos_documents").glob("*.txt"))
     found: dict[str, Counter[tuple[str, ...]]] = {}
     sentences, seconds, differing = 0, 0.0, []
     with tempfile.TemporaryDirectory() as name:

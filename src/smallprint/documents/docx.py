@@ -63,8 +63,13 @@ def _text_of(paragraph: Any) -> str:
     parts = []
     for node in paragraph.iter(f"{W}t", f"{W}tab", f"{W}br", f"{W}noBreakHyphen"):
         if node.getparent().getparent() is not None and _within(node, paragraph):
-            parts.append(node.text or "" if node.tag == f"{W}t" else "-" if node.tag == f"{W}noBreakHyphen" else " ")
+            parts.append(_own_text(node) if node.tag == f"{W}t" else "-" if node.tag == f"{W}noBreakHyphen" else " ")
     return "".join(parts)
+
+
+def _own_text(node: Any) -> str:
+    """Text of a run; of an entity, which is not resolved, nothing."""
+    return (node.text or "") + "".join(inner.tail or "" for inner in node)
 
 
 def _within(node: Any, paragraph: Any) -> bool:

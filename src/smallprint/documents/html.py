@@ -84,6 +84,10 @@ def read_html(content: bytes, name: str) -> Document:
         raise DocumentError(
             f"{name} cannot be read as a web page ({error}).", "HTML", "Open and save it in a browser."
         ) from None
+    if any("xcessive depth" in entry.message for entry in parser.error_log):
+        raise DocumentError(
+            f"{name} nests its tags too deeply to be read whole.", "a web page as people write them", "Save it as text."
+        )
     body = root.find("body")
     whole = _walk(root if body is None else body)
     chosen = whole

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -18,6 +19,8 @@ from smallprint.documents.plain import looks_like_heading
 NUMBERS = re.compile(r"\d+")
 HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe\x02]$")
 ITEM = re.compile(r"^(?:[•●▪◦*–-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)]|\d+(?:\.\d+)+\.?)\s")
+ENDS = '.!?:;"\u201d\u2019)'
+WIDER, FULL = 1.25, 0.85  # times the usual step between lines; share of the width
 EDGE_LINES = 2  # of a page's top and bottom that may be running heads
 WORD_OF_COMPOUND = (
     "self",
@@ -71,7 +74,7 @@ def read_pdf(content: bytes, name: str, limits: Limits) -> Document:
     pages, size = [], 0
     for number in range(count):
         lines = _lines(pdf, number, pypdfium2)
-        size += sum(map(len, lines))
+        size += sum(len(line.text) for line in lines)
         if size > limits.characters:
             raise DocumentError(
                 f"{name} has more than {limits.characters:,} characters.", "a document of usual size", "Split it."
@@ -95,24 +98,50 @@ def read_pdf(content: bytes, name: str, limits: Limits) -> Document:
     return builder.build(name)
 
 
-def _lines(pdf: Any, number: int, pypdfium2: Any) -> list[str]:
+@dataclass(frozen=True)
+class Line:
+    """One line of a page: its text, and where it stands, in points from the lower left."""
+
+    text: str
+    top: float
+    bottom: float
+    right: float
+
+
+def _lines(pdf: Any, number: int, pypdfium2: Any) -> list[Line]:
     try:
-        page = pdf[number]
-        text = page.get_textpage().get_text_bounded()
+        text = pdf[number].get_textpage()
+        content = text.get_text_range()
+        lines, start = [], 0
+        for part in content.splitlines(keepends=True):
+            kept = [i for i, character in enumerate(part, start) if not character.isspace()]
+            start += len(part)
+            if kept:
+                first, last = text.get_charbox(kept[0], loose=True), text.get_charbox(kept[-1], loose=True)
+                lines.append(Line(_unbroken(part), max(first[3], last[3]), min(first[1], last[1]), last[2]))
+        return lines
     except pypdfium2.PdfiumError:
         return []
-    return [line.strip() for line in text.replace("\r", "").split("\n") if line.strip()]
 
 
-def _key(line: str) -> str:
-    return NUMBERS.sub("#", line)
+def _unbroken(part: str) -> str:
+    """Undoes hyphens at ends of lines where pdfium has joined the lines and left a mark for them."""
+    pieces = part.strip().split("\ufffe")
+    joined = pieces[0]
+    for piece in pieces[1:]:
+        joined = _glued(f"{joined}-", piece) if piece else f"{joined}-"
+    return joined
 
 
-def _edge(i: int, lines: list[str]) -> str:
+def _key(line: Line) -> str:
+    return NUMBERS.sub("#", line.text)
+
+
+def _edge(i: int, lines: list[Line]) -> str:
     return "top" if i < EDGE_LINES else "bottom" if i >= len(lines) - EDGE_LINES else ""
 
 
-def _running_heads(pages: list[list[str]]) -> set[tuple[str, str]]:
+def _running_heads(pages: list[list[Line]]) -> set[tuple[str, str]]:
     """Lines that stand at the same edge of most pages, numbers not counted."""
     seen: Counter[tuple[str, str]] = Counter()
     full = [lines for lines in pages if lines]
@@ -123,24 +152,41 @@ def _running_heads(pages: list[list[str]]) -> set[tuple[str, str]]:
     return {key for key, times in seen.items() if times >= least} | numbers
 
 
-def _join(builder: Builder, pages: list[list[str]]) -> None:
-    """Joins lines to paragraphs: one ends where a line is short, or the next begins with an item's mark or a heading."""
-    lengths = [len(line) for lines in pages for line in lines]
-    usual = median(sorted(lengths)[len(lengths) // 2 :]) if lengths else 0
+def _join(builder: Builder, pages: list[list[Line]]) -> None:
+    """Joins lines to paragraphs.
+
+    One ends where the gap to the next line is wider than usual; where no gap is, at a line that stops short after a full stop;
+    and before an item's mark.
+    """
+    steps = [one.top - other.top for lines in pages for one, other in pairwise(lines) if one.top > other.top]
+    usual = median(steps) if steps else 0.0
+    apart = sum(step > WIDER * usual for step in steps) >= 0.05 * len(steps)  # paragraphs stand apart here
+    edge = max((line.right for lines in pages for line in lines), default=0.0)
     waiting = ""
+
+    def flush() -> None:
+        nonlocal waiting
+        builder.add(waiting, heading=looks_like_heading(waiting))
+        waiting = ""
+
     for lines in pages:
-        builder.page() if not waiting else None
-        if waiting:
-            builder.pages.append(builder.length + len(waiting) + 1)  # the paragraph goes on here
-        for line, following in pairwise([*lines, ""]):
-            waiting = _glued(waiting, line)
-            ended = len(line) < 0.75 * usual and (
-                line[-1] in '.!?:;"”)' or looks_like_heading(line) or len(line) < 0.5 * usual
-            )
-            if ended or ITEM.match(following) or (following and looks_like_heading(following) and line[-1] in ".!?:;"):
-                builder.add(waiting, heading=looks_like_heading(waiting))
-                waiting = ""
-    builder.add(waiting, heading=looks_like_heading(waiting))
+        if waiting and lines and not (waiting[-1] not in ENDS or lines[0].text[0].islower()):
+            flush()
+        builder.pages.append(builder.length + (len(waiting) + 1 if waiting else 0))
+        for i, line in enumerate(lines):
+            waiting = _glued(waiting, line.text)
+            following = lines[i + 1] if i + 1 < len(lines) else None
+            if following is None:
+                # the next page may go on with it, if this line is full
+                if line.right < FULL * edge:
+                    flush()
+                continue
+            step = line.top - following.top
+            short = not apart and line.right < FULL * edge and (line.text[-1] in ENDS or looks_like_heading(line.text))
+            item = not apart and ITEM.match(following.text)
+            if step > WIDER * usual or step < 0 or short or item:
+                flush()
+    flush()
 
 
 def _glued(before: str, line: str) -> str:

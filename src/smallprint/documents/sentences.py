@@ -24,7 +24,7 @@ inc ltd co corp llc l.l.c plc jr sr u.s u.k u.s.a e.u etc bros assn dept p.o n.a
 """
 _STARTERS = """
 a an the this that these those we you your our it its they he she i if when where unless until in on at by for from to any all no each
-such please except however further furthermore additionally notwithstanding but and or nothing use subject under upon as with without
+such please except however further furthermore additionally notwithstanding nothing use subject under upon as with without
 some other there here user users service services customers do does may
 """
 NEVER = frozenset(_NEVER.split())  # followed by a name, a number or more of the same sentence
@@ -32,7 +32,9 @@ SOMETIMES = frozenset(_SOMETIMES.split())  # end a sentence only if what follows
 STARTERS = frozenset(_STARTERS.split())
 INITIAL = re.compile(r"(?:^|[\s(\u201c\"'])[A-Z]$")
 NUMBER = re.compile(r"(?:^|\s)[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,5})$")
-FIRST_WORD = re.compile(r"[\s\"'\u201c\u2018\u00ab(\[\u2022*\u2013\u2014-]*([^\W_]+)")
+FIRST_WORD = re.compile(
+    r"(?:\s*\((?:[a-z]|[ivx]+|\d{1,2})\))?[\s\"'\u201c\u2018\u00ab(\[\u2022*\u2013\u2014-]*([^\W_]+)"
+)
 LAST_WORD = re.compile(r"[^\s()\[\]\"'\u201c\u201d\u2018\u2019,;:/]+$")
 
 
@@ -65,7 +67,9 @@ def _ends(text: str, start: int, match: re.Match[str], end: int) -> bool:
         return True
     last = LAST_WORD.search(before)
     token = (last[0] if last else "").lower().lstrip(".")
-    if token in NEVER or (INITIAL.search(before) and not match["close"] and token not in {"i"}):
+    if match["close"]:
+        return True
+    if token in NEVER or (INITIAL.search(before) and token != "i"):
         return False
     # "1." or "(a)" at the beginning numbers what follows
     if (
@@ -74,7 +78,7 @@ def _ends(text: str, start: int, match: re.Match[str], end: int) -> bool:
         and not text[start : match.start()].strip()[:-1].strip("0123456789.()[]ivxIVX ")
     ):
         return len(text[start : match.start()].strip()) > 12
-    if token in SOMETIMES and not match["close"]:
+    if token in SOMETIMES:
         return word.lower() in STARTERS
     return True
 

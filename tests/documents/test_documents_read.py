@@ -1,0 +1,275 @@
+"""Every kind of file, good and bad: the right text, or a clear refusal, and the others go on."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from smallprint.core.errors import DocumentError
+from smallprint.documents import child
+from smallprint.documents.document import Document, Limits
+from smallprint.documents.read import kind_of, read_document, read_documents
+
+docx = pytest.importorskip("docx")
+pytest.importorskip("pypdfium2")
+pytest.importorskip("lxml")
+
+
+def pdf_of(pages: list[list[str]], extra: str = "") -> bytes:
+    """A PDF of plain lines, 14 points apart; an empty line is a wider gap."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    kids = []
+    for lines in pages:
+        shown = "".join(f"1 0 0 1 50 {780 - 14 * i} Tm ({line}) Tj\n" for i, line in enumerate(lines) if line)
+        content = f"BT /F1 11 Tf\n{shown}ET"
+        kids.append(len(objects) + 1)
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {len(objects) + 2} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>"
+    out, places = "%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n"
+    table = "".join(f"{place:010d} 00000 n \n" for place in places)
+    start = len(out)
+    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R {extra}>>\n"
+    return f"{out}startxref\n{start}\n%%EOF".encode("latin-1")
+
+
+def docx_of(paragraphs: list[str], heading: str | None = None) -> bytes:
+    document = docx.Document()
+    if heading:
+        document.add_heading(heading, 1)
+    for paragraph in paragraphs:
+        document.add_paragraph(paragraph)
+    table = document.add_table(rows=1, cols=2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def read_all(path: Path, limits: Limits | None = None) -> dict[str, Document | DocumentError]:
+    return {name.removeprefix(f"{path.parent}/"): read for name, read in read_documents([path], limits)}
+
+
+def refusal(content: bytes, name: str, tmp_path: Path, limits: Limits | None = None) -> str:
+    path = tmp_path / name
+    path.write_bytes(content)
+    (read,) = [read for _, read in read_documents([path], limits)]
+    assert isinstance(read, DocumentError)
+    assert read.expected
+    assert read.do
+    return read.found
+
+
+def test_text_keeps_its_characters(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("1. SCOPE\n\nWe  may “change” it.\r\nשלום עולם.\n".encode())
+    document = read_all(path)["a.txt"]
+    assert document.text == "1. SCOPE\nWe may “change” it.\nשלום עולם."
+    assert document.heading_of(document.text.index("change")) == "1. SCOPE"
+    assert document.page_of(3) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(encoding):
+    assert read_document("Größe.".encode(encoding), "a.txt").text == "Größe."
+
+
+def test_another_encoding_is_said():
+    document = read_document("Größe.".encode("cp1252"), "a.txt")
+    assert document.text == "Größe."
+    assert "Windows-1252" in document.notes[0]
+
+
+def test_markdown_loses_its_marks():
+    document = read_document(b"# Terms\n\nWe *may* [change](http://x) it,\nor **not**.\n\n- one\n- two\n", "a.md")
+    assert document.text == "Terms\nWe may change it, or not.\none\ntwo"
+    assert document.heading_of(10) == "Terms"
+
+
+def test_a_web_page_without_what_is_not_its_text():
+    page = """<html><head><title>t</title><style>p{}</style></head><body><header>Logo</header><nav>Menu</nav>
+    <h2>Scope</h2><p>We may <b>change</b>
+    it.<script>alert(1)</script></p><ul><li>one<li>two</ul><p hidden>gone</p><table><tr><td>x<td>y</table>
+    <footer>Imprint</footer></body></html>"""
+    document = read_document(page.encode(), "a.html")
+    assert document.text == "Scope\nWe may change it.\none\ntwo\nx\ny"
+    assert document.heading_of(12) == "Scope"
+
+
+def test_a_web_page_of_a_hundred_thousand_nested_tags():
+    page = b"<html><body>" + b"<div>" * 100_000 + b"We may end it." + b"</div>" * 100_000 + b"</body></html>"
+    with pytest.raises(DocumentError, match="too deeply"):
+        read_document(page, "a.html")
+    page = b"<html><body>" + b"<div>" * 200 + b"We may end it." + b"</div>" * 200 + b"</body></html>"
+    assert read_document(page, "a.html").text == "We may end it."
+
+
+def test_a_word_document_in_its_order(tmp_path):
+    path = tmp_path / "a.docx"
+    path.write_bytes(docx_of(["We may end it.", "You agree."], "Scope"))
+    document = read_all(path)["a.docx"]
+    assert document.text == "Scope\nWe may end it.\nYou agree.\nleft\nright"
+    assert document.heading_of(20) == "Scope"
+
+
+def test_a_word_document_that_refers_elsewhere_fetches_nothing():
+    content = docx_of(["We may end it."])
+    relation = b'<Relationships><Relationship Target="http://127.0.0.1:9/x" TargetMode="External"/></Relationships>'
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files["word/_rels/document.xml.rels"] = relation
+    entity = b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+    body = files["word/document.xml"].replace(b"We may end it.", b"We may &x; end it.")
+    files["word/document.xml"] = body.replace(b"?>", b"?>" + entity, 1)
+    document = read_document(zip_of(files), "a.docx")
+    assert "root:" not in document.text
+    assert "end it." in document.text
+    assert "nothing of that was fetched" in document.notes[0]
+
+
+def test_a_pdf_with_pages_hyphens_and_running_heads(tmp_path):
+    first = ["Terms of Acme 2024", "", "We may change these terms at any time, and you agree to be bound by the amend-"]
+    first += [
+        "ments that we make to them. This goes on for a line or two more, so that the usual",
+        "step between lines is told,",
+    ]
+    first += ["and it ends here.", "", "You may leave.", "", "Page 1"]
+    second = ["Terms of Acme 2024", "", "No refund is given.", "", "Page 2"]
+    path = tmp_path / "a.pdf"
+    path.write_bytes(pdf_of([first, second]))
+    document = read_all(path)["a.pdf"]
+    assert document.text.split("\n") == [
+        "We may change these terms at any time, and you agree to be bound by the amendments that we make to them. "
+        "This goes on for a line or two more, so that the usual step between lines is told, and it ends here.",
+        "You may leave.",
+        "No refund is given.",
+    ]
+    assert document.page_of(document.text.index("No refund")) == 2
+    assert document.page_of(0) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"", "a.pdf", "empty"),
+        (b"%PDF-1.4\nrubbish", "a.pdf", "no whole PDF"),
+        (pdf_of([["Hello there."]])[:200], "a.pdf", "no whole PDF"),
+        (pdf_of([[]]), "a.pdf", "no text layer"),
+        (b"PK\x03\x04word/document.xml rubbish", "a.docx", "no whole Word document"),
+        (b"\x00\x01\x02\x03" * 10, "a.txt", "no text"),
+        (b" \n ", "a.txt", "has no text"),
+        (b"<html><body><script>x</script></body></html>", "a.html", "has no text"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(content, name, words, tmp_path):
+    assert words in refusal(content, name, tmp_path)
+
+
+def test_an_encrypted_pdf_is_refused(tmp_path):
+    key = "<" + "00" * 32 + ">"
+    entry = f"/Encrypt << /Filter /Standard /V 1 /R 2 /O {key} /U {key} /P -4 >> /ID [<00><00>] "
+    assert "password" in refusal(pdf_of([["Hello there."]], entry), "a.pdf", tmp_path)
+
+
+def test_limits(tmp_path):
+    assert "too large" in refusal(b"We may end it. " * 10_000, "a.txt", tmp_path, Limits(file_mb=0.1))
+    assert "characters" in refusal(b"We may end it. " * 1000, "b.txt", tmp_path, Limits(characters=1000))
+    assert "3 pages" in refusal(pdf_of([["Hello there."]] * 3), "a.pdf", tmp_path, Limits(pages=2))
+
+
+def test_a_huge_file_is_refused_by_its_size_alone(tmp_path):
+    path = tmp_path / "a.pdf"
+    with path.open("wb") as file:
+        file.truncate(2 * 10**9)
+    assert "too large" in str(read_all(path)["a.pdf"])
+
+
+def test_a_reader_that_hangs_is_ended(tmp_path, monkeypatch):
+    assert "more than 0 s" in refusal(pdf_of([["Hello there."]]), "a.pdf", tmp_path, Limits(seconds=0.01))
+
+
+def test_a_reader_that_wants_too_much_memory_is_ended(tmp_path):
+    found = refusal(zip_of({"a.txt": b"We may end it. " * 4_000_000}), "a.zip", tmp_path, Limits(memory_mb=100))
+    assert "memory" in found or "made its reader end" in found
+
+
+def test_a_bomb_is_refused(tmp_path):
+    bomb = zip_of({"a.txt": b"0" * 3_000_000})
+    assert "unpacks to more than 1 MB" in refusal(bomb, "a.zip", tmp_path, Limits(archive_mb=1))
+    big = docx_of(["x " * 1_000_000])
+    assert "unpacks to more than 1 MB" in refusal(big, "a.docx", tmp_path, Limits(archive_mb=1))
+
+
+def test_too_many_files(tmp_path):
+    many = zip_of({f"{i}.txt": b"Hello." for i in range(20)})
+    assert "20 files" in refusal(many, "a.zip", tmp_path, Limits(archive_files=10))
+
+
+def test_an_archive_gives_what_it_can(tmp_path):
+    path = tmp_path / "a.zip"
+    inner = zip_of({"x.txt": b"We may."})
+    path.write_bytes(
+        zip_of(
+            {
+                "good.txt": b"We may end it.",
+                "bad.pdf": b"%PDF-1.4 no",
+                "../../evil.txt": b"x",
+                "in.zip": inner,
+                ".h": b"x",
+            }
+        )
+    )
+    read = read_all(path)
+    assert isinstance(read["a.zip/good.txt"], Document)
+    assert {name for name, entry in read.items() if isinstance(entry, DocumentError)} == {
+        "a.zip/bad.pdf",
+        "a.zip/../../evil.txt",
+        "a.zip/in.zip",
+    }
+    assert not (tmp_path.parent.parent / "evil.txt").exists()
+
+
+def test_a_folder_in_order(tmp_path):
+    for name in ("b.txt", "a.md", "c.xyz", ".hidden.txt"):
+        (tmp_path / name).write_text("We may end it.")
+    assert [Path(name).name for name, _ in read_documents([tmp_path, tmp_path / "none.txt"])] == [
+        "a.md",
+        "b.txt",
+        "none.txt",
+    ]
+
+
+def test_a_wrong_suffix_is_read_as_what_it_is(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(pdf_of([["Hello there."]]))
+    document = read_all(path)["a.txt"]
+    assert document.text == "Hello there."
+    assert "read as pdf" in document.notes[0]
+    assert kind_of(b"<!DOCTYPE html><p>x", "a.txt") == "html"
+
+
+def test_a_reader_that_dies_takes_nothing_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(child.sys, "executable", "/bin/false")
+    assert "made its reader end" in refusal(pdf_of([["Hello there."]]), "a.pdf", tmp_path)
+
+
+def test_documents_survive_the_way_between_processes():
+    document = Document("a", "b c", [0], [(0, 1)], ["n"])
+    assert Document.from_dict(document.to_dict()) == document
