@@ -70,8 +70,11 @@ def render_scan(scanned: Scanned, model: str) -> str:
     labels = [name for name, _ in counts.most_common()]
     hues = {name: round(i * 360 / max(len(labels), 1)) for i, name in enumerate(labels)}
     reasons = {name: _reasons().get(name.lower()) for name in labels}
+    template = _template()
     return str(
-        _template().render(documents=documents, labels=labels, counts=counts, hues=hues, reasons=reasons, model=model)
+        template.render(
+            documents=documents, labels=labels, counts=counts, total=number, hues=hues, reasons=reasons, model=model
+        )
     )
 
 

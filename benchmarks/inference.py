@@ -1,0 +1,125 @@
+"""Clauses a second and latency: exported bundles beside a transformers pipeline. Writes benchmarks/results/inference.json.
+
+    python benchmarks/inference.py RUN ONNX [INT8]
+
+RUN is the trained model, ONNX and INT8 its exports. The pipeline runs the same encoder with a classifier of its own (the same work; its
+answers are another matter) by its default settings (one text at a time) and by the best of what it offers here: batches of 8, 32 and
+128, with and without sorting by length. Texts are test clauses of UNFAIR-ToS (SMALLPRINT_DATA); labels are not read. The share of the peak
+is of what numpy's matrix product of the encoder's own shapes reaches in the same run, in fp32. Times are the median of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from readme import ROOT
+from smallprint.core.files import write_json
+
+DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
+RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
+N, SINGLE, REPEATS = 600, 200, 3
+
+
+def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def latency_ms(work: Callable[[str], Any], texts: list[str]) -> dict[str, float]:
+    for text in texts[:10]:
+        work(text)
+    times = []
+    for text in texts:
+        start = time.perf_counter()
+        work(text)
+        times.append(1000 * (time.perf_counter() - start))
+    return {"p50_ms": float(np.quantile(times, 0.5)), "p99_ms": float(np.quantile(times, 0.99))}
+
+
+def peak_gflops(width: int, inner: int, rows: int = 1024) -> float:
+    rng = np.random.default_rng(0)
+    left, right = rng.random((rows, width), dtype=np.float32), rng.random((width, inner), dtype=np.float32)
+    left @ right
+    return 2 * rows * width * inner / seconds(lambda: left @ right, 15) / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("exports", nargs="+")
+    given = parser.parse_args()
+    from transformers import AutoModelForSequenceClassification, pipeline
+
+    from smallprint.inference.engine import load_engine
+    from smallprint.packaging.bundle import find_bundle
+
+    frame = pl.read_parquet(DATA / "unfair_tos" / "test.parquet")
+    texts = frame.sample(N, seed=7)["text"].to_list()
+    torch_engine = load_engine(find_bundle(given.run))
+    scorer: Any = torch_engine.scorer
+    config = scorer.classifier.backbone.config
+    config.num_labels, config.problem_type = torch_engine.labels.n_outputs, "multi_label_classification"
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    model.base_model.load_state_dict(scorer.classifier.backbone.state_dict(), strict=False)
+    pipe = pipeline("text-classification", model=model, tokenizer=scorer.tokenizer, top_k=None, truncation=True, max_length=256)
+    results: dict[str, Any] = {"texts": N, "rows": {}}
+    rows = results["rows"]
+    rows["pipeline, defaults"] = {"a_second": N / seconds(lambda: pipe(texts)), **latency_ms(pipe, texts[:SINGLE])}
+    best: tuple[float, str] = (0.0, "")
+    by_length = sorted(texts, key=len)
+    for size in (8, 32, 128):
+        for name, chosen in (("", texts), (", sorted", by_length)):
+            rate = N / seconds(lambda size=size, chosen=chosen: pipe(chosen, batch_size=size), 1)
+            best = max(best, (rate, f"batches of {size}{name}"))
+    rows["pipeline, best"] = {"a_second": best[0], "settings": best[1]}
+    rows["bundle, torch"] = {"a_second": N / seconds(lambda: torch_engine.score(texts))}
+    rows["bundle, torch"] |= latency_ms(lambda text: torch_engine.score([text]), texts[:SINGLE])
+    lengths = [len(ids) for ids in scorer._tokenize(texts).ids]
+    tokens, width, inner, layers = sum(lengths), config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    peak = peak_gflops(width, inner)
+    work = 2 * layers * (tokens * (4 * width**2 + 2 * width * inner) + 2 * width * sum(n * n for n in lengths)) / 1e9
+    for place in given.exports:
+        engine = load_engine(find_bundle(place))
+        kind = f"bundle, onnx {getattr(engine.scorer, 'weights', '')}"
+        spent = seconds(lambda engine=engine: engine.score(texts))
+        rows[kind] = {"a_second": N / spent, "gflops": work / spent, "share_of_fp32_peak": work / spent / peak}
+        rows[kind] |= latency_ms(lambda text, engine=engine: engine.score([text]), texts[:SINGLE])
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "one.csv"
+        path.write_text("text\nwe may close your account at any time\n", encoding="utf-8")
+        for place in given.exports:
+            command = [sys.executable, "-m", "smallprint", "predict", place, str(path), "-o", str(Path(name) / "o.csv")]
+            spent = seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True))
+            results.setdefault("start_to_answer_seconds", {})[Path(place).name] = spent
+        model.save_pretrained(name)
+        scorer.tokenizer.save_pretrained(name)
+        code = f"from transformers import pipeline\npipeline('text-classification', model={name!r})('we may close your account')"
+        spent = seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True))
+        results["start_to_answer_seconds"]["pipeline"] = spent
+    results["fp32_peak_gflops"] = peak
+    for name, row in rows.items():
+        row["times_default"] = row["a_second"] / rows["pipeline, defaults"]["a_second"]
+        row["times_best"] = row["a_second"] / best[0]
+        print(f"{name:22}", {key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()})
+    print(results["start_to_answer_seconds"], f"peak {peak:.0f} GFLOP/s")
+    write_json(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()

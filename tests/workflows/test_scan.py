@@ -1,0 +1,159 @@
+"""Documents through a trained toy model by the command line: places, formats, the page in a browser, what is left to a person."""
+
+import csv
+import html.parser
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from smallprint import api
+from smallprint.cli.app import app
+from smallprint.core.settings import build_config
+from smallprint.data.labels import LabelSet
+from smallprint.documents.document import Document
+from smallprint.documents.read import read_document
+from smallprint.evaluation.policy import Policy
+from smallprint.inference.engine import Engine
+from smallprint.inference.scan_page import render_scan
+from smallprint.inference.scanner import for_review, scan_document
+
+TEXT = "COLOURS\n\nWe may use the crimson ink. The service is good.\nYour account is leaf green <b>& moss</b>.\n"
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, labelled_frame):
+    root = tmp_path_factory.mktemp("scan")
+    labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    return api.train(str(root / "d.parquet"), config=config, out=root / "run").run
+
+
+class Words:
+    """A scorer that knows two words."""
+
+    max_length, n_truncated = None, 0
+
+    def score(self, texts):
+        found = [[0.9 if word in text else 0.1 for word in ("crimson", "leaf")] for text in texts]
+        return np.array(found, dtype=np.float32).reshape(-1, 2)
+
+
+@pytest.fixture
+def engine():
+    return Engine(Words(), LabelSet("multilabel", ["red", "green"]), np.full(2, 0.5))
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["scan", *map(str, arguments)])
+
+
+def test_findings_have_their_places(engine):
+    document = read_document(TEXT.encode(), "a.txt")
+    entry = scan_document(engine, document, explain=True)
+    assert entry["sentences"] == 4
+    assert [finding["labels"] for finding in entry["findings"]] == [["red"], ["green"]]
+    for finding in entry["findings"]:
+        assert document.text[finding["start"] : finding["end"]] == finding["text"]
+        assert finding["heading"] == "COLOURS"
+        assert finding["scores"].keys() == set(engine.labels.names)
+        assert finding["decision"] is None
+    assert "crimson" in [part["text"] for part in entry["findings"][0]["evidence"]]
+
+
+def test_what_is_left_to_a_person_goes_to_review(engine):
+    engine.policy = Policy(None, None)  # promises nothing, so that all goes to a person
+    entry = scan_document(engine, Document("a", "The service is good.\nWe may use the crimson ink."))
+    assert {finding["decision"] for finding in entry["findings"]} == {"person"}
+    rows = for_review([entry])
+    assert [row["text"] for row in rows] == ["The service is good.", "We may use the crimson ink."]
+    assert [row["labels"] for row in rows] == ["", "red"]
+
+
+def test_the_command_gives_every_format(run, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(TEXT)
+    done = invoke(run, path)
+    assert done.exit_code == 0
+    assert "a.txt: " in done.stdout
+    (entry,) = json.loads(invoke(run, path, "--format", "json").stdout)["documents"]
+    assert "red" in next(f for f in entry["findings"] if "crimson" in f["text"])["labels"]
+    rows = list(csv.DictReader(io.StringIO(invoke(run, path, "--format", "csv").stdout)))
+    assert [row["labels"].split("|") for row in rows] == [finding["labels"] for finding in entry["findings"]]
+    done = invoke(run, path, "-o", tmp_path / "o.html", "--review", tmp_path / "r.csv")
+    assert done.exit_code == 0
+    assert (tmp_path / "o.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "crimson" in (tmp_path / "r.csv").read_text()
+    assert invoke(run, path, "-o", tmp_path / "o.xyz").exit_code != 0
+
+
+def test_one_bad_document_does_not_stop_the_others(run, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4 rubbish")
+    done = invoke(run, tmp_path, "--format", "json")
+    assert done.exit_code == 4
+    documents = json.loads(done.stdout)["documents"]
+    assert documents[0]["findings"]
+    assert documents[1]["error"]["found"]
+
+
+class Seen(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.places, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.places += [given["id"]] if "id" in given else []
+        self.links += [value for key, value in attributes if key in ("href", "src")]
+
+
+def page_of(engine):
+    document = read_document(TEXT.encode(), "a.txt")
+    return render_scan([(scan_document(engine, document), document)], "model")
+
+
+def test_the_page_needs_nothing_else_and_escapes(engine):
+    page = page_of(engine)
+    seen = Seen()
+    seen.feed(page)
+    assert seen.links == [f"#{place}" for place in seen.places]
+    assert "<b>&" not in page
+    assert "http" not in re.sub(r"http-equiv", "", page)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_the_page_works_in_a_browser(engine, tmp_path):
+    page = page_of(engine)
+    probe = """<script>
+    document.querySelector('fieldset input[value=red]').click();
+    document.dispatchEvent(new KeyboardEvent('keydown', {key: 'j'}));
+    const open = [...document.querySelectorAll('li[data-labels]')].filter((item) => !item.hidden);
+    document.title = ['probe', open.length, open[0].dataset.labels, document.activeElement.id].join(' ');
+    </script>"""
+    path = tmp_path / "p.html"
+    path.write_text(page.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "<title>probe 1 green f2</title>" in done.stdout
+    assert "CONSOLE" not in done.stderr
+
+
+def test_scores_are_those_of_the_engine(engine):
+    document = read_document(TEXT.encode(), "a.txt")
+    finding = scan_document(engine, document)["findings"][0]
+    np.testing.assert_allclose(list(finding["scores"].values()), engine.score([finding["text"]])[0], atol=1e-6)
