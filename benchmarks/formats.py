@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import json
 import os
 import shutil
 import subprocess
@@ -18,8 +19,9 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from readme import ROOT
+from readme import ROOT, write_section
 from smallprint.core.files import write_json
 
 RESULTS = ROOT / "benchmarks" / "results" / "formats.json"
@@ -54,8 +56,10 @@ def write_formats(text: str, name: str, folder: Path, browser: str | None) -> li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?", help="left out: only write the table from the results file")
     given = parser.parse_args()
+    if given.model is None:
+        return render(json.loads(RESULTS.read_text(encoding="utf-8")))
     from smallprint.documents.read import read_documents
     from smallprint.inference.engine import load_engine
     from smallprint.inference.scanner import scan_all
@@ -91,7 +95,7 @@ def main() -> None:
     total = sum(found["txt"].values())
     same = {kind: sum((part & found["txt"]).values()) / total for kind, part in found.items()}
     extra = {kind: sum((part - found["txt"]).values()) for kind, part in found.items()}
-    results = {
+    results: dict[str, Any] = {
         "model": type(engine.scorer).__name__,
         "findings": total,
         "sentences": sentences,
@@ -104,6 +108,18 @@ def main() -> None:
         print(kind, rest[1], rest[2:], rest[0][:100])
     print(results)
     write_json(RESULTS, results)
+    return render(results)
+
+
+def render(results: dict[str, Any]) -> None:
+    total = results["findings"]
+    lines = ["| | the same findings as in txt | more |", "|---|---|---|"]
+    for kind, share in results["same_findings"].items():
+        lines.append(f"| {kind} | {round(share * total)} of {total} ({share:.1%}) | {results['more_findings'][kind]} |")
+    speed = f"{results['sentences_a_second']:.0f} sentences a second (txt, {results['model']})"
+    whole = results["six_documents_to_html_seconds"]
+    lines += ["", f"{speed}; all six by the command line to HTML, start included: {whole:.1f} s."]
+    write_section("formats", "\n".join(lines), ROOT / "docs" / "scan.md")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ is of what numpy's matrix product of the encoder's own shapes reaches in the sam
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from readme import ROOT
+from readme import ROOT, write_section
 from smallprint.core.files import write_json
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
@@ -61,9 +62,11 @@ def peak_gflops(width: int, inner: int, rows: int = 1024) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run")
-    parser.add_argument("exports", nargs="+")
+    parser.add_argument("run", nargs="?", help="left out: only write the table from the results file")
+    parser.add_argument("exports", nargs="*")
     given = parser.parse_args()
+    if given.run is None:
+        return render(json.loads(RESULTS.read_text(encoding="utf-8")))
     from transformers import AutoModelForSequenceClassification, pipeline
 
     from smallprint.inference.engine import load_engine
@@ -77,7 +80,9 @@ def main() -> None:
     config.num_labels, config.problem_type = torch_engine.labels.n_outputs, "multi_label_classification"
     model = AutoModelForSequenceClassification.from_config(config).eval()
     model.base_model.load_state_dict(scorer.classifier.backbone.state_dict(), strict=False)
-    pipe = pipeline("text-classification", model=model, tokenizer=scorer.tokenizer, top_k=None, truncation=True, max_length=256)
+    pipe = pipeline(
+        "text-classification", model=model, tokenizer=scorer.tokenizer, top_k=None, truncation=True, max_length=256
+    )
     results: dict[str, Any] = {"texts": N, "rows": {}}
     rows = results["rows"]
     rows["pipeline, defaults"] = {"a_second": N / seconds(lambda: pipe(texts)), **latency_ms(pipe, texts[:SINGLE])}
@@ -119,6 +124,23 @@ def main() -> None:
         print(f"{name:22}", {key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()})
     print(results["start_to_answer_seconds"], f"peak {peak:.0f} GFLOP/s")
     write_json(RESULTS, results)
+    return render(results)
+
+
+def render(results: dict[str, Any]) -> None:
+    lines = [
+        "| | clauses a second | times the default | times the best | one clause, p50 | p99 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in results["rows"].items():
+        single = [f"{row[key]:.1f} ms" if key in row else "" for key in ("p50_ms", "p99_ms")]
+        told = f"{row['a_second']:.0f} | {row['times_default']:.1f} | {row['times_best']:.1f} | {' | '.join(single)}"
+        lines.append(f"| {name} | {told} |")
+    starts = ", ".join(f"{name} {spent:.1f} s" for name, spent in results["start_to_answer_seconds"].items())
+    peaks = [f"{name} {row['gflops']:.0f}" for name, row in results["rows"].items() if "gflops" in row]
+    peak = f"numpy's matrix product {results['fp32_peak_gflops']:.0f}"
+    lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(peaks)}, {peak}."]
+    write_section("inference", "\n".join(lines), ROOT / "docs" / "export.md")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from readme import ROOT
+from readme import ROOT, write_section
 from smallprint.core.files import write_json
 from smallprint.documents.sentences import split_sentences
 
@@ -74,6 +74,13 @@ def main() -> None:
         }
         print(f"{name:20} F1 {f1:.4f}  {seconds:.3f} s", flush=True)
     write_json(RESULTS, results)
+    lines = [f"| n = {len(judged)} stops | F1 of boundaries | wrong | seconds, six documents |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {row['f1']:.4f} | {row['wrong']} | {row['seconds']:.2f} |"
+        for name, row in results.items()
+        if isinstance(row, dict)
+    ]
+    write_section("sentences", "\n".join(lines), ROOT / "docs" / "scan.md")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,18 @@ import torch
 import smallprint
 from smallprint import api
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.errors import ConfigError, ExportError, TrainingError
 from smallprint.core.parts import Parts
 from smallprint.core.protocols import find_protocol
 from smallprint.core.settings import load_config
+from smallprint.data.labels import LabelSet
+from smallprint.documents.document import Document
+from smallprint.inference.engine import Engine
+from smallprint.inference.scanner import scan_document
+from smallprint.modeling.backbone import load_tokenizer
+from smallprint.modeling.classifier import build_classifier
+from smallprint.modeling.encoder_scorer import EncoderScorer
+from smallprint.packaging.onnx_export import to_onnx
 
 TEXTS = ["we may scarlet", "your account ocean and moss this agreement", "", "fine " * 30]
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
@@ -98,6 +106,34 @@ def test_lora_and_upper_layers(checkpoint, name, labelled_frame, tmp_path):
     assert api.train(frame, config=lora, out=tmp_path / "lora").test.n_examples
     upper = settings(folder, tmp_path, "model.train_layers=1")
     assert api.train(frame, config=upper, out=tmp_path / "upper").test.n_examples
+
+
+# what torch's exporter does not follow through, and the word that its refusal says
+UNEXPORTED = {"longformer": "data-dependent"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_export_to_onnx_or_a_reason_and_scan(checkpoint, name, tmp_path):
+    folder = checkpoint(name)
+    config = settings(folder, tmp_path)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        classifier = build_classifier(config.model, 3, np.full(3, 0.5), "multilabel")
+    scorer = EncoderScorer(classifier, load_tokenizer(str(folder)), "multilabel", 3, max_length=64)
+    texts = [*TEXTS, *(" ".join(["ocean", "we", "account"][: i % 3 + 1] * i) for i in range(1, 25, 4))]
+    expected = scorer.score(texts)
+    if name in UNEXPORTED:
+        with pytest.raises(ExportError, match=UNEXPORTED[name]):
+            to_onnx(scorer)
+    else:
+        exported = to_onnx(scorer)
+        assert np.allclose(exported.score(texts), expected, atol=1e-4)
+        for text, row in zip(texts, expected, strict=True):
+            assert np.allclose(exported.score([text])[0], row, atol=1e-4), "a batch of one"
+        scorer = exported
+    engine = Engine(scorer, LabelSet("multilabel", ["a", "b", "c"]), np.full(3, 0.0))
+    entry = scan_document(engine, Document("d", "We may end it. You agree.\nThanks."))
+    assert [finding["text"] for finding in entry["findings"]] == ["We may end it.", "You agree.", "Thanks."]
 
 
 def test_the_first_token_of_a_longformer_sees_all(checkpoint):

@@ -74,6 +74,29 @@ def test_train_save_load(decoders, family, labelled_frame, tmp_path):
     assert np.allclose(scores, [one.score([text])[0] for text in TEXTS], atol=1e-5), "padding changes nothing"
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
+def test_export_to_onnx_and_scan(decoders, family):
+    from smallprint.data.labels import LabelSet
+    from smallprint.documents.document import Document
+    from smallprint.inference.engine import Engine
+    from smallprint.inference.scanner import scan_document
+    from smallprint.modeling.classifier import build_classifier
+    from smallprint.modeling.encoder_scorer import EncoderScorer
+    from smallprint.packaging.onnx_export import to_onnx
+
+    config = settings(decoders[family], decoders[family])
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        classifier = build_classifier(config.model, 3, np.full(3, 0.5), "multilabel")
+    scorer = EncoderScorer(classifier, load_tokenizer(str(decoders[family])), "multilabel", 3, max_length=48)
+    texts = [*TEXTS, *("we may scarlet account " * i for i in (1, 5, 11))]
+    exported = to_onnx(scorer)
+    np.testing.assert_allclose(exported.score(texts), scorer.score(texts), atol=1e-4)
+    np.testing.assert_allclose(exported.score(texts[2:3]), scorer.score(texts)[2:3], atol=1e-4)
+    engine = Engine(exported, LabelSet("multilabel", ["a", "b", "c"]), np.zeros(3))
+    assert len(scan_document(engine, Document("d", "We may end it. You agree."))["findings"]) == 2
+
+
 def test_a_text_without_a_token_gets_one(decoders):
     tokenizer = load_tokenizer(str(decoders["llama"]))
     assert tokenizer.pad_token_id is None
