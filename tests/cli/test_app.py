@@ -16,6 +16,8 @@ from smallprint.cli import app as cli
 from smallprint.core import errors
 from smallprint.core.config import Config
 from smallprint.core.results import LabelMetrics, Metrics, TrainResult
+from smallprint.inference import engine, predictor
+from smallprint.packaging import bundle
 
 ROW = LabelMetrics("unfair", 3, 2, 1.0, 0.5, 0.667, 0.8, 0.4)
 METRICS = Metrics("test", "binary", 10, {"f1": 0.667}, [ROW])
@@ -52,7 +54,7 @@ def calls(monkeypatch):
             setattr(noted, name, (given, named))
             return answer
 
-        monkeypatch.setattr(api, name, step)
+        monkeypatch.setattr(predictor if name == "predict_file" else api, name, step)
 
     note("train", RESULT)
     note("evaluate", (METRICS, None))
@@ -61,6 +63,13 @@ def calls(monkeypatch):
     note("report", Path("r/report.html"))
     note("load_config_of", Config())
     return noted
+
+
+@pytest.fixture(autouse=True)
+def _bundles(monkeypatch):
+    """`predict` loads its bundle past `api`, which a bundle without torch cannot afford."""
+    monkeypatch.setattr(bundle, "find_bundle", lambda path: path)
+    monkeypatch.setattr(engine, "load_engine", lambda path: f"engine of {path}")
 
 
 def raising(error):
@@ -157,7 +166,7 @@ def test_predict_passes_files_and_format_on(call, calls):
     code, out, err = call("predict", "m", "in.csv", "-o", "out.csv", "--text", "body", "--format", "jsonl")
     assert (code, out) == (0, "")
     given, named = calls.predict_file
-    assert given == ("engine", "in.csv", "out.csv")
+    assert given == ("engine of m", "in.csv", "out.csv")
     assert (named["text"], named["output_format"]) == ("body", "jsonl")
     assert named["say"] is not None  # who writes the rows says how many, once
     assert "rows" not in err
@@ -165,7 +174,7 @@ def test_predict_passes_files_and_format_on(call, calls):
 
 def test_predict_reads_standard_input_when_no_file_is_named(call, calls):
     call("predict", "m")
-    assert calls.predict_file[0] == ("engine", "-", "-")
+    assert calls.predict_file[0] == ("engine of m", "-", "-")
 
 
 def test_report_prints_its_path(call, calls):
@@ -220,7 +229,7 @@ def test_an_unknown_setting_names_the_nearest(call, calls):
 
 
 def test_ctrl_c_is_one_line(call, monkeypatch):
-    monkeypatch.setattr(api, "load", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(engine, "load_engine", raising(KeyboardInterrupt()))
     assert call("predict", "m", "in.csv") == (130, "", "Stopped.\n")
 
 
@@ -231,7 +240,7 @@ def test_ctrl_c_in_training_says_how_to_go_on_once(call, monkeypatch):
 
     monkeypatch.setattr(api, "train", stopped)
     assert call("train", "d") == (130, "", "Stopped. Go on with: smallprint train --resume r\n")
-    monkeypatch.setattr(api, "load", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(engine, "load_engine", raising(KeyboardInterrupt()))
     assert call("predict", "m") == (130, "", "Stopped.\n")  # a line of an earlier command counts no more
 
 

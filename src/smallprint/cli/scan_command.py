@@ -31,9 +31,9 @@ def scan(
         Path | None, typer.Option("--review", help="CSV of what a person shall look at, to be corrected.")
     ] = None,
 ) -> None:
-    """Read documents and give the sentences that the model labels, with their places.
+    """Find in documents what the model labels.
 
-    A document that cannot be read is named, and the others are done; the exit code then is 4.
+    Sentences are given with their places. A document that cannot be read is named, and the others are done; the exit code then is 4.
     """
     from smallprint.core.files import write_text
     from smallprint.documents.read import read_documents

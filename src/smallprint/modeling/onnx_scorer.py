@@ -129,7 +129,6 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     # lengths differ from batch to batch: a plan of memory for each of them would only grow
     options.enable_mem_pattern = False
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         names = {part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()}
