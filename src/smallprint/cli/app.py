@@ -21,6 +21,7 @@ from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
 from smallprint.cli.scan_command import scan
 from smallprint.cli.split_command import split
+from smallprint.cli.suggest_command import suggest
 from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
@@ -222,6 +223,7 @@ app.command()(policy)
 app.command()(backbones)
 app.command()(check)
 app.command()(split)
+app.command()(suggest)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,51 @@
+"""`smallprint suggest`: which texts are worth labelling next."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallprint.cli.terminal import MODEL_HELP, Text, say
+
+
+def suggest(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    texts: Annotated[str, typer.Argument(help="csv, tsv, jsonl, parquet, txt; - is standard input.")],
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 100,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="CSV; standard output when left out.")] = None,
+    text: Text = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of those drawn at random.")] = 42,
+) -> None:
+    """Name the texts worth labelling next.
+
+    The table has text, labels (the model's, to be corrected) and reason; corrected, it goes into training by --extra.
+    """
+    from smallprint.core.files import write_text
+    from smallprint.data.stream import open_rows
+    from smallprint.inference.engine import load_engine
+    from smallprint.inference.suggest import suggest_texts
+    from smallprint.packaging.bundle import find_bundle
+
+    engine = load_engine(find_bundle(model))
+    found: list[str] = []
+    with open_rows(texts, text=text) as stream:
+        for frame in stream:
+            found += ["" if value is None else str(value) for value in frame[stream.text]]
+    chosen = suggest_texts(engine, found, number, seed)
+    named = engine.predict([found[part.index] for part in chosen]).labels
+    column = "labels" if engine.labels.task == "multilabel" else "label"
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["text", column, "reason"])
+    for part, labels in zip(chosen, named, strict=True):
+        writer.writerow([found[part.index], "|".join(labels), part.reason])
+    if out is None:
+        sys.stdout.write(buffer.getvalue())
+    else:
+        write_text(out, buffer.getvalue())
+    say(f"{len(chosen):,} of {len(found):,} texts.")
