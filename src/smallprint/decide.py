@@ -5,6 +5,7 @@ Steps of their own beside `api`: a policy out of a run's scores into its bundle,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,56 @@ def act(
         box.close()
 
 
+def act_on_scan(
+    engine: Engine,
+    scanned: Iterable[dict[str, Any]],
+    actions: str | Path,
+    outbox: str | Path,
+    *,
+    say: Say = say_nothing,
+) -> dict[str, int]:
+    """Gives how many findings of scanned documents were delivered, wait and are dead.
+
+    What was delivered before, from the same place of the same document by the same model, is not delivered again.
+
+    Args:
+        engine: The one that scanned.
+        scanned: As `scan_document` gives them; a document that could not be read has no findings.
+        actions: YAML file of rules; see `smallprint.actions.rules`.
+        outbox: File that remembers deliveries.
+        say: Takes lines for a person.
+
+    Raises:
+        ConfigError: A rule is wrong.
+        DataError: The outbox cannot be used.
+    """
+    from smallprint.actions.deliver import deliver
+    from smallprint.actions.outbox import Outbox, key_of
+    from smallprint.actions.rules import read_rules
+
+    rules = read_rules(actions, engine.labels.names)
+    box = Outbox(outbox)
+    try:
+        for entry in scanned:
+            findings = [single for finding in entry.get("findings", ()) for single in _singly(entry["name"], finding)]
+            for rule in rules:
+                taken = [single for single in findings if rule.takes(single)]
+                box.add(rule.name, [(key_of(rule.name, engine.version, single), single) for single in taken])
+        counts = deliver(box, rules, say=say)
+        say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "Nothing to deliver.")
+        return counts
+    finally:
+        box.close()
+
+
+def _singly(document: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
+    """Gives a finding for each of its labels, or for the likeliest where it goes to a person without one."""
+    scores = finding["scores"]
+    labels = finding["labels"] or [max(scores, key=scores.__getitem__)]
+    kept = {key: finding[key] for key in ("start", "end", "page", "heading", "decision", "text")}
+    return [{"document": document, "label": label, "score": scores.get(label), **kept} for label in labels]
+
+
 def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
     from smallprint import runs  # with it comes all of training
     from smallprint.api import score_examples
@@ -124,4 +175,4 @@ def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str |
     return score_examples(engine, examples), examples.groups
 
 
-__all__ = ["act", "policy"]
+__all__ = ["act", "act_on_scan", "policy"]

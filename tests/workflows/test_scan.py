@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -91,6 +92,22 @@ def test_the_command_gives_every_format(run, tmp_path):
     assert (tmp_path / "o.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "crimson" in (tmp_path / "r.csv").read_text()
     assert invoke(run, path, "-o", tmp_path / "o.xyz").exit_code != 0
+
+
+def test_findings_go_out_once_however_often_a_document_is_scanned(run, tmp_path):
+    path, log = tmp_path / "a.txt", tmp_path / "log.txt"
+    path.write_text(TEXT)
+    script = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
+    rules = [{"name": "keep", "when": ["undecided"], "command": [sys.executable, "-c", script, str(log)]}]
+    (tmp_path / "rules.yaml").write_text(json.dumps(rules))
+    out = tmp_path / "o.json"
+    for _ in range(2):
+        done = invoke(run, path, "-o", out, "--actions", tmp_path / "rules.yaml")
+        assert done.exit_code == 0, done.output
+    given = [json.loads(line) for line in log.read_text().splitlines() if line]
+    found = json.loads(out.read_text(encoding="utf-8"))["documents"][0]["findings"]
+    assert len(given) == sum(len(finding["labels"]) for finding in found)
+    assert invoke(run, path, "--actions", tmp_path / "rules.yaml").exit_code == 2
 
 
 def test_one_bad_document_does_not_stop_the_others(run, tmp_path):

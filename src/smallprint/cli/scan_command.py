@@ -30,6 +30,8 @@ def scan(
     review: Annotated[
         Path | None, typer.Option("--review", help="CSV of what a person shall look at, to be corrected.")
     ] = None,
+    actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
+    outbox: Annotated[Path | None, typer.Option("--outbox", help="File that remembers what was delivered.")] = None,
 ) -> None:
     """Find in documents what the model labels.
 
@@ -47,6 +49,8 @@ def scan(
     )
     if form not in FORMATS:
         raise ConfigError(f"The format {form!r} is not known.", ", ".join(FORMATS), "Choose one with --format.")
+    if actions is not None and outbox is None and out is None:
+        raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
     engine = load_engine(find_bundle(model))
     start, scanned = time.monotonic(), []
     for entry, document in scan_all(engine, read_documents(files), explain):
@@ -83,5 +87,12 @@ def scan(
     sentences = sum(entry["sentences"] for entry in read)
     seconds = time.monotonic() - start
     say(f"{len(read):,} of {len(entries):,} documents, {sentences:,} sentences in {seconds:.1f} s.")
+    dead = 0
+    if actions is not None:
+        from smallprint.decide import act_on_scan
+
+        dead = act_on_scan(engine, entries, actions, outbox or f"{out}.outbox.sqlite", say=say)["dead"]
     if len(read) < len(entries):
         raise SystemExit(4)
+    if dead:
+        raise SystemExit(1)
