@@ -203,11 +203,7 @@ def evaluate(
     """
     engine = load(model, parts)
     bundle_config = engine.config or Config()
-    wanted = config or bundle_config.data
-    if wanted.task == "auto":
-        wanted = wanted.model_copy(update={"task": engine.labels.task})
-    if engine.labels.task == "binary" and wanted.positive is None:
-        wanted = wanted.model_copy(update={"positive": engine.labels.names[1]})
+    wanted = runs.columns_for(config or bundle_config.data, engine.labels)
     examples = runs.read_split(
         open_source(data), wanted, split, engine.labels, bundle_config.training.seed, engine.trained_on
     )

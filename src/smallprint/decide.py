@@ -88,28 +88,12 @@ def act(
         ConfigError: A rule is wrong, or there is no place for the outbox.
         DataError: As for `predict_file`; or the outbox cannot be used.
     """
-    from smallprint.actions.deliver import deliver
-    from smallprint.actions.outbox import Outbox, key_of
-    from smallprint.actions.rules import read_rules
-
     engine = model if isinstance(model, Engine) else load_engine(find_bundle(model))
-    rules = read_rules(actions, engine.labels.names)
     if outbox is None and str(out) == "-":
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
-    box = Outbox(outbox or f"{out}.outbox.sqlite")
-    try:
-
-        def take(findings: list[dict[str, Any]]) -> None:
-            for rule in rules:
-                taken = [finding for finding in findings if rule.takes(finding)]
-                box.add(rule.name, [(key_of(rule.name, engine.version, finding), finding) for finding in taken])
-
-        predict_file(engine, source, out, text=text, output_format=output_format, found=take, say=say)
-        counts = deliver(box, rules, say=say)
-        say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "Nothing to deliver.")
-        return counts
-    finally:
-        box.close()
+    with _Post(engine, actions, outbox or f"{out}.outbox.sqlite") as post:
+        predict_file(engine, source, out, text=text, output_format=output_format, found=post.take, say=say)
+        return post.send(say)
 
 
 def act_on_scan(
@@ -135,23 +119,41 @@ def act_on_scan(
         ConfigError: A rule is wrong.
         DataError: The outbox cannot be used.
     """
-    from smallprint.actions.deliver import deliver
-    from smallprint.actions.outbox import Outbox, key_of
-    from smallprint.actions.rules import read_rules
-
-    rules = read_rules(actions, engine.labels.names)
-    box = Outbox(outbox)
-    try:
+    with _Post(engine, actions, outbox) as post:
         for entry in scanned:
-            findings = [single for finding in entry.get("findings", ()) for single in _singly(entry["name"], finding)]
-            for rule in rules:
-                taken = [single for single in findings if rule.takes(single)]
-                box.add(rule.name, [(key_of(rule.name, engine.version, single), single) for single in taken])
-        counts = deliver(box, rules, say=say)
+            post.take([single for finding in entry.get("findings", ()) for single in _singly(entry["name"], finding)])
+        return post.send(say)
+
+
+class _Post:
+    """Rules and the outbox: takes findings as they come, and delivers them. Use with `with`."""
+
+    def __init__(self, engine: Engine, actions: str | Path, outbox: str | Path) -> None:
+        from smallprint.actions.outbox import Outbox
+        from smallprint.actions.rules import read_rules
+
+        self.version, self.rules = engine.version, read_rules(actions, engine.labels.names)
+        self.box = Outbox(outbox)
+
+    def __enter__(self) -> _Post:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.box.close()
+
+    def take(self, findings: list[dict[str, Any]]) -> None:
+        from smallprint.actions.outbox import key_of
+
+        for rule in self.rules:
+            taken = [finding for finding in findings if rule.takes(finding)]
+            self.box.add(rule.name, [(key_of(rule.name, self.version, finding), finding) for finding in taken])
+
+    def send(self, say: Say) -> dict[str, int]:
+        from smallprint.actions.deliver import deliver
+
+        counts = deliver(self.box, self.rules, say=say)
         say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "Nothing to deliver.")
         return counts
-    finally:
-        box.close()
 
 
 def _singly(document: str, finding: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ Steps of their own beside `api`: convert, compare, decide, write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -174,9 +174,7 @@ def _rows(model: Path, bundle: Bundle, data: Any) -> tuple[_Rows, str]:
     if data is None:
         return _Rows(open_source("sample").read(None)["text"].to_list(), None), "the sample corpus"
     config = bundle.config
-    wanted = config.data.model_copy(update={"task": bundle.labels.task})
-    if bundle.labels.task == "binary" and wanted.positive is None:
-        wanted = wanted.model_copy(update={"positive": bundle.labels.names[1]})
+    wanted = runs.columns_for(config.data, bundle.labels)
     trained_on = bundle.manifest["data"].get("fingerprints", {}).get("train")
     examples = runs.read_split(open_source(data), wanted, "validation", bundle.labels, config.training.seed, trained_on)
     return _Rows(examples.texts, examples), f"{data} ({examples.split})"
@@ -272,7 +270,7 @@ def _told(found: Exported) -> dict[str, Any]:
 
 
 def _sized(found: Exported) -> Exported:
-    return Exported(**{**vars(found), "size_mb": (found.size_mb[0], _size_mb(found.folder))})
+    return replace(found, size_mb=(found.size_mb[0], _size_mb(found.folder)))
 
 
 def _size_mb(folder: Path) -> float:

@@ -264,6 +264,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
+def columns_for(config: DataConfig, labels: LabelSet) -> DataConfig:
+    """Gives the settings of data that a model which exists shall be compared with: task and positive label are the model's."""
+    task = labels.task if config.task == "auto" else config.task
+    positive = labels.names[1] if labels.task == "binary" and config.positive is None else config.positive
+    return config.model_copy(update={"task": task, "positive": positive})
+
+
 def read_split(
     source: Source, config: DataConfig, split: str, labels: LabelSet, seed: int, trained_on: str | None
 ) -> Examples:

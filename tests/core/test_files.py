@@ -3,7 +3,15 @@ import errno
 import pytest
 
 from smallprint.core.errors import SmallprintError
-from smallprint.core.files import atomic_folder, atomic_path, remove_leftovers, sha256_file, write_json, write_text
+from smallprint.core.files import (
+    atomic_folder,
+    atomic_path,
+    csv_text,
+    remove_leftovers,
+    sha256_file,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -61,3 +69,7 @@ def test_json_refuses_what_is_no_number(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")
+
+
+def test_rows_as_csv_quote_what_needs_it():
+    assert csv_text([("a", "b"), ('x, "y"', None), ("z\n", 1)]) == 'a,b\n"x, ""y""",\n"z\n",1\n'

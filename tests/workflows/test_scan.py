@@ -73,8 +73,8 @@ def test_what_is_left_to_a_person_goes_to_review(engine):
     entry = scan_document(engine, Document("a", "The service is good.\nWe may use the crimson ink."))
     assert {finding["decision"] for finding in entry["findings"]} == {"person"}
     rows = for_review([entry])
-    assert [row["text"] for row in rows] == ["The service is good.", "We may use the crimson ink."]
-    assert [row["labels"] for row in rows] == ["", "red"]
+    assert [row[0] for row in rows] == ["The service is good.", "We may use the crimson ink."]
+    assert [row[1] for row in rows] == ["", "red"]
 
 
 def test_the_command_gives_every_format(run, tmp_path):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from smallprint.cli.terminal import MODEL_HELP, say
-from smallprint.core.errors import ConfigError
+from smallprint.core.errors import ConfigError, DocumentError
 
 FORMATS = ("table", "json", "csv", "html")
 
@@ -37,11 +37,11 @@ def scan(
 
     Sentences are given with their places. A document that cannot be read is named, and the others are done; the exit code then is 4.
     """
-    from smallprint.core.files import write_text
+    from smallprint.core.files import csv_text, write_text
     from smallprint.documents.read import read_documents
     from smallprint.inference.engine import load_engine
     from smallprint.inference.scan_page import csv_of, render_scan, tell_scan
-    from smallprint.inference.scanner import for_review, scan_all
+    from smallprint.inference.scanner import REVIEW, for_review, scan_all
     from smallprint.packaging.bundle import find_bundle
 
     form = form or (
@@ -56,9 +56,7 @@ def scan(
     for entry, document in scan_all(engine, read_documents(files), explain):
         scanned.append((entry, document))
         if "error" in entry:
-            say(
-                f"Error: {entry['error']['found']}\nExpected: {entry['error']['expected']}\nWhat to do: {entry['error']['do']}"
-            )
+            say(f"Error: {DocumentError(**entry['error'])}")
         else:
             say(f"{entry['name']}: {len(entry['findings']):,} findings in {entry['sentences']:,} sentences")
     entries = [entry for entry, _ in scanned]
@@ -75,14 +73,7 @@ def scan(
     else:
         write_text(out, answer)
     if review is not None:
-        import csv
-        import io
-
-        buffer = io.StringIO(newline="")
-        writer = csv.DictWriter(buffer, ["text", "labels", "document", "place"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(for_review(entries))
-        write_text(review, buffer.getvalue())
+        write_text(review, csv_text([REVIEW, *for_review(entries)]))
     read = [entry for entry in entries if "error" not in entry]
     sentences = sum(entry["sentences"] for entry in read)
     seconds = time.monotonic() - start

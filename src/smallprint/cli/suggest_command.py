@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +23,7 @@ def suggest(
 
     The table has text, labels (the model's, to be corrected) and reason; corrected, it goes into training by --extra.
     """
-    from smallprint.core.files import write_text
+    from smallprint.core.files import csv_text, write_text
     from smallprint.data.stream import open_rows
     from smallprint.inference.engine import load_engine
     from smallprint.inference.suggest import suggest_texts
@@ -39,13 +37,10 @@ def suggest(
     chosen = suggest_texts(engine, found, number, seed)
     named = engine.predict([found[part.index] for part in chosen]).labels
     column = "labels" if engine.labels.task == "multilabel" else "label"
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["text", column, "reason"])
-    for part, labels in zip(chosen, named, strict=True):
-        writer.writerow([found[part.index], "|".join(labels), part.reason])
+    rows = [(found[part.index], "|".join(names), part.reason) for part, names in zip(chosen, named, strict=True)]
+    table = csv_text([("text", column, "reason"), *rows])
     if out is None:
-        sys.stdout.write(buffer.getvalue())
+        sys.stdout.write(table)
     else:
-        write_text(out, buffer.getvalue())
+        write_text(out, table)
     say(f"{len(chosen):,} of {len(found):,} texts.")

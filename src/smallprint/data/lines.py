@@ -59,9 +59,7 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
     csv.field_size_limit(MAX_FIELD_CHARS)
     source = iter(lines)
     first = next(source, "")
-    if separator == "," and ";" in first and "," not in first:
-        separator = ";"
-    reader = csv.reader(_chain(first, source), delimiter=separator, strict=True)
+    reader = csv.reader(_chain(first, source), delimiter=separator_of(first, separator), strict=True)
     header: list[str] | None = None
     start = 1
     while True:
@@ -89,6 +87,11 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
         start = reader.line_num + 1
     if header is None:
         raise empty_file(where)
+
+
+def separator_of(header: str, separator: str) -> str:
+    """The separator of a CSV, by its first line: a semicolon where a comma was expected and none stands there."""
+    return ";" if separator == "," and ";" in header and "," not in header else separator
 
 
 def json_objects(lines: Iterable[str], where: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.core.errors import DataError
-from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines
+from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
 CHUNK = 2**23  # bytes
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
@@ -37,8 +37,7 @@ def read_plain_csv(path: Path, separator: str, columns: Sequence[str] | None = N
                 return None
             file.seek(0)
             first = next(iter(decode_lines(file, str(path))), "")
-            if separator == "," and ";" in first and "," not in first:
-                separator = ";"
+            separator = separator_of(first, separator)
             header = next(csv_rows([first], str(path), separator))[1]
     except DataError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -69,18 +70,18 @@ class Document:
 
 
 class Builder:
-    """Gathers paragraphs to a text; white space within one becomes single spaces."""
+    """Gathers paragraphs to a text; white space within one becomes single spaces.
 
-    def __init__(self) -> None:
+    Args:
+        notes: What is known before the first paragraph.
+    """
+
+    def __init__(self, notes: Sequence[str] = ()) -> None:
         self.parts: list[str] = []
         self.length = 0
         self.pages: list[int] = []
         self.headings: list[tuple[int, int]] = []
-        self.notes: list[str] = []
-
-    def page(self) -> None:
-        """Begins a page."""
-        self.pages.append(self.length)
+        self.notes = list(notes)
 
     def add(self, paragraph: str, heading: bool = False) -> None:
         """Adds a paragraph, unless it is blank."""

@@ -10,7 +10,8 @@ import re
 import zipfile
 from typing import Any
 
-from smallprint.core.errors import DocumentError, MissingExtraError
+from smallprint.core.errors import DocumentError
+from smallprint.core.extras import import_extra
 from smallprint.documents.document import Builder, Document, Limits
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -26,14 +27,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
         DocumentError: It is damaged, encrypted, or larger than it may be when unpacked.
         MissingExtraError: lxml is not installed.
     """
-    try:
-        from lxml import etree
-    except ImportError:
-        raise MissingExtraError(
-            "Word documents are read by the package 'lxml', which is not installed.",
-            "lxml",
-            "pip install 'smallprint[documents]'",
-        ) from None
+    etree = import_extra("lxml.etree", "Word documents need", "documents")
     builder = Builder()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

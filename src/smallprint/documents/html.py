@@ -8,54 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from smallprint.core.errors import DocumentError, MissingExtraError
+from smallprint.core.errors import DocumentError
+from smallprint.core.extras import import_extra
 from smallprint.documents.document import Builder, Document
 from smallprint.documents.plain import decode
 
-DROPPED = frozenset(
-    {
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "nav",
-        "aside",
-        "svg",
-        "math",
-        "iframe",
-        "object",
-        "embed",
-        "form",
-        "button",
-    }
-    | {"select", "textarea", "head", "dialog", "menu", "canvas", "audio", "video"}
-)
+_DROPPED = """
+script style template noscript nav aside svg math iframe object embed form button select textarea head dialog menu canvas audio video
+"""
+_INLINE = """
+a abbr b bdi bdo big cite code del em font i ins kbd label mark q s samp small span strong sub sup time tt u var wbr
+"""
+DROPPED, INLINE = frozenset(_DROPPED.split()), frozenset(_INLINE.split())
 SITE = frozenset({"header", "footer"})  # of the page, unless they stand inside of the text
 ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"})
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-INLINE = frozenset(
-    {
-        "a",
-        "abbr",
-        "b",
-        "bdi",
-        "bdo",
-        "cite",
-        "code",
-        "em",
-        "font",
-        "i",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "q",
-        "s",
-        "samp",
-        "small",
-    }
-    | {"span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "del", "big"}
-)
 MAIN = ("//main", "//*[@role='main']", "//article")
 ENOUGH = 0.5  # of the page's text: a main part with less of it is not taken for the whole
 
@@ -67,14 +34,7 @@ def read_html(content: bytes, name: str) -> Document:
         DocumentError: It has no text.
         MissingExtraError: lxml is not installed.
     """
-    try:
-        from lxml import html
-    except ImportError:
-        raise MissingExtraError(
-            "Web pages are read by the package 'lxml', which is not installed.",
-            "lxml",
-            "pip install 'smallprint[documents]'",
-        ) from None
+    html = import_extra("lxml.html", "Web pages need", "documents")
     text, notes = decode(content, name)
     # the parser is told the encoding: what the page claims of itself was settled when it was decoded
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
@@ -98,7 +58,7 @@ def read_html(content: bytes, name: str) -> Document:
             if main.length >= ENOUGH * whole.length:
                 chosen = main
             break
-    chosen.notes = notes
+    chosen.notes += notes
     return chosen.build(name)
 
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from smallprint.core.errors import DocumentError, MissingExtraError
+from smallprint.core.errors import DocumentError
+from smallprint.core.extras import import_extra
 from smallprint.documents.document import Builder, Document, Limits
 from smallprint.documents.plain import looks_like_heading
 
@@ -22,23 +23,8 @@ ITEM = re.compile(r"^(?:[•●▪◦*–-]|\(?(?:[a-z]|[ivx]{1,4}|\d{1,2})[.)]|
 ENDS = '.!?:;"\u201d\u2019)'
 WIDER, FULL = 1.25, 0.85  # times the usual step between lines; share of the width
 EDGE_LINES = 2  # of a page's top and bottom that may be running heads
-WORD_OF_COMPOUND = (
-    "self",
-    "non",
-    "third",
-    "sub",
-    "co",
-    "pre",
-    "re",
-    "e",
-    "on",
-    "opt",
-    "up",
-    "user",
-    "end",
-    "well",
-    "non",
-)
+_COMPOUND = "self non third sub co pre re e on opt up user end well"
+WORD_OF_COMPOUND = frozenset(_COMPOUND.split())
 
 
 def read_pdf(content: bytes, name: str, limits: Limits) -> Document:
@@ -48,14 +34,7 @@ def read_pdf(content: bytes, name: str, limits: Limits) -> Document:
         DocumentError: It is encrypted, damaged, has too many pages, or no text layer.
         MissingExtraError: pypdfium2 is not installed.
     """
-    try:
-        import pypdfium2
-    except ImportError:
-        raise MissingExtraError(
-            "PDF files are read by the package 'pypdfium2', which is not installed.",
-            "pypdfium2",
-            "pip install 'smallprint[documents]'",
-        ) from None
+    pypdfium2 = import_extra("pypdfium2", "PDF files need", "documents")
     try:
         pdf = pypdfium2.PdfDocument(content)
         count = len(pdf)
@@ -104,7 +83,6 @@ class Line:
 
     text: str
     top: float
-    bottom: float
     right: float
 
 
@@ -118,7 +96,7 @@ def _lines(pdf: Any, number: int, pypdfium2: Any) -> list[Line]:
             start += len(part)
             if kept:
                 first, last = text.get_charbox(kept[0], loose=True), text.get_charbox(kept[-1], loose=True)
-                lines.append(Line(_unbroken(part), max(first[3], last[3]), min(first[1], last[1]), last[2]))
+                lines.append(Line(_unbroken(part), max(first[3], last[3]), last[2]))
         return lines
     except pypdfium2.PdfiumError:
         return []

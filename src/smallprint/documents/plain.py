@@ -51,8 +51,7 @@ def read_text(content: bytes, name: str) -> Document:
         DocumentError: It is no text.
     """
     text, notes = decode(content, name)
-    builder = Builder()
-    builder.notes = notes
+    builder = Builder(notes)
     for line in text.splitlines():
         builder.add(line, looks_like_heading(line))
     return builder.build(name)
@@ -65,8 +64,7 @@ def read_markdown(content: bytes, name: str) -> Document:
         DocumentError: It is no text.
     """
     text, notes = decode(content, name)
-    builder = Builder()
-    builder.notes = notes
+    builder = Builder(notes)
     waiting: list[str] = []
 
     def flush() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from smallprint.core.files import csv_text
 from smallprint.documents.document import Document
 from smallprint.evaluation.page_text import printable
 
@@ -39,20 +38,14 @@ def tell_scan(entry: dict[str, Any]) -> list[str]:
 
 def csv_of(entries: Sequence[dict[str, Any]]) -> str:
     """Gives a table of all findings."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[Sequence[Any]] = [COLUMNS]
     for entry in entries:
         for finding in entry.get("findings", ()):
             labels = finding["labels"]
-            values = {
-                **finding,
-                "document": entry["name"],
-                "labels": "|".join(labels),
-                "score": f"{_score(finding, labels[0]) if labels else max(finding['scores'].values()):.6f}",
-            }
-            writer.writerow(["" if values[name] is None else values[name] for name in COLUMNS])
-    return buffer.getvalue()
+            score = _score(finding, labels[0]) if labels else max(finding["scores"].values())
+            values = {**finding, "document": entry["name"], "labels": "|".join(labels), "score": f"{score:.6f}"}
+            rows.append([values[name] for name in COLUMNS])
+    return csv_text(rows)
 
 
 def render_scan(scanned: Scanned, model: str) -> str:
@@ -61,12 +54,14 @@ def render_scan(scanned: Scanned, model: str) -> str:
     documents = []
     number = 0
     for entry, document in scanned:
+        findings = []
         for finding in entry.get("findings", ()):
             number += 1
-            finding |= {"number": number, "evidence": finding.get("evidence")}
-            counts.update(finding["labels"] or ["for a person"])
-        blocks = [] if document is None else _blocks(document, entry["findings"])
-        documents.append({"error": None, "findings": [], **entry, "blocks": blocks})
+            shown = finding["labels"] or ["for a person"]
+            counts.update(shown)
+            findings.append({"evidence": None, **finding, "number": number, "shown": shown})
+        blocks = [] if document is None else _blocks(document, findings)
+        documents.append({"error": None, **entry, "findings": findings, "blocks": blocks})
     labels = [name for name, _ in counts.most_common()]
     hues = {name: round(i * 360 / max(len(labels), 1)) for i, name in enumerate(labels)}
     reasons = {name: _reasons().get(name.lower()) for name in labels}

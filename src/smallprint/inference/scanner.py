@@ -14,6 +14,7 @@ from smallprint.documents.sentences import split_sentences
 from smallprint.inference.engine import Engine
 from smallprint.inference.evidence import find_evidence, strongest
 
+REVIEW = ("text", "labels", "document", "place")
 EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
 
 
@@ -84,20 +85,18 @@ def scan_all(
             yield scan_document(engine, document, explain), document
 
 
-def for_review(scanned: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """Gives rows for a person to correct: `text`, `labels` (joined by '|'), `document`, `place`.
+def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Gives rows for a person to correct: text, labels (joined by '|'), document and place, as `REVIEW` names them.
 
     Where the model has a policy these are the sentences that it leaves to a person, else all findings. The corrected table goes
     into the next training by `--extra`.
     """
-    rows = []
-    for entry in scanned:
-        for finding in entry.get("findings", ()):
-            if finding["decision"] in (None, "person"):
-                place = f"{finding['start']}-{finding['end']}"
-                labels = "|".join(finding["labels"])
-                rows.append({"text": finding["text"], "labels": labels, "document": entry["name"], "place": place})
-    return rows
+    return [
+        (finding["text"], "|".join(finding["labels"]), entry["name"], f"{finding['start']}-{finding['end']}")
+        for entry in scanned
+        for finding in entry.get("findings", ())
+        if finding["decision"] in (None, "person")
+    ]
 
 
 def _evidence(engine: Engine, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,4 +108,4 @@ def _evidence(engine: Engine, text: str, finding: dict[str, Any]) -> list[dict[s
     ]
 
 
-__all__ = ["for_review", "scan_all", "scan_document"]
+__all__ = ["REVIEW", "for_review", "scan_all", "scan_document"]

@@ -56,13 +56,9 @@ def suggest_texts(engine: Engine, texts: Sequence[str], n: int, seed: int = 42) 
     asked = _asked(scores, thresholds, list(engine.labels.score_names), np.random.default_rng(seed))
     chosen: list[Suggestion] = []
     words: list[set[str]] = []
-    taken: set[int] = set()
     for position, reason in asked:
         if len(chosen) == n:
             break
-        if position in taken:
-            continue
-        taken.add(position)
         own = set(texts[places[position]].lower().split())
         if any(len(own & other) >= ALIKE * len(own | other) for other in words):
             continue
@@ -74,44 +70,27 @@ def suggest_texts(engine: Engine, texts: Sequence[str], n: int, seed: int = 42) 
 def _asked(
     scores: NDArray[Any], thresholds: NDArray[np.float64] | None, names: list[str], rng: np.random.Generator
 ) -> Iterator[tuple[int, str]]:
-    """Gives positions in the order in which they are asked for; one may come several times."""
-    total = len(scores)
-    if thresholds is None:  # labels exclude each other: unsure where the two best are near
-        best = np.sort(scores, axis=1)
-        unsure = np.argsort(best[:, -1] - best[:, -2], kind="stable")
-        streams = [(unsure, "the two likeliest labels are near each other")]
-    else:
-        distance = np.abs(logits_of(scores) - logits_of(np.asarray(thresholds, dtype=np.float64)))
-        streams = [
-            (np.argsort(distance[:, k], kind="stable"), f"near the threshold of {names[k]}") for k in range(len(names))
-        ]
-    streams += [(np.argsort(-scores[:, k], kind="stable"), f"likely {names[k]}") for k in range(len(names))]
+    """Gives each position once, in the order in which they are asked for."""
     # labels of which the model knows nothing score all alike: what they ask for would be the first rows
-    streams = [
-        (order, why) for order, why in streams if np.ptp(scores, axis=0).max() > 0 and _tells(scores, names, why)
-    ]
-    drawn = iter(rng.permutation(total).tolist())
-    following = [iter(order.tolist()) for order, _ in streams]
+    known = np.flatnonzero(np.ptp(scores, axis=0) > 0) if len(scores) else np.zeros(0, dtype=np.int64)
+    streams: list[tuple[NDArray[Any], str]] = []
+    if thresholds is not None:
+        distance = np.abs(logits_of(scores) - logits_of(np.asarray(thresholds, dtype=np.float64)))
+        streams += [(distance[:, k], f"near the threshold of {names[k]}") for k in known]
+    elif len(known):  # labels exclude each other: unsure where the two best are near
+        best = np.sort(scores, axis=1)
+        streams.append((best[:, -1] - best[:, -2], "the two likeliest labels are near each other"))
+    streams += [(-scores[:, k], f"likely {names[k]}") for k in known]
+    asking = [(iter(np.argsort(values, kind="stable").tolist()), why) for values, why in streams]
+    drawn = iter(rng.permutation(len(scores)).tolist()), "drawn at random"
     given: set[int] = set()
     turn = 0
-    while len(given) < total:
+    while len(given) < len(scores):
         turn += 1
-        if turn % RANDOM_EACH == 0 or not streams:
-            position, why = next((p for p in drawn if p not in given), None), "drawn at random"
-        else:
-            k = turn % len(streams)
-            position, why = next((p for p in following[k] if p not in given), None), streams[k][1]
-        if position is None:
-            if turn % RANDOM_EACH == 0 or not streams:
-                return
-            continue
+        positions, why = drawn if turn % RANDOM_EACH == 0 or not asking else asking[turn % len(asking)]
+        position = next(p for p in positions if p not in given)  # each holds all, so there is one
         given.add(position)
         yield position, why
-
-
-def _tells(scores: NDArray[Any], names: list[str], why: str) -> bool:
-    """Says whether the label of a stream tells texts apart."""
-    return all(not why.endswith(f" {name}") or float(np.ptp(scores[:, k])) > 0 for k, name in enumerate(names))
 
 
 __all__ = ["Suggestion", "suggest_texts"]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallprint.core.errors import BundleError, MissingExtraError
+from smallprint.evaluation.calibration import sigmoid
 from smallprint.modeling.batching import pad_arrays, plan_batches
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
 from smallprint.modeling.windows import combine_windows
@@ -106,7 +107,7 @@ def scores_of(logits: NDArray[np.float32], exclusive: bool) -> NDArray[np.float3
     if exclusive:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), dtype=np.float32)  # the sigmoid, without overflow
+    return np.asarray(sigmoid(logits), dtype=np.float32)
 
 
 def usable_cores() -> int:
