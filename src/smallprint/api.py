@@ -78,7 +78,9 @@ def train(
     config, parts = run.config, parts or Parts()
     if command and not resume:
         run.update(command=command)
-    data = run.state["data"] if data is None else data
+    started = run.state
+    processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now
+    data = started["data"] if data is None else data
     clock, seed = runs.Clock(), config.training.seed
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
@@ -88,7 +90,7 @@ def train(
         schema = detect_schema(source, config.data)
         say(schema.said)
         splits = split_source(source, schema, config.data, seed)
-        if extra := run.state.get("extra"):
+        if extra := started.get("extra"):
             splits = add_extra(splits, source, schema, extra)
         say(splits.made)
         check_test_labels(source, schema)
