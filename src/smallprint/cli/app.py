@@ -20,6 +20,7 @@ from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
 from smallprint.cli.scan_command import scan
+from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
 from smallprint.cli.suggest_command import suggest
 from smallprint.cli.terminal import (
@@ -218,6 +219,8 @@ def ui(
 
 
 app.command()(scan)
+app.command()(serve)
+app.command()(key)
 app.command()(export)
 app.command()(policy)
 app.command()(backbones)

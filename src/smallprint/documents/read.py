@@ -42,14 +42,14 @@ def read_documents(paths: Sequence[str | Path], limits: Limits | None = None) ->
     limits = limits or Limits()
     for path in paths:
         if str(path) == "-":
-            yield from _each(STANDARD_INPUT, sys.stdin.buffer.read(int(limits.file_mb * 1e6) + 1), limits)
+            yield from read_bytes(sys.stdin.buffer.read(int(limits.file_mb * 1e6) + 1), STANDARD_INPUT, limits)
             continue
         for file in _files(Path(path).expanduser()):
             if isinstance(file, DocumentError):
                 yield str(path), file
                 continue
             try:
-                yield from _each(str(file), _bytes_of(file, limits), limits)
+                yield from read_bytes(_bytes_of(file, limits), str(file), limits)
             except DocumentError as error:
                 yield str(file), error
 
@@ -156,7 +156,8 @@ def kind_of(content: bytes, name: str) -> str:
     return "markdown" if said == "markdown" else "text"
 
 
-def _each(name: str, content: bytes, limits: Limits) -> Iterator[Read]:
+def read_bytes(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
+    """Gives the documents of one file's content; what large readers parse is read in a process of its own."""
     try:
         _check_size(content, name, limits)
         if kind_of(content, name) in ("pdf", "docx", "zip"):
@@ -210,4 +211,4 @@ def _too_large(name: str, limits: Limits) -> DocumentError:
     return DocumentError(f"{name} is too large.", f"at most {limits.file_mb:,.0f} MB", "Split it, or raise the limit.")
 
 
-__all__ = ["kind_of", "read_archive", "read_document", "read_documents"]
+__all__ = ["kind_of", "read_archive", "read_bytes", "read_document", "read_documents"]

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,26 @@ from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.policy import Policy
 from smallprint.modeling.scorer import Scorer
 from smallprint.packaging.bundle import load_bundle
+
+
+class Asked(Protocol):
+    """What reads documents asks of an engine, so that another may stand between."""
+
+    labels: LabelSet
+
+    @property
+    def max_length(self) -> int | None:
+        """As the engine's."""
+
+    @property
+    def n_truncated(self) -> int:
+        """As the engine's."""
+
+    def predict(self, texts: Sequence[str], /) -> Prediction:
+        """As the engine's."""
+
+    def score(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """As the engine's."""
 
 
 class Engine:
@@ -130,4 +150,4 @@ def _check_texts(texts: Sequence[str]) -> None:
             )
 
 
-__all__ = ["Engine", "load_engine"]
+__all__ = ["Asked", "Engine", "load_engine"]

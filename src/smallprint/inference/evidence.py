@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from smallprint.core.errors import DataError
 from smallprint.evaluation.calibration import logits_of
-from smallprint.inference.engine import Engine
+from smallprint.inference.engine import Asked
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 MOST_PARTS = 120  # longer texts are taken apart in runs of several words, so that the cost stays bounded
@@ -34,7 +34,7 @@ class Evidence:
     weight: float
 
 
-def find_evidence(engine: Engine, text: str, label: str) -> list[Evidence]:
+def find_evidence(engine: Asked, text: str, label: str) -> list[Evidence]:
     """Gives the weight of each word of a text for one label, in the order of the text.
 
     Args:

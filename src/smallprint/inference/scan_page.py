@@ -64,11 +64,11 @@ def render_scan(scanned: Scanned, model: str) -> str:
         documents.append({"error": None, **entry, "findings": findings, "blocks": blocks})
     labels = [name for name, _ in counts.most_common()]
     hues = {name: round(i * 360 / max(len(labels), 1)) for i, name in enumerate(labels)}
-    reasons = {name: _reasons().get(name.lower()) for name in labels}
+    why = {name: reasons().get(name.lower()) for name in labels}
     template = _template()
     return str(
         template.render(
-            documents=documents, labels=labels, counts=counts, total=number, hues=hues, reasons=reasons, model=model
+            documents=documents, labels=labels, counts=counts, total=number, hues=hues, reasons=why, model=model
         )
     )
 
@@ -100,7 +100,8 @@ def _score(finding: dict[str, Any], label: str) -> float:
 
 
 @cache
-def _reasons() -> dict[str, list[str]]:
+def reasons() -> dict[str, list[str]]:
+    """Gives for the label, in small letters, why it matters and on what legal basis."""
     found: dict[str, list[str]] = json.loads(
         (files("smallprint.inference") / "reasons.json").read_text(encoding="utf-8")
     )
@@ -121,4 +122,4 @@ def _template() -> Any:
     return environment.get_template("scan.html.j2")
 
 
-__all__ = ["csv_of", "render_scan", "tell_scan"]
+__all__ = ["csv_of", "reasons", "render_scan", "tell_scan"]

@@ -11,20 +11,21 @@ from typing import Any
 from smallprint.core.errors import DocumentError
 from smallprint.documents.document import Document
 from smallprint.documents.sentences import split_sentences
-from smallprint.inference.engine import Engine
+from smallprint.inference.engine import Asked
 from smallprint.inference.evidence import find_evidence, strongest
 
 REVIEW = ("text", "labels", "document", "place")
 EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
 
 
-def scan_document(engine: Engine, document: Document, explain: bool = False) -> dict[str, Any]:
+def scan_document(engine: Asked, document: Document, explain: bool = False, every: bool = False) -> dict[str, Any]:
     """Gives the findings of one document, in its order.
 
     Args:
         engine: Any.
         document: As `read_documents` gives them.
         explain: Say which words carried each finding's first label.
+        every: Give `scored` too: start, end and scores (in the order of `labels.score_names`) of every sentence.
 
     Returns:
         `name`, `characters`, `pages`, `sentences`, `notes`, and `findings`, each with `text`, `start`, `end` (half-open, in
@@ -63,7 +64,7 @@ def scan_document(engine: Engine, document: Document, explain: bool = False) -> 
         notes.append(
             f"{cut:,} sentences are longer than the model reads ({engine.max_length} tokens); their ends were not read."
         )
-    return {
+    entry = {
         "name": document.name,
         "characters": len(document.text),
         "pages": len(document.pages) or None,
@@ -71,10 +72,14 @@ def scan_document(engine: Engine, document: Document, explain: bool = False) -> 
         "notes": notes,
         "findings": findings,
     }
+    if every:
+        rows = given.scores.astype(float).round(6).tolist()
+        entry["scored"] = [[start, end, row] for (start, end), row in zip(spans, rows, strict=True)]
+    return entry
 
 
 def scan_all(
-    engine: Engine, read: Iterable[tuple[str, Document | DocumentError]], explain: bool = False
+    engine: Asked, read: Iterable[tuple[str, Document | DocumentError]], explain: bool = False, every: bool = False
 ) -> Iterable[tuple[dict[str, Any], Document | None]]:
     """Gives findings and text of each document; of one that could not be read `name` and `error`, and no text."""
     for name, document in read:
@@ -82,7 +87,7 @@ def scan_all(
             error = {"found": document.found, "expected": document.expected, "do": document.do}
             yield {"name": name, "error": error}, None
         else:
-            yield scan_document(engine, document, explain), document
+            yield scan_document(engine, document, explain, every), document
 
 
 def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
@@ -99,7 +104,7 @@ def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, s
     ]
 
 
-def _evidence(engine: Engine, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
+def _evidence(engine: Asked, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
     names = list(finding["scores"])
     label = next((name for name in finding["labels"] if name in names), max(names, key=finding["scores"].__getitem__))
     return [

@@ -1,0 +1,77 @@
+"""`smallprint serve` and `smallprint key`: models over HTTP, and who may ask them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallprint.cli.terminal import say
+
+
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="Folder of a bundle or run, or NAME=FOLDER; the first is asked by default."
+        ),
+    ],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 8000,
+    keys: Annotated[Path | None, typer.Option("--keys", help="File of API keys, made by `smallprint key`.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let other machines in without a key.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            "--rate", min=0, help="Requests a minute of one key or address; 0: no limit. Without keys 0, else 1200."
+        ),
+    ] = None,
+    body_mb: Annotated[
+        float, typer.Option("--body-mb", min=0.01, max=1000, help="Largest request, in megabytes.")
+    ] = 10.0,
+    texts: Annotated[int, typer.Option("--texts", min=1, help="Texts in a request.")] = 256,
+    waiting: Annotated[int, typer.Option("--waiting", min=1, help="Texts that may wait; more are refused.")] = 1_024,
+    connections: Annotated[int, typer.Option("--connections", min=1, help="Open at the same time.")] = 1_000,
+) -> None:
+    """Answer over HTTP, with a page to paste or drop documents.
+
+    For this machine alone, unless keys are given. A bundle that is replaced is taken while it runs.
+    """
+    from smallprint.core.extras import import_extra
+
+    for module in ("fastapi", "uvicorn", "prometheus_client"):
+        import_extra(module, "Serving needs", "serve")
+    from smallprint.serve.models import name_of
+    from smallprint.serve.run import run
+    from smallprint.serve.settings import ServeSettings
+
+    settings = ServeSettings(
+        models=tuple(name_of(model) for model in models),
+        host=host,
+        port=port,
+        keys=None if keys is None else str(keys.absolute()),
+        insecure=insecure,
+        workers=workers,
+        rate=(1_200 if keys else 0) if rate is None else rate,
+        body_mb=body_mb,
+        texts=texts,
+        waiting=waiting,
+        connections=connections,
+    )
+    raise SystemExit(run(settings, say))
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    keys: Annotated[Path, typer.Option("--keys", help="File that its hash is added to.")] = Path("keys.txt"),
+) -> None:
+    """Make an API key for `serve`.
+
+    It is printed once; the file holds its hash. A name that has a key gets a new one.
+    """
+    from smallprint.serve.keys import make_key
+
+    print(make_key(name, keys))
+    say(f"Its hash stands in {keys}. Keep the key: it is shown only now.")

@@ -1,0 +1,97 @@
+"""The application: models, limits, routes and page put together. In: settings. Out: what an ASGI server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from smallprint import __version__
+from smallprint.core.errors import SmallprintError
+from smallprint.serve.guard import Guard
+from smallprint.serve.keys import read_keys
+from smallprint.serve.measures import Measures
+from smallprint.serve.models import Models
+from smallprint.serve.problems import Problem, problem_of
+from smallprint.serve.protocol import LimitedProtocol
+from smallprint.serve.routes import router
+from smallprint.serve.scans import Scans
+from smallprint.serve.settings import ServeSettings
+
+STATUS_CODES = {404: "not-found", 405: "method", 415: "media-type", 400: "not-json"}
+
+
+def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
+    """Gives the application.
+
+    Args:
+        settings: Limits, keys, names of models.
+        models: Loaded ones; loaded here when left out.
+
+    Raises:
+        ConfigError: Strangers could come in, or the file of keys cannot be read.
+        BundleError: A model is damaged or not there.
+    """
+    settings.check()
+    keys = read_keys(settings.keys) if settings.keys else {}
+    if models is None:
+        models = Models(settings)
+        models.load()
+    measures = Measures()
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        app.state.scans = Scans(settings)
+        watch = asyncio.create_task(models.watch())
+        yield
+        watch.cancel()
+        models.executor.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="smallprint",
+        version=__version__,
+        description="Labels for texts, and findings in documents, by models of your own.",
+        docs_url=None,  # its page loads from elsewhere
+        redoc_url=None,
+        lifespan=life,
+    )
+    app.state.settings, app.state.models, app.state.measures = settings, models, measures
+    app.include_router(router)
+    app.add_exception_handler(Problem, _tell)
+    app.add_exception_handler(SmallprintError, _tell)
+    app.add_exception_handler(HTTPException, _tell)
+    app.add_exception_handler(RequestValidationError, _tell)
+    return Guard(app, settings, keys, measures)
+
+
+async def _tell(_: Request, error: Any) -> Response:
+    """Answers with the problem that an error is."""
+    if isinstance(error, SmallprintError):
+        error = problem_of(error)
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        error = Problem("invalid", f"{'.'.join(map(str, first['loc']))[:80]}: {first['msg']}.")
+    elif isinstance(error, HTTPException):
+        code = STATUS_CODES.get(error.status_code, "invalid")
+        told = Problem(code, str(error.detail))
+        answer = told.response()
+        answer.headers.update(error.headers or {})
+        return answer
+    return error.response()  # type: ignore[no-any-return]
+
+
+def from_environment() -> ASGIApp:
+    """Gives the application of a worker process, as its parent told by the environment."""
+    settings = ServeSettings.from_environment()
+    LimitedProtocol.most, LimitedProtocol.seconds = settings.connections, settings.body_seconds
+    return build_app(settings)
+
+
+__all__ = ["build_app", "from_environment"]

@@ -1,0 +1,91 @@
+"""The server's process: uvicorn with our limits, one worker or several, which ends by answering what it has taken."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+
+from smallprint.core.errors import ConfigError
+from smallprint.core.progress import Say
+from smallprint.packaging.bundle import find_bundle
+from smallprint.packaging.manifest import read_manifest
+from smallprint.serve.keys import read_keys
+from smallprint.serve.settings import ServeSettings
+
+DRAIN_SECONDS = 30
+HEALTH_SECONDS = 30  # until a worker that does not answer is replaced: a large batch may hold it
+
+
+def run(settings: ServeSettings, say: Say) -> int:
+    """Serves until it is told to stop, and gives the exit code.
+
+    Raises:
+        ConfigError: Strangers could come in, or the port is taken.
+        BundleError: A model is not there.
+    """
+    import uvicorn
+
+    settings.check()
+    if settings.keys:
+        read_keys(settings.keys)
+    for _, folder in settings.models:
+        read_manifest(find_bundle(folder))
+    bound = _bind(settings)
+    place = f"[{settings.host}]" if ":" in settings.host else settings.host
+    say(
+        f"Serving {', '.join(name for name, _ in settings.models)} at http://{place}:{bound.getsockname()[1]}; Ctrl-C ends it."
+    )
+    if settings.insecure and settings.keys is None:
+        say("Anybody who can reach this machine may use it: no key is asked for (--insecure).")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings.to_environment()
+    with tempfile.TemporaryDirectory(prefix="smallprint-") as folder:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        config = uvicorn.Config(
+            "smallprint.serve.app:from_environment",
+            factory=True,
+            http="smallprint.serve.protocol:LimitedProtocol",
+            ws="none",
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            backlog=min(settings.connections, 2048),
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_worker_healthcheck=HEALTH_SECONDS,
+        )
+        if settings.workers > 1:
+            from uvicorn.supervisors import Multiprocess
+
+            Multiprocess(config, sockets=[bound]).run()
+            return 0
+        server = uvicorn.Server(config)
+        server.run(sockets=[bound])
+        return 0 if server.started else 1
+
+
+def _bind(settings: ServeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}).",
+            "a free one",
+            "Give another --port.",
+        ) from None
+    bound.set_inheritable(True)
+    return bound
+
+
+__all__ = ["run"]
