@@ -37,6 +37,9 @@ COLOURS = {"red": ("scarlet", "crimson"), "green": ("leaf", "moss"), "blue": ("o
 FILLER = ("we may", "the service", "you will", "our terms", "this agreement", "your account")
 
 
+LOOPBACK = {"open": False}  # the `loopback` fixture opens it
+
+
 class NetworkBlockedError(RuntimeError):
     """A test tried to reach the network."""
 
@@ -48,13 +51,18 @@ def _no_network():
 
     def guard(name):
         def blocked(self, *arguments):
-            if self.family != getattr(socket, "AF_UNIX", None):
+            own = LOOPBACK["open"] and str(arguments[-1][0]) in ("127.0.0.1", "::1")
+            if self.family != getattr(socket, "AF_UNIX", None) and not own:
                 raise NetworkBlockedError(f"socket.{name}{arguments!r}: tests use no network")
             return real[name](self, *arguments)
 
         return blocked
 
+    real_lookup = socket.getaddrinfo
+
     def no_lookup(host, *rest, **more):
+        if LOOPBACK["open"] and host in ("127.0.0.1", "localhost", "::1"):
+            return real_lookup(host, *rest, **more)
         raise NetworkBlockedError(f"look-up of {host!r}: tests use no network")
 
     with pytest.MonkeyPatch.context() as patch:
@@ -62,6 +70,14 @@ def _no_network():
             patch.setattr(socket.socket, name, guard(name))
         patch.setattr(socket, "getaddrinfo", no_lookup)
         yield
+
+
+@pytest.fixture(scope="module")
+def loopback():
+    """Lets the module's tests reach servers that they started on this machine."""
+    LOOPBACK["open"] = True
+    yield
+    LOOPBACK["open"] = False
 
 
 @pytest.fixture(scope="session")

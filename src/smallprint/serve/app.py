@@ -68,6 +68,7 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
     app.add_exception_handler(SmallprintError, _tell)
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
+    app.add_exception_handler(Exception, _tell)
     return Guard(app, settings, keys, measures)
 
 
@@ -84,6 +85,8 @@ async def _tell(_: Request, error: Any) -> Response:
         answer = told.response()
         answer.headers.update(error.headers or {})
         return answer
+    elif not isinstance(error, Problem):  # a bug; the guard writes its place into the log
+        error = Problem("internal", "The server could not do it. What happened stands in its log.")
     return error.response()  # type: ignore[no-any-return]
 
 
