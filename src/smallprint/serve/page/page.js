@@ -199,11 +199,10 @@ function saveCorrections() {
 async function saveHtml() {
   const style = await (await fetch("/page.css")).text(), copy = by("documents").cloneNode(true);
   copy.querySelectorAll("[tabindex]").forEach((part) => { part.removeAttribute("tabindex"); part.removeAttribute("role"); });
-  const page = document.implementation.createHTMLDocument("Findings");
-  page.documentElement.lang = "en";
-  page.head.append(make("meta", undefined, { httpEquiv: "Content-Security-Policy", content: "default-src 'none'; style-src 'unsafe-inline'" }), make("style", style));
-  page.body.append(make("h1", by("count").textContent), make("p", by("version").textContent), copy);
-  save("findings.html", "text/html", `<!doctype html>\n<meta charset="utf-8">\n${page.documentElement.outerHTML}`);
+  // put together as text: in this page's policy a style element of another document would not be let in
+  const parts = [make("h1", by("count").textContent), make("p", by("version").textContent), copy].map((part) => part.outerHTML);
+  const policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">';
+  save("findings.html", "text/html", `<!doctype html>\n<html lang="en"><head><meta charset="utf-8">${policy}<title>Findings</title><style>${style}</style></head><body>${parts.join("\n")}</body></html>\n`);
 }
 
 by("input").addEventListener("submit", (event) => {
