@@ -81,6 +81,18 @@ def loopback():
 
 
 @pytest.fixture(scope="session")
+def toy_run(tmp_path_factory, labelled_frame):
+    """Folder of a run of TF-IDF and a linear model on the multilabel toy table, for tests that change nothing in it."""
+    from smallprint import api
+    from smallprint.core.settings import build_config
+
+    root = tmp_path_factory.mktemp("toy")
+    labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    return api.train(str(root / "d.parquet"), config=config, out=root / "run").run
+
+
+@pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory) -> Path:
     """A folder with a random BERT (2 layers, width 32, 2 heads), its fast tokenizer and safetensors weights."""
     import torch

@@ -1,10 +1,10 @@
 """A model of words that answers at once, a bundle that loads in a moment, and an application around them."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from smallprint import api
-from smallprint.core.settings import build_config
 from smallprint.data.labels import LabelSet
 from smallprint.inference.engine import Engine
 from smallprint.serve.app import build_app
@@ -75,13 +75,12 @@ def serve(engine):
         client.__exit__(None, None, None)
 
 
-@pytest.fixture(scope="session")
-def toy_run(tmp_path_factory, labelled_frame):
-    """A run of TF-IDF and a linear model on the toy table."""
-    root = tmp_path_factory.mktemp("serve")
-    labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
-    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
-    return api.train(str(root / "d.parquet"), config=config, out=root / "run").run
+@pytest.fixture
+def gate(words):
+    """Holds the model until it is set."""
+    gate = threading.Event()
+    words.wait = lambda: gate.wait(5)
+    return gate
 
 
 @pytest.fixture

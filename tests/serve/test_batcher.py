@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,13 +16,16 @@ def run(engine, work, **more):
     return asyncio.run(main())
 
 
-def test_each_gets_its_own_answer_and_many_share_a_batch(engine, words):
-    gate = threading.Event()
-    words.wait = lambda: gate.wait(5)
+async def begun(batcher, texts):
+    """Gives a request that is being scored: what comes after it waits."""
+    task = asyncio.create_task(batcher.predict(texts))
+    await asyncio.sleep(0.05)
+    return task
 
+
+def test_each_gets_its_own_answer_and_many_share_a_batch(engine, words, gate):
     async def work(batcher):
-        first = asyncio.create_task(batcher.predict(["the crimson ink"]))
-        await asyncio.sleep(0.05)  # it is being scored; what comes now waits
+        first = await begun(batcher, ["the crimson ink"])
         rest = [asyncio.create_task(batcher.predict([f"text {i}", "leaf"][: i % 2 + 1])) for i in range(6)]
         await asyncio.sleep(0.05)
         gate.set()
@@ -41,13 +43,9 @@ def test_a_request_larger_than_a_batch_is_scored_whole(engine, words):
     assert words.sizes == [20]
 
 
-def test_alone_merges_with_no_other(engine, words):
-    gate = threading.Event()
-    words.wait = lambda: gate.wait(5)
-
+def test_alone_merges_with_no_other(engine, words, gate):
     async def work(batcher):
-        tasks = [asyncio.create_task(batcher.predict(["a"]))]
-        await asyncio.sleep(0.05)
+        tasks = [await begun(batcher, ["a"])]
         tasks += [asyncio.create_task(batcher.predict(["b"], alone=alone)) for alone in (False, True, False)]
         await asyncio.sleep(0.05)
         gate.set()
@@ -57,13 +55,9 @@ def test_alone_merges_with_no_other(engine, words):
     assert words.sizes == [1, 2, 1]
 
 
-def test_too_many_are_refused_and_the_queue_empties(engine, words):
-    gate = threading.Event()
-    words.wait = lambda: gate.wait(5)
-
+def test_too_many_are_refused_and_the_queue_empties(engine, words, gate):
     async def work(batcher):
-        tasks = [asyncio.create_task(batcher.predict(["a"] * 6))]
-        await asyncio.sleep(0.05)  # it is being scored, and waits no more
+        tasks = [await begun(batcher, ["a"] * 6)]
         tasks += [asyncio.create_task(batcher.predict(["a"] * 6)) for _ in range(2)]
         await asyncio.sleep(0.05)
         with pytest.raises(Problem) as caught:
@@ -78,10 +72,7 @@ def test_too_many_are_refused_and_the_queue_empties(engine, words):
     assert waiting == 0
 
 
-def test_what_takes_too_long_is_given_up_and_not_scored_later(engine, words):
-    gate = threading.Event()
-    words.wait = lambda: gate.wait(5)
-
+def test_what_takes_too_long_is_given_up_and_not_scored_later(engine, words, gate):
     async def work(batcher):
         tasks = [asyncio.create_task(batcher.predict([text])) for text in ("a", "b")]
         answers = await asyncio.gather(*tasks, return_exceptions=True)
@@ -95,13 +86,9 @@ def test_what_takes_too_long_is_given_up_and_not_scored_later(engine, words):
     assert waiting == 0
 
 
-def test_one_bad_text_does_not_fail_the_others_of_its_batch(engine, words):
-    gate = threading.Event()
-    words.wait = lambda: gate.wait(5)
-
+def test_one_bad_text_does_not_fail_the_others_of_its_batch(engine, words, gate):
     async def work(batcher):
-        tasks = [asyncio.create_task(batcher.predict(["first"]))]
-        await asyncio.sleep(0.05)
+        tasks = [await begun(batcher, ["first"])]
         tasks += [asyncio.create_task(batcher.predict([text])) for text in ("leaf", "\ud800", "crimson")]
         await asyncio.sleep(0.05)
         gate.set()

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from smallprint import api
 from smallprint.cli.app import app
-from smallprint.core.settings import build_config
 from smallprint.data.labels import LabelSet
 from smallprint.documents.document import Document
 from smallprint.documents.read import read_document
@@ -26,14 +24,6 @@ from smallprint.inference.scanner import for_review, scan_document
 
 TEXT = "COLOURS\n\nWe may use the crimson ink. The service is good.\nYour account is leaf green <b>& moss</b>.\n"
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, labelled_frame):
-    root = tmp_path_factory.mktemp("scan")
-    labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
-    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
-    return api.train(str(root / "d.parquet"), config=config, out=root / "run").run
 
 
 class Words:
@@ -77,24 +67,24 @@ def test_what_is_left_to_a_person_goes_to_review(engine):
     assert [row[1] for row in rows] == ["", "red"]
 
 
-def test_the_command_gives_every_format(run, tmp_path):
+def test_the_command_gives_every_format(toy_run, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(TEXT)
-    done = invoke(run, path)
+    done = invoke(toy_run, path)
     assert done.exit_code == 0
     assert "a.txt: " in done.stdout
-    (entry,) = json.loads(invoke(run, path, "--format", "json").stdout)["documents"]
+    (entry,) = json.loads(invoke(toy_run, path, "--format", "json").stdout)["documents"]
     assert "red" in next(f for f in entry["findings"] if "crimson" in f["text"])["labels"]
-    rows = list(csv.DictReader(io.StringIO(invoke(run, path, "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(invoke(toy_run, path, "--format", "csv").stdout)))
     assert [row["labels"].split("|") for row in rows] == [finding["labels"] for finding in entry["findings"]]
-    done = invoke(run, path, "-o", tmp_path / "o.html", "--review", tmp_path / "r.csv")
+    done = invoke(toy_run, path, "-o", tmp_path / "o.html", "--review", tmp_path / "r.csv")
     assert done.exit_code == 0
     assert (tmp_path / "o.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "crimson" in (tmp_path / "r.csv").read_text()
-    assert invoke(run, path, "-o", tmp_path / "o.xyz").exit_code != 0
+    assert invoke(toy_run, path, "-o", tmp_path / "o.xyz").exit_code != 0
 
 
-def test_findings_go_out_once_however_often_a_document_is_scanned(run, tmp_path):
+def test_findings_go_out_once_however_often_a_document_is_scanned(toy_run, tmp_path):
     path, log = tmp_path / "a.txt", tmp_path / "log.txt"
     path.write_text(TEXT)
     script = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
@@ -102,18 +92,18 @@ def test_findings_go_out_once_however_often_a_document_is_scanned(run, tmp_path)
     (tmp_path / "rules.yaml").write_text(json.dumps(rules))
     out = tmp_path / "o.json"
     for _ in range(2):
-        done = invoke(run, path, "-o", out, "--actions", tmp_path / "rules.yaml")
+        done = invoke(toy_run, path, "-o", out, "--actions", tmp_path / "rules.yaml")
         assert done.exit_code == 0, done.output
     given = [json.loads(line) for line in log.read_text().splitlines() if line]
     found = json.loads(out.read_text(encoding="utf-8"))["documents"][0]["findings"]
     assert len(given) == sum(len(finding["labels"]) for finding in found)
-    assert invoke(run, path, "--actions", tmp_path / "rules.yaml").exit_code == 2
+    assert invoke(toy_run, path, "--actions", tmp_path / "rules.yaml").exit_code == 2
 
 
-def test_one_bad_document_does_not_stop_the_others(run, tmp_path):
+def test_one_bad_document_does_not_stop_the_others(toy_run, tmp_path):
     (tmp_path / "a.txt").write_text(TEXT)
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4 rubbish")
-    done = invoke(run, tmp_path, "--format", "json")
+    done = invoke(toy_run, tmp_path, "--format", "json")
     assert done.exit_code == 4
     documents = json.loads(done.stdout)["documents"]
     assert documents[0]["findings"]

@@ -67,14 +67,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory, labelled_frame):
-    from smallprint import api
-    from smallprint.core.settings import build_config
-
-    root = tmp_path_factory.mktemp("serve")
-    labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
-    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
-    return api.train(str(root / "d.parquet"), config=config, out=root / "run").bundle
+def bundle(toy_run):
+    return toy_run / "bundle"
 
 
 @pytest.fixture(scope="module")

@@ -24,17 +24,9 @@ SCREENSHOTS = os.environ.get("SMALLPRINT_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, labelled_frame):
-    from smallprint import api
-    from smallprint.core.settings import build_config
-
-    root = tmp_path_factory.mktemp("page")
-    if SCREENSHOTS:  # the real thing
-        server = Server(f"terms={os.environ['SMALLPRINT_BUNDLE']}")
-    else:
-        labelled_frame("multilabel", 160).write_parquet(root / "d.parquet")
-        config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
-        server = Server(f"toy={api.train(str(root / 'd.parquet'), config=config, out=root / 'run').bundle}")
+def server(toy_run):
+    # for pictures the real thing
+    server = Server(f"terms={os.environ['SMALLPRINT_BUNDLE']}" if SCREENSHOTS else f"toy={toy_run}")
     yield server
     server.end()
 

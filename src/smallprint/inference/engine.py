@@ -95,7 +95,7 @@ class Engine:
         Raises:
             DataError: Something that is not a text; where there is a calibration, also scores that are not finite.
         """
-        _check_texts(texts)
+        check_texts(texts)
         scores = self.scorer.score(texts)
         return scores if self.calibration is None else self.calibration.apply(scores)
 
@@ -132,7 +132,12 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
     )
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuses what is no text.
+
+    Raises:
+        DataError: One string in place of a list, something that is not a string, or half of a character.
+    """
     if isinstance(texts, str):
         raise DataError("One string was given.", "a list of texts", "Put it in a list: [text].")
     for index, text in enumerate(texts):
@@ -150,4 +155,4 @@ def _check_texts(texts: Sequence[str]) -> None:
             )
 
 
-__all__ = ["Asked", "Engine", "load_engine"]
+__all__ = ["Asked", "Engine", "check_texts", "load_engine"]

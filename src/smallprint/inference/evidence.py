@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from smallprint.core.errors import DataError
 from smallprint.evaluation.calibration import logits_of
@@ -70,6 +71,18 @@ def strongest(evidence: Sequence[Evidence], share: float = 0.8, most: int = 8) -
     return sorted(kept, key=lambda part: part.start)
 
 
+def tell_evidence(engine: Asked, text: str, label: str) -> list[dict[str, Any]]:
+    """Gives the strongest words as JSON holds them: `start` and `end` in the text, `text`, `weight`.
+
+    Raises:
+        DataError: The model has no such label.
+    """
+    return [
+        {"start": part.start, "end": part.end, "text": text[part.start : part.end], "weight": round(part.weight, 3)}
+        for part in strongest(find_evidence(engine, text, label))
+    ]
+
+
 def _parts(text: str) -> list[tuple[int, int]]:
     words = [(found.start(), found.end()) for found in WORD.finditer(text)]
     size = -(-len(words) // MOST_PARTS) or 1
@@ -77,4 +90,4 @@ def _parts(text: str) -> list[tuple[int, int]]:
     return [(run[0][0], run[-1][1]) for run in runs]
 
 
-__all__ = ["Evidence", "find_evidence", "strongest"]
+__all__ = ["Evidence", "find_evidence", "strongest", "tell_evidence"]

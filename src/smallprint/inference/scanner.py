@@ -12,7 +12,7 @@ from smallprint.core.errors import DocumentError
 from smallprint.documents.document import Document
 from smallprint.documents.sentences import split_sentences
 from smallprint.inference.engine import Asked
-from smallprint.inference.evidence import find_evidence, strongest
+from smallprint.inference.evidence import tell_evidence
 
 REVIEW = ("text", "labels", "document", "place")
 EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
@@ -107,10 +107,7 @@ def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, s
 def _evidence(engine: Asked, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
     names = list(finding["scores"])
     label = next((name for name in finding["labels"] if name in names), max(names, key=finding["scores"].__getitem__))
-    return [
-        {"start": part.start, "end": part.end, "text": text[part.start : part.end], "weight": round(part.weight, 3)}
-        for part in strongest(find_evidence(engine, text, label))
-    ]
+    return tell_evidence(engine, text, label)
 
 
 __all__ = ["REVIEW", "for_review", "scan_all", "scan_document"]

@@ -19,7 +19,7 @@ from smallprint.serve.guard import Guard
 from smallprint.serve.keys import read_keys
 from smallprint.serve.measures import Measures
 from smallprint.serve.models import Models
-from smallprint.serve.problems import Problem, problem_of
+from smallprint.serve.problems import Problem, bug, problem_of
 from smallprint.serve.protocol import LimitedProtocol
 from smallprint.serve.routes import router
 from smallprint.serve.scans import Scans
@@ -86,7 +86,7 @@ async def _tell(_: Request, error: Any) -> Response:
         answer.headers.update(error.headers or {})
         return answer
     elif not isinstance(error, Problem):  # a bug; the guard writes its place into the log
-        error = Problem("internal", "The server could not do it. What happened stands in its log.")
+        error = bug()
     return error.response()  # type: ignore[no-any-return]
 
 

@@ -6,13 +6,10 @@ What waits is merged as it is; nobody waits for company. So a lone request costs
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from smallprint.core.results import Prediction
 from smallprint.inference.engine import Engine
@@ -24,7 +21,6 @@ class _Job:
     texts: list[str]
     alone: bool
     answer: asyncio.Future[tuple[Prediction, int]]
-    since: float = field(default_factory=time.monotonic)
 
 
 class Batcher:
@@ -42,7 +38,6 @@ class Batcher:
         self.engine, self.executor, self.batch, self.most, self.seconds = engine, executor, batch, waiting, seconds
         self.jobs: deque[_Job] = deque()
         self.waiting = 0
-        self.batches = self.scored = 0
         self._task: asyncio.Task[None] | None = None
 
     async def predict(self, texts: Sequence[str], alone: bool = False) -> tuple[Prediction, int]:
@@ -78,7 +73,6 @@ class Batcher:
                     job.answer.set_exception(answer)
                 else:
                     job.answer.set_result(answer)
-            self.batches, self.scored = self.batches + 1, self.scored + sum(len(job.texts) for job in jobs)
 
     def _next(self) -> list[_Job]:
         """Takes the oldest job out of the queue, and those behind it that fit into a batch with it."""
@@ -93,7 +87,7 @@ class Batcher:
             fits = not taken or not (job.alone or taken[0].alone or size + len(job.texts) > self.batch)
             if not fits:
                 kept.append(job)
-                if len(kept) > self.batch or (taken and taken[0].alone):
+                if len(kept) > self.batch or taken[0].alone:
                     break
                 continue
             taken.append(job)
@@ -116,9 +110,7 @@ class Batcher:
         for job in jobs:
             part = slice(start, start + len(job.texts))
             decisions = None if given.decisions is None else given.decisions[part]
-            answers.append(
-                (Prediction(given.label_names, np.asarray(given.scores[part]), given.labels[part], decisions), cut)
-            )
+            answers.append((Prediction(given.label_names, given.scores[part], given.labels[part], decisions), cut))
             start = part.stop
         return answers
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smallprint.serve.keys import owner_of
 from smallprint.serve.measures import Measures
-from smallprint.serve.problems import Problem
+from smallprint.serve.problems import Problem, bug
 from smallprint.serve.settings import LOOPBACK, ServeSettings
 
 log = logging.getLogger("smallprint.serve")
@@ -87,8 +87,7 @@ class Guard:
             )
             log.error("%s at %s", type(error).__name__, places)
             if not status:
-                told = Problem("internal", "The server could not do it. What happened stands in its log.")
-                await told.response()(scope, receive, send_guarded)
+                await bug().response()(scope, receive, send_guarded)
         finally:
             self.in_memory -= held
             route = scope.get("route")

@@ -72,14 +72,19 @@ class Problem(Exception):  # noqa: N818
         return Response(json.dumps(self.to_dict()), self.status, headers, MEDIA_TYPE)
 
 
+def bug() -> Problem:
+    """Gives what a client is told of a bug: nothing of it."""
+    return Problem("internal", "The server could not do it. What happened stands in its log.")
+
+
 def problem_of(error: SmallprintError) -> Problem:
     """Gives what a client is told of one of our errors."""
     code = "document" if isinstance(error, DocumentError) else "invalid"
     if isinstance(error, MissingExtraError):
         return Problem("media-type", f"This server cannot read such files. {error.found}")
     if not isinstance(error, (DataError, DocumentError, ConfigError)) or isinstance(error, BundleError):
-        return Problem("internal", "The server could not do it. What happened stands in its log.")
+        return bug()
     return Problem(code, " ".join(part for part in (error.found, error.do) if part))
 
 
-__all__ = ["CODES", "MEDIA_TYPE", "Problem", "problem_of"]
+__all__ = ["CODES", "MEDIA_TYPE", "Problem", "bug", "problem_of"]

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from smallprint.core.errors import SmallprintError
 from smallprint.documents.document import Document
 from smallprint.documents.plain import read_text
-from smallprint.inference.evidence import find_evidence, strongest
+from smallprint.inference.engine import check_texts
+from smallprint.inference.evidence import tell_evidence
 from smallprint.inference.scan_page import reasons
 from smallprint.serve.models import Served
 from smallprint.serve.problems import MEDIA_TYPE, Problem, problem_of
@@ -77,8 +78,7 @@ async def _json(request: Request) -> Any:
 def _check_text(text: str, place: str, limit: int) -> None:
     if len(text) > limit:
         raise Problem("too-large", f"{place} has {len(text):,} characters; {limit:,} are allowed.")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Problem("invalid", f"{place} holds half of a character (a lone surrogate).")
+    check_texts([text])
 
 
 def _body(model: type[BaseModel], more: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -177,16 +177,7 @@ async def explain(request: Request) -> Response:
         raise Problem("invalid", "The model has no such label.")
     loop, settings = asyncio.get_running_loop(), state.settings
     engine: Any = QueuedEngine(served, loop, settings.batch, settings.answer_seconds)
-    parts = strongest(await asyncio.to_thread(find_evidence, engine, given.text, given.label))
-    evidence = [
-        {
-            "start": part.start,
-            "end": part.end,
-            "text": given.text[part.start : part.end],
-            "weight": round(part.weight, 3),
-        }
-        for part in parts
-    ]
+    evidence = await asyncio.to_thread(tell_evidence, engine, given.text, given.label)
     return JSONResponse({"label": given.label, "evidence": evidence})
 
 

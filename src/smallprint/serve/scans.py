@@ -51,12 +51,12 @@ class QueuedEngine:
         parts.sort(key=lambda part: part[0])
         names = self.labels.score_names
         scores = [given.scores[k] for _, given, k in parts]
-        decided = [None if given.decisions is None else given.decisions[k] for _, given, k in parts]
+        decisions = [given.decisions[k] for _, given, k in parts if given.decisions is not None]
         return Prediction(
             names,
             np.stack(scores) if scores else np.zeros((0, len(names)), dtype=np.float32),
             [given.labels[k] for _, given, k in parts],
-            [decision for decision in decided if decision is not None] if self.served.engine.policy else None,
+            None if self.served.engine.policy is None else decisions,
         )
 
     def score(self, texts: Sequence[str]) -> Any:
