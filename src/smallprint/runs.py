@@ -5,16 +5,18 @@ Metrics hold no times: two runs of one seed write the same bytes. Times, memory 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from smallprint import __version__
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError, DataError, SmallprintError, TrainingError
 from smallprint.core.files import write_json, write_text
@@ -250,18 +252,12 @@ def write_report(run: Run, command: str) -> Path:
 
 def versions() -> dict[str, str]:
     """Gives the versions that a result depends on."""
-    names = (
-        "smallprint",
-        "torch",
-        "transformers",
-        "pytorch-lightning",
-        "peft",
-        "polars",
-        "mlflow",
-        "numpy",
-        "scikit-learn",
-    )
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    names = ("torch", "transformers", "pytorch-lightning", "peft", "polars", "mlflow", "numpy", "scikit-learn")
+    found = {"python": platform.python_version(), "smallprint": __version__}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def columns_for(config: DataConfig, labels: LabelSet) -> DataConfig:

@@ -55,6 +55,12 @@ def test_dropout_is_on_while_training(toy, tmp_path):
     assert all(modes)
 
 
+def test_steps_leave_nothing_behind(toy, tmp_path):
+    queued = len(torch.cuda._queued_calls)
+    toy.fit(tmp_path)
+    assert len(torch.cuda._queued_calls) == queued  # torch.manual_seed leaves a stack trace there at every call
+
+
 def test_a_full_disk_says_so(toy, tmp_path, monkeypatch):
     import errno
     from pathlib import Path

@@ -14,6 +14,7 @@ from smallprint import api
 from smallprint.core.errors import BundleError, ConfigError, TrainingError
 from smallprint.core.settings import build_config
 from smallprint.modeling.backbone import load_backbone, load_tokenizer
+from smallprint.modeling.four_bit import four_bit_settings
 from smallprint.modeling.tokenizer import tokenize
 
 TEXTS = ["we may scarlet", "your account ocean and moss this agreement", "", "fine"]
@@ -169,6 +170,12 @@ def test_qlora_without_a_gpu(decoders, labelled_frame, tmp_path):
         pytest.skip("there is a GPU")
     with pytest.raises(ConfigError, match="needs a GPU") as caught:
         api.train(labelled_frame("binary"), config=settings(decoders["gpt2"], tmp_path, "qlora"), out=tmp_path / "q")
+    assert "model.adapter=lora" in str(caught.value)
+
+
+def test_qlora_over_a_gguf_file():
+    with pytest.raises(ConfigError, match="a GGUF file is rounded already") as caught:
+        four_bit_settings("SmolLM2.gguf")
     assert "model.adapter=lora" in str(caught.value)
 
 

@@ -124,7 +124,7 @@ def build_classifier(
     """
     parts = parts or Parts()
     rounded = config.adapter == "qlora" and parts.backbone is None
-    how = four_bit_settings() if rounded else None
+    how = four_bit_settings(config.backbone) if rounded else None
     backbone = parts.backbone if parts.backbone is not None else load_backbone(config.backbone, config.revision, how)
     check_layers(backbone, config.layers)
     width = width_of(backbone) * len(config.layers or [0])

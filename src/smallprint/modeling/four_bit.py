@@ -13,13 +13,22 @@ import torch
 from smallprint.core.errors import ConfigError, MissingExtraError
 
 
-def four_bit_settings() -> dict[str, Any]:
+def four_bit_settings(backbone: str) -> dict[str, Any]:
     """Gives what `from_pretrained` needs to load weights as 4-bit normal floats, doubly quantised.
 
+    Args:
+        backbone: Its name.
+
     Raises:
-        ConfigError: There is no GPU.
+        ConfigError: There is no GPU, or the backbone is a GGUF file, which the library rounds no second time.
         MissingExtraError: bitsandbytes is not installed.
     """
+    if backbone.endswith(".gguf"):
+        raise ConfigError(
+            f"model.adapter=qlora cannot round the weights of {backbone}: a GGUF file is rounded already.",
+            "a checkpoint of safetensors",
+            "Set model.adapter=lora, or name a folder or a Hub name that holds safetensors.",
+        )
     if not torch.cuda.is_available():
         raise ConfigError(
             "model.adapter=qlora needs a GPU, and this machine has none.",

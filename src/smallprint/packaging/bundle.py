@@ -15,13 +15,13 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint import __version__
 from smallprint.core.config import Config, TrackingConfig
 from smallprint.core.errors import BundleError, SmallprintError
 from smallprint.core.files import atomic_folder, sha256_file, write_json, write_text
@@ -148,7 +148,7 @@ def save_bundle(
             "versions": {
                 "python": platform.python_version(),
                 **model["versions"],
-                "smallprint": version("smallprint"),
+                "smallprint": __version__,
             },
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "data": dict(data),

@@ -63,6 +63,7 @@ class ClassifierModule(L.LightningModule):
         self._words = word_vectors(classifier.backbone) if config.adversarial else None
         self._average = WeightAverage(config.averaging)
         self._inside: AbstractContextManager[None] = nullcontext()
+        self._weights: dict[str, Tensor] | None = None
 
     def configure_optimizers(self) -> Any:
         """Gives AdamW and its schedule, one step per batch."""
@@ -81,6 +82,10 @@ class ClassifierModule(L.LightningModule):
         logits: Tensor = self(batch["input_ids"], batch["attention_mask"])
         return logits.float()
 
+    def on_train_start(self) -> None:
+        """Looks up the weights that are trained, once: walking the modules at each step costs more than the step's own Python."""
+        self._weights = self._trained()
+
     def on_train_epoch_start(self) -> None:
         """Begins a new mean of the loss."""
         self._loss_sum, self._loss_count = 0.0, 0
@@ -88,16 +93,18 @@ class ClassifierModule(L.LightningModule):
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Seeds by epoch and batch, so that dropout is the same after a resume, and another in each process."""
         own = [processes.rank()] if processes.rank() else []
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx, *own]).generate_state(1)[0])
-        )
+        seed = int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx, *own]).generate_state(1)[0])
+        # not torch.manual_seed: where there is no GPU it keeps a stack trace of every call for the day that there is one
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed_all(seed)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
     ) -> None:
         """Clips the norm; Lightning's own refuses fused optimizers although bf16 scales nothing."""
         if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_([p for p in self.parameters() if p.requires_grad], float(gradient_clip_val))
+            torch.nn.utils.clip_grad_norm_(list(self._trained().values()), float(gradient_clip_val))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Gives the loss of a batch.
@@ -148,6 +155,7 @@ class ClassifierModule(L.LightningModule):
     def on_train_end(self) -> None:
         """Leaves the averaged weights in the model: those that were judged."""
         self._average.keep_in(self._trained())
+        self._weights = None
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keeps the logits of a batch; metrics are computed once over the whole split."""
@@ -226,7 +234,9 @@ class ClassifierModule(L.LightningModule):
             )
 
     def _trained(self) -> dict[str, Tensor]:
-        """Gives the weights that the optimizer moves, by name."""
+        """Gives the weights that the optimizer moves, by name; within a training they are looked up once."""
+        if self._weights is not None:
+            return self._weights
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def _kept(self) -> dict[str, Tensor]:
