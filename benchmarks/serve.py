@@ -55,8 +55,8 @@ if wait > 0 then function delay() return math.random(wait // 2, wait + wait // 2
 local threads = {}
 function done(summary, latency)
   io.write(string.format("\\nCOUNT %%d\\nDURATION %%d\\nP50 %%d\\nP99 %%d\\nMAX %%d\\nERRORS %%d %%d %%d %%d\\n",
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max, summary.errors.connect, summary.errors.read, summary.errors.write,
-    summary.errors.timeout))
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max, summary.errors.connect,
+    summary.errors.read, summary.errors.write,     summary.errors.timeout))
 end
 """
 
