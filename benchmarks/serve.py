@@ -92,6 +92,23 @@ def ask(port: int, text: str) -> dict[str, Any]:
     return answer
 
 
+def ready(process: subprocess.Popen[bytes], port: int) -> None:
+    """Waits until a server is ready.
+
+    Raises:
+        SystemExit: It has ended, or two minutes have passed.
+    """
+    until = time.perf_counter() + 120
+    while process.poll() is None and time.perf_counter() < until:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            link.request("GET", "/ready")
+            if link.getresponse().status == 200:
+                return
+        time.sleep(0.01)
+    raise SystemExit("The server is not ready.")
+
+
 @contextlib.contextmanager
 def server(command: list[str], port: int, **environment: str) -> Iterator[tuple[int, float]]:
     """Starts a server, and gives its process number and the seconds until it was ready."""
@@ -99,16 +116,11 @@ def server(command: list[str], port: int, **environment: str) -> Iterator[tuple[
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
         try:
-            while True:
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                    link.request("GET", "/ready")
-                    if link.getresponse().status == 200:
-                        break
-                if process.poll() is not None or time.perf_counter() - start > 120:
-                    log.seek(0)
-                    raise SystemExit(log.read().decode()[-2000:])
-                time.sleep(0.01)
+            try:
+                ready(process, port)
+            except SystemExit:
+                log.seek(0)
+                raise SystemExit(log.read().decode()[-2000:]) from None
             yield process.pid, time.perf_counter() - start
         finally:
             process.terminate()

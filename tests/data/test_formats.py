@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from smallprint.core.errors import DataError
-from smallprint.data.formats import frame_from_objects, objects_as_strings, place_in_file, quoted, read_table
+from smallprint.core.naming import quoted
+from smallprint.data.formats import frame_from_objects, objects_as_strings, place_in_file, read_table
 
 FRAME = pl.DataFrame({"text": ["one", 'two, "2"', "drei ß"], "label": ["007", "x", "y"]})
 WRITERS = {

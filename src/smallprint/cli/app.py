@@ -38,6 +38,7 @@ from smallprint.cli.terminal import (
 )
 from smallprint.cli.train_command import train
 from smallprint.core.errors import ConfigError, SmallprintError, TrainingError
+from smallprint.core.extras import missing_extra
 
 
 class Commands(typer.core.TyperGroup):
@@ -59,6 +60,12 @@ class Commands(typer.core.TyperGroup):
             if number == "0" or isinstance(error, TrainingError):
                 say(f"Error{'' if number == '0' else f' in process {int(number) + 1}'}: {error}")
             raise SystemExit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error, f"`smallprint {ctx.invoked_subcommand or ''}` needs")
+            if missing is None:
+                raise
+            say(f"Error: {missing}")
+            raise SystemExit(missing.exit_code) from None
         except KeyboardInterrupt:
             if not say.last.startswith("Stopped"):  # training has told how to go on
                 say("Stopped.")

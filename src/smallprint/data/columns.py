@@ -5,14 +5,13 @@ A column that the user names must be there; else it is found by its name, else b
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 
 import polars as pl
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
-from smallprint.data.formats import quoted
+from smallprint.core.naming import nearest, quoted
 from smallprint.data.label_forms import is_flag_column
 
 TEXT_NAMES = ("text", "clause", "sentence", "content", "document_text", "body", "question", "utterance")
@@ -101,13 +100,6 @@ def require_column(columns: Sequence[str], name: str, setting: str, where: str) 
         "the name of a column in the table",
         nearest(name, columns) or "Correct the name.",
     )
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """'Did you mean ...?' with the known name nearest to a wrong one, or ''."""
-    lower = {other.lower(): other for other in known}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    return f"Did you mean {lower[near[0]]!r}?" if near else ""
 
 
 def _find_named_labels(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[str, ...]:

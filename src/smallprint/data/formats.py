@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from smallprint.core.errors import DataError
+from smallprint.core.naming import quoted
 from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
 from smallprint.data.plain_csv import read_plain_csv
 
@@ -141,12 +142,6 @@ def objects_as_strings(frame: pl.DataFrame) -> pl.DataFrame:
 
     mixed = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
     return frame.with_columns(pl.Series(name, [text(v) for v in frame[name]], dtype=pl.String) for name in mixed)
-
-
-def quoted(names: Sequence[str], most: int = 12) -> str:
-    """Names in quotes, joined by commas; a long list is cut and says so."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(repr, names[:most])) + more
 
 
 _PLAIN: dict[type, Any] = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}

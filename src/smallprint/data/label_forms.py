@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.core.errors import DataError
-from smallprint.data.formats import quoted
+from smallprint.core.naming import quoted
 
 Form = Literal["list", "delimited", "onehot", "name", "ids"]
 Place = Callable[[int], str]

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.config import Task
 from smallprint.core.errors import DataError
-from smallprint.data.columns import nearest
-from smallprint.data.formats import quoted
+from smallprint.core.naming import nearest, quoted
 
 
 @dataclass(frozen=True)

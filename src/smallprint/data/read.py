@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 
 from smallprint.core.errors import DataError
-from smallprint.data.formats import SUFFIXES, check_file, place_in_file, quoted, read_table, select_columns
+from smallprint.core.naming import quoted
+from smallprint.data.formats import SUFFIXES, check_file, place_in_file, read_table, select_columns
 from smallprint.data.hub import open_hub, read_label_names
 from smallprint.data.lines import decode_lines, empty_file
 

@@ -13,8 +13,9 @@ from typing import Literal
 
 from smallprint.core.config import DataConfig, Task
 from smallprint.core.errors import DataError
-from smallprint.data.columns import find_columns, nearest
-from smallprint.data.formats import quoted, select_columns
+from smallprint.core.naming import nearest, quoted
+from smallprint.data.columns import find_columns
+from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import Distinct, Form, detect_form, distinct_rows, read_label_lists
 from smallprint.data.read import Source
 from smallprint.data.split_column import read_parts

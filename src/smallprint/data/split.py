@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
+from smallprint.core.naming import nearest, quoted
 from smallprint.core.progress import counted
-from smallprint.data.columns import nearest
 from smallprint.data.examples import ROW, Examples, read_labels, to_examples
-from smallprint.data.formats import quoted
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema
 from smallprint.data.split_column import Parts, read_parts, split_values

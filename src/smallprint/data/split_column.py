@@ -13,8 +13,8 @@ import polars as pl
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
+from smallprint.core.naming import quoted
 from smallprint.data.columns import require_column
-from smallprint.data.formats import quoted
 from smallprint.data.read import ALIASES, SPLITS, Source
 
 
