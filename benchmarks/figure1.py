@@ -12,14 +12,31 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from readme import ROOT, write_section
 from smallprint.bench.chart import render_chart
 from smallprint.bench.command import run_bench
+from smallprint.bench.systems import SYSTEMS
 from smallprint.bench.table import render_figure
 
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
+
+
+def with_kept(old: dict[str, Any], new: dict[str, Any], kept: list[str]) -> dict[str, Any]:
+    """Gives the old figure with the new one's rows of ours, but for `kept`, in place of those of their name, in the systems' order.
+
+    Raises:
+        SystemExit: The two were measured on other examples.
+    """
+    if any(old["data"][name] != new["data"][name] for name in ("n_test", "n_validation", "label_names", "support")):
+        raise SystemExit("The rows of the results file were measured on other examples.")
+    fresh = [row for row in new["rows"] if row.get("name") not in kept]
+    ours = {row["name"]: row for row in (*old["rows"], *fresh) if "name" in row}
+    others = [row for row in old["rows"] if "name" not in row]
+    order = [*(name for name in SYSTEMS if name in ours), *(name for name in ours if name not in SYSTEMS)]
+    return {**old, "rows": others + [ours[name] for name in order]}
 
 
 def main() -> None:
@@ -30,6 +47,9 @@ def main() -> None:
     parser.add_argument("--mpnet")
     parser.add_argument("--finished", action="store_true", help="train nothing: each row has the seeds that are there")
     parser.add_argument("--render", action="store_true", help="only write table and chart from the results file")
+    parser.add_argument(
+        "--keep", nargs="*", help="keep the results file's rows that were not measured now, and these though they were"
+    )
     given = parser.parse_args()
     file = RESULTS / "figure1.json"
     if given.render:
@@ -47,6 +67,8 @@ def main() -> None:
             finished=given.finished,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
+        if given.keep is not None:
+            figure = with_kept(json.loads(file.read_text(encoding="utf-8")), figure, given.keep)
         file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (RESULTS / "figure1.svg").write_text(render_chart(figure), encoding="utf-8")
     write_section("figure1", render_figure(figure))

@@ -34,12 +34,12 @@ TIMED_TEXTS = 1000
 @dataclass(frozen=True)
 class Cost:
     """What a system costs: seconds of training its slowest seed (None where all were stopped in between), MB of its
-    bundle, clauses a second on this machine.
+    bundle, clauses a second on this machine. All are None of runs that came from another machine without their bundles.
     """
 
     train_seconds: float | None
-    size_mb: float
-    clauses_per_second: float
+    size_mb: float | None
+    clauses_per_second: float | None
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     Of its seeds the slowest counts: later ones may use again what a frozen encoder gave the first. A run that went on
     after a stop knows the seconds since then alone, and is left out.
     """
+    if not (folders[0] / "bundle").is_dir():
+        return Cost(None, None, None)
     timings = [json.loads((folder / "timings.json").read_text()) for folder in folders]
     seconds = [timing["seconds_total"] for timing in timings if not timing["resumed"]]
     bundle = folders[0] / "bundle"

@@ -126,8 +126,8 @@ def render_markdown(figure: dict[str, Any]) -> str:
         tail = [
             str(len(row["seeds"])) if "cost" in row else "",
             _duration(cost["train_seconds"]) if cost and cost["train_seconds"] else "",
-            f"{cost['size_mb']:.0f}" if cost else "",
-            f"{cost['clauses_per_second']:,.0f}" if cost else "",
+            f"{cost['size_mb']:.0f}" if cost and cost["size_mb"] else "",
+            f"{cost['clauses_per_second']:,.0f}" if cost and cost["clauses_per_second"] else "",
         ]
         lines.append(f"| {row['title']} | " + " | ".join([*cells, *tail]) + " |")
         if len(row.get("seeds", [])) > 1:
