@@ -103,7 +103,7 @@ def test_a_stream_tells_how_far_it_is(serve, words):
         "/v1/scan?stream=true&name=a.pdf", content=b"%PDF-1.4 broken", headers={"content-type": "application/pdf"}
     )
     last = json.loads(bad.text.splitlines()[-1])
-    assert "a.pdf" in last["documents"][0]["error"]
+    assert "a.pdf" in last["documents"][0]["error"]["found"]
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_a_document_that_cannot_be_read_is_an_answer(serve, content, name):
     )
     assert answer.status_code == 200
     entry = answer.json()["documents"][0]
-    assert entry["error"]
-    assert "Traceback" not in entry["error"]
+    assert set(entry["error"]) == {"found", "expected", "do"}
+    assert "Traceback" not in str(entry["error"])
 
 
 def test_limits_of_documents(serve, problem):
     client = serve(document_characters=100)
     problem(client.post("/v1/scan", json={"text": "a " * 51}), 413, "too-large")
     entry = client.post("/v1/scan", content=b"a " * 51, headers={"content-type": "text/plain"}).json()["documents"][0]
-    assert "102 characters" in entry["error"] or "101 characters" in entry["error"]
+    assert "102 characters" in entry["error"]["found"] or "101 characters" in entry["error"]["found"]
     problem(client.post("/v1/scan", content=b"", headers={"content-type": "text/plain"}), 422, "invalid")
 
 

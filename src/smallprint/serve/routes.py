@@ -113,6 +113,7 @@ async def predict(request: Request) -> Response:
 @router.post(
     "/v1/scan",
     response_model=ScanOut,
+    responses={200: {"content": {"application/x-ndjson": {}}}},
     openapi_extra=_body(ScanIn, dict.fromkeys(DOCUMENT_TYPES, BINARY)),
     tags=["documents"],
 )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from smallprint.core.errors import DocumentError
 from smallprint.core.results import Prediction
 from smallprint.documents.document import Document, Limits
 from smallprint.documents.read import read_bytes
@@ -133,8 +132,6 @@ class Scans:
         read = [(name, content)] if isinstance(content, Document) else read_bytes(content, name, self.limits)
         entries: list[dict[str, Any]] = []
         for entry, document in scan_all(engine, read, explain, every=whole):
-            if isinstance(error := entry.get("error"), dict):
-                entry["error"] = str(DocumentError(error["found"], "", error["do"]))
             if whole and document is not None:
                 entry |= {"text": document.text, "page_starts": document.pages, "headings": document.headings}
             entries.append(entry)

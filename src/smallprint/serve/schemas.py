@@ -81,6 +81,14 @@ class FindingOut(BaseModel):
     decision: str | None
 
 
+class ErrorOut(BaseModel):
+    """Why a document could not be read."""
+
+    found: str
+    expected: str
+    do: Annotated[str, Field(description="What to do about it.")]
+
+
 class DocumentOut(BaseModel):
     """Findings of one document; of one that could not be read its error."""
 
@@ -97,7 +105,7 @@ class DocumentOut(BaseModel):
         list[tuple[int, int, list[float]]] | None,
         Field(description="Every sentence's start, end and scores, with whole=true."),
     ] = None
-    error: str | None = None
+    error: ErrorOut | None = None
 
 
 class ScanOut(BaseModel):

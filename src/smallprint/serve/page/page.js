@@ -115,7 +115,7 @@ function show() {
 }
 function write(document_, sentences) {
   const parts = [make("h2", document_.name)];
-  if (document_.error) return [...parts, make("p", document_.error)];
+  if (document_.error) return [...parts, make("p", `${document_.error.found} ${document_.error.do}`)];
   document_.notes.forEach((note) => parts.push(make("p", note, { className: "soft" })));
   const heads = new Set((document_.headings || []).map(([start]) => start)), pages = new Map((document_.page_starts || []).map((start, i) => [start, i + 1]));
   let position = 0, i = 0;
