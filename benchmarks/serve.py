@@ -18,6 +18,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -84,8 +85,8 @@ def load(port: int, texts: list[str], clients: int, seconds: int, wait_ms: int =
     }
 
 
-def ask(port: int, text: str) -> dict[str, Any]:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+def ask(port: int, text: str, seconds: float = 60) -> dict[str, Any]:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     link.request("POST", "/v1/predict", json.dumps({"texts": [text]}), {"Content-Type": "application/json"})
     answer: dict[str, Any] = json.loads(link.getresponse().read())
     link.close()
@@ -157,6 +158,28 @@ def first_answer(bundle: str, text: str, want: list[str]) -> float:
     return statistics.median(spent)
 
 
+def workers_back(bundle: str, text: str, want: list[str]) -> float:
+    """Gives seconds from killing both of two workers, with clients asking, to the next right answer."""
+    port = free_port()
+    with server([*serve_command(bundle, port), "--workers", "2"], port) as (pid, _):
+        while True:
+            listed = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            workers = [one for one in listed if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+            if len(workers) == 2:
+                break
+            time.sleep(0.1)
+        ask(port, text)
+        start = time.perf_counter()
+        for one in workers:
+            os.kill(one, signal.SIGKILL)
+        while time.perf_counter() - start < 60:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if ask(port, text, 5)["predictions"][0]["labels"] != want:
+                    raise SystemExit("A wrong answer.")
+                return time.perf_counter() - start
+    raise SystemExit("The workers did not come back.")
+
+
 def equal_answers(port: int, engine: Engine, texts: list[str]) -> dict[str, Any]:
     """Asks for texts by 32 clients at once, and compares with each text scored alone by the engine."""
     with ThreadPoolExecutor(32) as pool:
@@ -189,6 +212,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     engine = load_engine(find_bundle(given.onnx))
     want = [str(name) for name in np.atleast_1d(engine.predict(texts[:1]).labels[0])]
     found: dict[str, Any] = {"first_right_answer_s": first_answer(given.onnx, texts[0], want)}
+    found["killed_workers_back_s"] = workers_back(given.onnx, texts[0], want)
     print(found, flush=True)
     port, short = free_port(), max(5, given.seconds // 4)
     with server(serve_command(given.onnx, port), port) as (pid, _):
@@ -246,7 +270,9 @@ def render(found: dict[str, Any]) -> None:
     lines += [
         "",
         f"Many at once against one at a time: {base / alone:.1f} times; against the pipeline's app: {base / peer:.1f} times. "
-        f"Process start to the first right answer: {found['first_right_answer_s']:.1f} s. Memory after {memory['requests']:,} requests: "
+        f"Process start to the first right answer: {found['first_right_answer_s']:.1f} s; "
+        "both of two workers killed, to the next right answer: "
+        f"{found['killed_workers_back_s']:.1f} s. Memory after {memory['requests']:,} requests: "
         f"{memory['growth_mb']:+.0f} MB on {memory['before_mb']:.0f}. Of {answers['n']} answers under load "
         f"{answers['same_labels']} have the labels of the text alone; scores differ by at most {answers['largest_score_difference']:.1e}.",
     ]
