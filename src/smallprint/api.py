@@ -32,7 +32,7 @@ from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
-from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
@@ -192,7 +192,7 @@ def evaluate(
     every row is used, and the split is called 'all'.
 
     Args:
-        model: Folder of a bundle or of a run.
+        model: Folder of a bundle or of a run, or NAME@ALIAS of a registered one.
         data: As for `train`.
         split: train, validation or test.
         config: `DataConfig` where the columns are called otherwise than in training.
@@ -237,12 +237,12 @@ def measure(scored: ScoredSplit, thresholds: Any, known_texts: Any = None) -> Me
 
 
 def load(model: str | Path, parts: Parts | None = None) -> Engine:
-    """Gives the engine of a bundle (or of a run's bundle): `engine.predict(texts)`, `engine.score(texts)`.
+    """Gives the engine of a bundle, a run's bundle or NAME@ALIAS: `engine.predict(texts)`, `engine.score(texts)`.
 
     Raises:
         BundleError: There is no bundle, or it is damaged.
     """
-    return load_engine(find_bundle(model), parts)
+    return open_model(model, parts)
 
 
 def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts | None = None) -> Prediction:
@@ -252,7 +252,7 @@ def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts
         BundleError: There is no bundle, or it is damaged.
         DataError: Something that is not a text.
     """
-    engine = model if isinstance(model, Engine) else load(model, parts)
+    engine = open_model(model, parts)
     return engine.predict([texts] if isinstance(texts, str) else list(texts))
 
 
