@@ -6,13 +6,11 @@ files beside it, which smallprint's own loader reads and checks.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
-
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")  # the signature is given instead
 
 
 class SmallprintModel(PythonModel):  # type: ignore[misc]
@@ -24,7 +22,7 @@ class SmallprintModel(PythonModel):  # type: ignore[misc]
 
         self.engine = load_engine(context.artifacts["bundle"])
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints as a signature
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Gives a table with `label` or `labels`, `score_NAME` for each output, and `decision` where there is a policy.
 
         Args:
