@@ -7,7 +7,8 @@ did not is found again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +51,30 @@ class Sender:
         done = 0
         with short_waits(), quiet_mlflow():
             try:
-                if self._client is None:
-                    self._client = open_client(self.uri, make=True)
+                self._connect()
                 from mlflow.exceptions import MlflowException
 
-                for entry in entries:
+                for entry, count in _joined(entries):
                     try:
                         self._send(entry)
                     except MlflowException as error:
                         if error.error_code not in FINAL:
                             raise
                         self.refused.append(f"{entry['kind']}: {error}")
-                    done += 1
+                    done += count
             except Exception as error:  # whatever the store's client raises must not end a training
                 return done, error
         return done, None
 
     def status(self, run_id: str) -> str:
         """Gives the status of a run in the store."""
-        return str(self._client.get_run(run_id).info.status)
+        with short_waits(), quiet_mlflow():
+            self._connect()
+            return str(self._client.get_run(run_id).info.status)
+
+    def _connect(self) -> None:
+        if self._client is None:
+            self._client = open_client(self.uri, make=True)
 
     def _send(self, entry: Entry) -> None:
         kind, name = entry["kind"], entry["run"]
@@ -139,6 +145,16 @@ class Sender:
         quoted = key.replace("'", "")
         found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{quoted}'", max_results=1)
         return str(found[0].info.run_id) if found else None
+
+
+def _joined(entries: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
+    """Gives entries, metrics of one run that follow each other as one, and how many each stands for."""
+    for (kind, run), part in groupby(entries, key=lambda entry: (entry["kind"], entry["run"])):
+        several = list(part)
+        if kind == "metrics":
+            yield {"kind": kind, "run": run, "points": [p for entry in several for p in entry["points"]]}, len(several)
+        else:
+            yield from ((entry, 1) for entry in several)
 
 
 def _dataset(values: dict[str, Any]) -> Any:

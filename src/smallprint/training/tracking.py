@@ -166,9 +166,8 @@ class Tracker:
         done, error = self.sender.send(self._journal.waiting)
         self._journal.drop(done)
         end = time.monotonic()
-        self._next_try = end + (AGAIN_SECONDS if error else SLOW * (end - start) if end - start > 1 and done else 0.0)
-        if self.uri.startswith("sqlite") and not error:
-            self._next_try = 0.0
+        spent = 0.0 if self.uri.startswith("sqlite") and not error else end - start  # its first use makes tables
+        self._next_try = end + max(SLOW * spent if spent > 1 else 0.0, AGAIN_SECONDS if error else 0.0)
         if error is not None and self._journal.waiting:
             self._journal.waiting[0]["again"] = True  # it may have arrived, though its answer did not
         for line in self.sender.refused:
