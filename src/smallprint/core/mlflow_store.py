@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from smallprint.core.config import Config, TrackingConfig
+from smallprint.core.config import Config
 from smallprint.core.errors import BundleError, SmallprintError
 
 SQLITE = "sqlite:///"
@@ -63,20 +63,21 @@ def open_client(uri: str, *, make: bool = False) -> Any:
         return MlflowClient(tracking_uri=uri)
 
 
-def experiment_of(client: Any, uri: str, tracking: TrackingConfig) -> str:
-    """Gives the id of the experiment, which is made where there is none; a SQLite store keeps files in the run root."""
-    found = client.get_experiment_by_name(tracking.experiment)
+def experiment_of(client: Any, uri: str, name: str) -> str:
+    """Gives the id of an experiment, which is made where there is none; a SQLite store keeps its files beside its own."""
+    found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    artifacts = (Path(tracking.root).absolute() / "artifacts").as_uri() if database_file(uri) else None
+    file = database_file(uri)
+    artifacts = None if file is None else (file.absolute().parent / "artifacts").as_uri()
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client.create_experiment(tracking.experiment, artifact_location=artifacts))
+        return str(client.create_experiment(name, artifact_location=artifacts))
     except MlflowException as error:  # another process was faster
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return str(client.get_experiment_by_name(tracking.experiment).experiment_id)
+        return str(client.get_experiment_by_name(name).experiment_id)
 
 
 @contextlib.contextmanager

@@ -241,7 +241,7 @@ def _register(uri: str, name: str, candidate: _Candidate, say: Say) -> int:
         experiment = (
             tracked.info.experiment_id
             if tracked
-            else experiment_of(client, uri, (run.config if run else Config()).tracking)
+            else experiment_of(client, uri, (run.config if run else Config()).tracking.experiment)
         )
         tags = _tags(candidate)
         logged = client.create_logged_model(

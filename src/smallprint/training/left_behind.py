@@ -66,7 +66,7 @@ def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
 
     for entry in journal.waiting:
         entry["again"] = True
-    sender = Sender(uri, config.tracking, ids_of(state), remember)
+    sender = Sender(uri, config.tracking.experiment, ids_of(state), remember)
     waiting = list(journal.waiting)
     if not ended:  # killed: nothing of its own could say so
         now = int((folder / "run.json").stat().st_mtime * 1000) if not waiting else int(time.time() * 1000)

@@ -12,7 +12,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from smallprint.core.config import TrackingConfig
 from smallprint.core.mlflow_store import experiment_of, open_client, quiet_mlflow, short_waits
 from smallprint.training.journal import Entry
 
@@ -28,7 +27,7 @@ class Sender:
 
     Args:
         uri: Its address.
-        tracking: Experiment and run root.
+        experiment: Its name.
         ids: MLflow's ids of the run (its name is '') and of those nested in it, as far as they are known.
         remember: Takes the ids when there is a new one.
     """
@@ -36,14 +35,14 @@ class Sender:
     def __init__(
         self,
         uri: str,
-        tracking: TrackingConfig,
+        experiment: str,
         ids: dict[str, str],
         remember: Callable[[dict[str, str]], None],
     ) -> None:
-        self.uri, self.tracking, self.ids, self._remember = uri, tracking, ids, remember
+        self.uri, self.experiment, self.ids, self._remember = uri, experiment, ids, remember
         self.refused: list[str] = []
         self._client: Any = None
-        self._experiment = ""
+        self._experiment_id = ""
         self._seen: set[str] = set()
 
     def send(self, entries: Sequence[Entry]) -> tuple[int, Exception | None]:
@@ -118,7 +117,7 @@ class Sender:
         if name in self.ids:
             self._client.update_run(self.ids[name], status="RUNNING")
             return
-        experiment = self._experiment = self._experiment or experiment_of(self._client, self.uri, self.tracking)
+        experiment = self._experiment_id = self._experiment_id or experiment_of(self._client, self.uri, self.experiment)
         found = self._find(experiment, entry["key"]) if entry.get("again") else None
         tags = {KEY: entry["key"]}
         if name != MAIN and MAIN in self.ids:

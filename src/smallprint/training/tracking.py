@@ -78,7 +78,7 @@ class Tracker:
         again = bool(self._journal.waiting)
         for entry in self._journal.waiting:
             entry["again"] = True  # it may have arrived, though its answer did not
-        self.sender = Sender(self.uri, config.tracking, dict(ids or {}), remember)
+        self.sender = Sender(self.uri, config.tracking.experiment, dict(ids or {}), remember)
         self._again = again
         self.begin(MAIN, name)
         if config.tracking.system_metrics:
