@@ -155,11 +155,12 @@ def used(uri: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def short_waits() -> Iterator[None]:
-    """Lets MLflow try three times, ten seconds each, where nothing else is set: by itself it waits for minutes."""
+    """Lets MLflow try three times, ten seconds each, and print nothing, where nothing else is set: by itself it waits for minutes."""
     ours = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     added = {name: value for name, value in ours.items() if name not in os.environ}
     os.environ.update(added)
