@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from smallprint import runs
+from smallprint import runs, tracked
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.mlflow_store import shown
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.results import Metrics, Prediction, ScoredSplit, TrainResult
@@ -32,14 +33,13 @@ from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
-from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
 from smallprint.training import processes
 from smallprint.training.fit import check_processes, seed_everything
 from smallprint.training.stored import VectorCache
-from smallprint.training.tracking import Tracker
 
 
 def train(
@@ -52,6 +52,7 @@ def train(
     say: Say = say_nothing,
     command: str = "",
     cache: VectorCache | None = None,
+    parent: str = "",
 ) -> TrainResult:
     """Gives a model of your own: reads, splits, trains, tunes thresholds, evaluates on test, packages and reports.
 
@@ -64,6 +65,7 @@ def train(
         say: Takes lines for a person.
         command: What was typed, for the report.
         cache: What frozen encoders gave for texts in earlier trainings of this process, to be used again and added to.
+        parent: Name of a run in tracking that holds this one, made where there is none: a system of several seeds.
 
     Raises:
         SmallprintError: Anything that the user can mend; its kind tells which step.
@@ -78,6 +80,8 @@ def train(
     config, parts = run.config, parts or Parts()
     if command and not resume:
         run.update(command=command)
+    if parent and not resume:
+        run.update(parent=parent)
     started = run.state
     processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now
     data = started["data"] if data is None else data
@@ -104,9 +108,8 @@ def train(
         # build and fit, whatever the family
         seed_everything(seed)
         fit_model = build_fit(splits, labels, config, parts, run.checkpoints, say, cache)
-        tracked = config if run.writes else runs.untracked(config)
-        tracker = finish.track(Tracker(tracked, run.name, say, run.state.get("mlflow_run_id")))
-        tracker.log_start(run, config, summary)
+        tracker = finish.track(tracked.open_tracker(run, say))
+        tracked.log_start(tracker, run, config, summary)
         clock.lap("prepare")
         fitted = fit_model(tracker)
         scorer, fit = fitted.scorer, fitted.result
@@ -162,7 +165,8 @@ def train(
         runs.write_report(run, run.state.get("command", command))
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
-        tracker.log_end(run, validation, test)
+        both = [(validation, scored, splits.validation.groups), (test, test_scored, test_examples.groups)]
+        tracked.log_end(tracker, run, both, thresholds, summary)
         processes.wait()
     return TrainResult(
         run=run.folder,
@@ -173,7 +177,7 @@ def train(
         label_names=schema.names,
         validation=validation,
         test=test,
-        tracking_uri=tracker.uri,
+        tracking_uri=shown(tracker.uri) if tracker.uri else None,
     )
 
 
@@ -192,7 +196,7 @@ def evaluate(
     every row is used, and the split is called 'all'.
 
     Args:
-        model: Folder of a bundle or of a run.
+        model: Folder of a bundle or of a run, or NAME@ALIAS of a registered one.
         data: As for `train`.
         split: train, validation or test.
         config: `DataConfig` where the columns are called otherwise than in training.
@@ -237,12 +241,12 @@ def measure(scored: ScoredSplit, thresholds: Any, known_texts: Any = None) -> Me
 
 
 def load(model: str | Path, parts: Parts | None = None) -> Engine:
-    """Gives the engine of a bundle (or of a run's bundle): `engine.predict(texts)`, `engine.score(texts)`.
+    """Gives the engine of a bundle, a run's bundle or NAME@ALIAS: `engine.predict(texts)`, `engine.score(texts)`.
 
     Raises:
         BundleError: There is no bundle, or it is damaged.
     """
-    return load_engine(find_bundle(model), parts)
+    return open_model(model, parts)
 
 
 def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts | None = None) -> Prediction:
@@ -252,7 +256,7 @@ def predict(model: str | Path | Engine, texts: str | Sequence[str], parts: Parts
         BundleError: There is no bundle, or it is damaged.
         DataError: Something that is not a text.
     """
-    engine = model if isinstance(model, Engine) else load(model, parts)
+    engine = open_model(model, parts)
     return engine.predict([texts] if isinstance(texts, str) else list(texts))
 
 

@@ -15,9 +15,10 @@ from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.policy import Policy, find_policy
 from smallprint.evaluation.score_files import units, unseen_scores
-from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import predict_file
 from smallprint.packaging.bundle import find_bundle, store_policy
+from smallprint.packaging.registered import read_word
 
 
 def policy(
@@ -45,6 +46,12 @@ def policy(
         ConfigError: The task is multiclass.
         DataError: Too few documents, or none that are told apart.
     """
+    if save and (word := read_word(model)) is not None:
+        raise ConfigError(
+            f"{word} is registered, and what is registered does not change.",
+            "a run, or a bundle's folder",
+            f"Store the policy in the run's bundle, then: smallprint promote RUN --as {word.name}",
+        )
     bundle = find_bundle(model)
     scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
     if scored.task == "multiclass":
@@ -88,7 +95,7 @@ def act(
         ConfigError: A rule is wrong, or there is no place for the outbox.
         DataError: As for `predict_file`; or the outbox cannot be used.
     """
-    engine = model if isinstance(model, Engine) else load_engine(find_bundle(model))
+    engine = open_model(model)
     if outbox is None and str(out) == "-":
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
     with _Post(engine, actions, outbox or f"{out}.outbox.sqlite") as post:
@@ -169,7 +176,7 @@ def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str |
     from smallprint.api import score_examples
     from smallprint.data.read import open_source
 
-    engine = load_engine(find_bundle(model))
+    engine = open_model(model)
     source, config = open_source(data), engine.config or Config()
     wanted = config.data.model_copy(update={"task": engine.labels.task})
     seed = config.training.seed

@@ -22,6 +22,7 @@ from smallprint.data.read import open_source
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.inference.engine import Engine
 from smallprint.packaging.bundle import Bundle, find_bundle, load_bundle, save_bundle, store_policy
+from smallprint.packaging.registered import read_word
 
 Format = Literal["onnx", "onnx-int8", "transformers"]
 NEAR = 1e-4  # between two fp32 scores of a text
@@ -67,9 +68,9 @@ def export(
     """Writes a model in another format, if it decides as the original does; otherwise nothing is written.
 
     Args:
-        model: Folder of a run or bundle.
+        model: Folder of a run or bundle, or NAME@ALIAS of a registered one.
         to: onnx, onnx-int8 or transformers.
-        out: Folder of the export; beside the bundle when left out.
+        out: Folder of the export; beside the bundle, of a registered one in this folder, when left out.
         data: Labelled data whose validation rows are compared; a run's own when left out, and where that is gone the sample
             corpus, by whose texts alone (no labels) fp32 is compared.
         say: Takes lines for a person.
@@ -85,7 +86,7 @@ def export(
         raise ConfigError(f"The format {to!r} is not known.", ", ".join(get_args(Format)), "Choose one of these.")
     folder = find_bundle(model)
     bundle = load_bundle(folder)
-    out = Path(out) if out is not None else folder.with_name(f"{folder.name}-{to}")
+    out = Path(out) if out is not None else _beside(model, folder, to)
     examples, named = _rows(Path(model), bundle, data)
     if examples.examples is None and to == "onnx-int8":
         raise ConfigError(
@@ -129,6 +130,12 @@ def export(
     if bundle.policy is not None:
         store_policy(out, bundle.policy)
     return _sized(found)
+
+
+def _beside(model: str | Path, folder: Path, to: str) -> Path:
+    if (word := read_word(model)) is None:
+        return folder.with_name(f"{folder.name}-{to}")
+    return Path.cwd() / f"{word.name}-{folder.name.partition('-')[0]}-{to}"  # its own folder is but a copy
 
 
 def _as_transformers(

@@ -80,7 +80,7 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
     A new run that fails before it trained anything leaves no folder: its name is free for the next try.
     """
     ending, status, nothing_yet = Ending(), "failed", False
-    was_new = set(run.state) <= {"data", "extra", "status", "command"} and run.state["status"] == "started"
+    was_new = set(run.state) <= {"data", "extra", "status", "command", "parent"} and run.state["status"] == "started"
     try:
         yield ending
         status = "finished"
@@ -181,11 +181,6 @@ def write_metrics(
     return {"validation": validation.values, "test": test.values}
 
 
-def untracked(config: Config) -> Config:
-    """Gives the settings with tracking off."""
-    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"enabled": False})})
-
-
 def read_result(run: Run) -> TrainResult:
     """Gives the result of a finished run from its folder, without the place of tracking."""
     saved = json.loads(run.metrics.read_text(encoding="utf-8"))
@@ -211,8 +206,8 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed:
     )
 
 
-def write_report(run: Run, command: str) -> Path:
-    """Writes report.html from what the run folder holds and gives its path.
+def write_report(run: Run, command: str, *, quote: bool = True, path: Path | None = None) -> Path:
+    """Writes report.html (or `path`) from what the run folder holds, with or without texts, and gives its path.
 
     Raises:
         TrainingError: The run has not finished.
@@ -241,13 +236,13 @@ def write_report(run: Run, command: str) -> Path:
         validation=validation,
         test=test,
         scored=scored,
-        worst=run.config.evaluation.worst_errors,
+        worst=run.config.evaluation.worst_errors if quote else 0,
         calibrated=bool(run.state.get("calibrated")),
         chosen_on="held-out scores of train and validation"
         if (run.folder / scores_file(HELD_OUT)).exists()
         else "validation",
     )
-    return write_text(run.report, page)
+    return write_text(path or run.report, page)
 
 
 def versions() -> dict[str, str]:

@@ -99,7 +99,7 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
         api.train(resume=folder, cache=cache, say=say)
         return folder
     say(f"{system.title}, seed {seed}:")
-    api.train(data, config=config, out=folder, cache=cache, say=say)
+    api.train(data, config=config, out=folder, cache=cache, say=say, parent=f"{system.title}, {root.name}")
     return folder
 
 

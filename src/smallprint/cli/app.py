@@ -19,6 +19,7 @@ from smallprint.cli.backbones_command import backbones
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
+from smallprint.cli.registry_commands import models, promote, rollback
 from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
@@ -137,11 +138,10 @@ def predict(
     Order and columns are kept, and the file may be larger than memory.
     """
     # not by way of `api`: a bundle in ONNX needs no torch
-    from smallprint.inference.engine import load_engine
+    from smallprint.inference.engine import open_model
     from smallprint.inference.predictor import predict_file
-    from smallprint.packaging.bundle import find_bundle
 
-    engine = load_engine(find_bundle(model))
+    engine = open_model(model)
     if source == "-" and sys.stdin.isatty():
         say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
     if actions is None:
@@ -234,6 +234,9 @@ app.command()(backbones)
 app.command()(check)
 app.command()(split)
 app.command()(suggest)
+app.command()(promote)
+app.command()(rollback)
+app.command()(models)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ RECALLS = (0.8, 0.9, 0.95, 0.98)
 
 
 def policy(
-    model: Annotated[Path, typer.Argument(help="Folder of a run, or of a bundle together with DATA.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a run; or of a bundle, or NAME@ALIAS, together with DATA.")],
     data: Annotated[
         str | None, typer.Argument(help="Labelled data, whose validation split is scored; else the run's own scores.")
     ] = None,

@@ -39,10 +39,9 @@ def scan(
     """
     from smallprint.core.files import csv_text, write_text
     from smallprint.documents.read import read_documents
-    from smallprint.inference.engine import load_engine
+    from smallprint.inference.engine import open_model
     from smallprint.inference.scan_page import csv_of, render_scan, tell_scan
     from smallprint.inference.scanner import REVIEW, for_review, scan_all
-    from smallprint.packaging.bundle import find_bundle
 
     form = form or (
         "table" if out is None else {".htm": "html", ".txt": "table"}.get(out.suffix.lower(), out.suffix.lower()[1:])
@@ -51,7 +50,7 @@ def scan(
         raise ConfigError(f"The format {form!r} is not known.", ", ".join(FORMATS), "Choose one with --format.")
     if actions is not None and outbox is None and out is None:
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
-    engine = load_engine(find_bundle(model))
+    engine = open_model(model)
     start, scanned = time.monotonic(), []
     for entry, document in scan_all(engine, read_documents(files), explain):
         scanned.append((entry, document))

@@ -14,7 +14,8 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Folder of a bundle or run, or NAME=FOLDER; the first is asked by default."
+            metavar="MODEL...",
+            help="Folder of a bundle or run, NAME@ALIAS, or NAME=MODEL; the first is asked by default.",
         ),
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
@@ -37,7 +38,7 @@ def serve(
 ) -> None:
     """Answer over HTTP, with a page to paste or drop documents.
 
-    For this machine alone, unless keys are given. A bundle that is replaced is taken while it runs.
+    For this machine alone, unless keys are given. A bundle that is replaced, and an alias that moves, is taken while it runs.
     """
     from smallprint.core.extras import import_extra
 

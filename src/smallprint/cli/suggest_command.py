@@ -25,11 +25,10 @@ def suggest(
     """
     from smallprint.core.files import csv_text, write_text
     from smallprint.data.stream import open_rows
-    from smallprint.inference.engine import load_engine
+    from smallprint.inference.engine import open_model
     from smallprint.inference.suggest import suggest_texts
-    from smallprint.packaging.bundle import find_bundle
 
-    engine = load_engine(find_bundle(model))
+    engine = open_model(model)
     found: list[str] = []
     with open_rows(texts, text=text) as stream:
         for frame in stream:

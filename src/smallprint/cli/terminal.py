@@ -25,7 +25,7 @@ say = Say()
 words: list[str] = []  # what was typed
 
 DATA_HELP = "A csv, tsv, jsonl, parquet or xlsx file; a folder of splits; hub:OWNER/NAME[/CONFIG]; or sample."
-MODEL_HELP = "Folder of a bundle or of a run."
+MODEL_HELP = "Folder of a bundle or of a run; or NAME@ALIAS or NAME@VERSION of a registered model."
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
 Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]

@@ -250,10 +250,18 @@ class TrackingConfig(Section):
     )
     experiment: str = Field("smallprint", min_length=1, description="Name of the experiment.")
     root: str = Field("runs", min_length=1, description="Run root: the folder of runs and of the tracking store.")
+    log_plots: bool = Field(True, description="Log the report's plots.")
     log_report: bool = Field(
-        False,
-        description="Log the HTML report too. It quotes texts of examples, so it stays on this machine unless asked for.",
+        False, description="Log the HTML report, without the texts that it quotes unless log_examples is on."
     )
+    log_bundle: bool = Field(
+        False, description="Log the bundle too; one of TF-IDF holds words of the training texts, in short sequences."
+    )
+    log_examples: bool = Field(
+        False,
+        description="Let texts of examples leave this machine: those that the report quotes, and test with its scores.",
+    )
+    system_metrics: bool = Field(False, description="Log how busy processor, memory and GPU are, every ten seconds.")
 
 
 class Config(Section):

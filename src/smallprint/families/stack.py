@@ -71,8 +71,9 @@ def build_stack(
                 say(_announce(name, fold, config.stack.folds, finished, spent))
                 part = _without(pool, folds == fold, extra)
                 seed_everything(config.training.seed)  # each alike, whatever was trained or resumed before it
-                inner = Prefixed(tracker, f"{name}/{fold + 1}/")
+                inner = tracker.nested(f"{name}/{fold + 1}")
                 fitted = build(part, labels, settings, Parts(), place, say, cache)(inner)
+                inner.finish()
                 spent += [] if finished else [time.monotonic() - began]
                 unseen[folds == fold] = fitted.validation
                 if not refitted:
@@ -82,7 +83,7 @@ def build_stack(
                 say(f"Member '{name}', all examples.")
                 seed_everything(config.training.seed)
                 # its scores of validation, which it learns from, would be too good to be said or tracked
-                whole, silent = Splits(_with(pool, extra), splits.validation, _closed, ""), Prefixed(None, "")
+                whole, silent = Splits(_with(pool, extra), splits.validation, _closed, ""), Silent()
                 fit_whole = build(whole, labels, settings, Parts(), folder / name / "all", say_nothing, cache)
                 scorers = [fit_whole(silent).scorer]
             scores.append(unseen)
@@ -99,25 +100,21 @@ def build_stack(
     return fit
 
 
-class Prefixed:
-    """Logs what a member's fit logs under a name of its own, or nowhere.
-
-    Args:
-        tracker: Of the run, or None.
-        prefix: Before each name.
-    """
-
-    def __init__(self, tracker: MetricLog | None, prefix: str) -> None:
-        self.tracker, self.prefix = tracker, prefix
+class Silent:
+    """Logs nowhere what a member's fit logs."""
 
     def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
-        """Logs numbers at a step."""
-        self.log_points([(key, value, step) for key, value in values.items()])
+        """Drops numbers."""
 
     def log_points(self, points: list[tuple[str, float, int]]) -> None:
-        """Logs (name, value, step) points."""
-        if self.tracker is not None:
-            self.tracker.log_points([(self.prefix + key, value, step) for key, value, step in points])
+        """Drops points."""
+
+    def nested(self, run: str) -> Silent:
+        """Gives itself."""
+        return self
+
+    def finish(self, status: str = "FINISHED") -> None:
+        """Ends nothing."""
 
 
 def needs_no_choice(config: Config) -> bool:

@@ -22,7 +22,7 @@ from smallprint.data.labels import LabelSet
 from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.policy import Policy
 from smallprint.modeling.scorer import Scorer
-from smallprint.packaging.bundle import load_bundle
+from smallprint.packaging.bundle import find_bundle, load_bundle
 
 
 class Asked(Protocol):
@@ -132,6 +132,15 @@ def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
     )
 
 
+def open_model(model: str | Path | Engine, parts: Parts | None = None) -> Engine:
+    """Gives the engine of what a command calls MODEL: folder of a bundle or run, NAME@ALIAS, or an engine itself.
+
+    Raises:
+        BundleError: As for `find_bundle` and `load_engine`.
+    """
+    return model if isinstance(model, Engine) else load_engine(find_bundle(model), parts)
+
+
 def check_texts(texts: Sequence[str]) -> None:
     """Refuses what is no text.
 
@@ -155,4 +164,4 @@ def check_texts(texts: Sequence[str]) -> None:
             )
 
 
-__all__ = ["Asked", "Engine", "check_texts", "load_engine"]
+__all__ = ["Asked", "Engine", "check_texts", "load_engine", "open_model"]

@@ -18,8 +18,7 @@ from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.row_writer import OutputFormat, RowWriter, find_output_format
 from smallprint.data.stream import RowStream, open_rows
-from smallprint.inference.engine import Engine, load_engine
-from smallprint.packaging.bundle import find_bundle
+from smallprint.inference.engine import Engine, open_model
 
 SAY_SECONDS = 5.0
 Take = Callable[[list[dict[str, Any]]], None]
@@ -59,7 +58,7 @@ def predict_file(
     Where the model has a policy, `decision` says 'cleared', 'flagged' or 'person'.
 
     Args:
-        engine: An engine, or the folder of a bundle or run.
+        engine: An engine, the folder of a bundle or run, or NAME@ALIAS.
         input: A CSV, TSV, JSON Lines, Parquet or .txt file, or '-' for standard input.
         output: A file, which is whole or not there, or '-' for standard output.
         text: The text column; found by name when left out.
@@ -73,8 +72,7 @@ def predict_file(
         ConfigError: The output's format cannot be told.
         BundleError: The bundle is damaged.
     """
-    if not isinstance(engine, Engine):
-        engine = load_engine(find_bundle(engine), parts)
+    engine = open_model(engine, parts)
     rows = skipped = 0
     cut_before, last_said = engine.n_truncated, time.monotonic()
     with open_rows(input, text=text) as stream:

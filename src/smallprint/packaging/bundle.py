@@ -53,6 +53,7 @@ from smallprint.packaging.manifest import (
     unreadable,
 )
 from smallprint.packaging.onnx_files import ONNX, load_onnx, save_onnx
+from smallprint.packaging.registered import read_word, registered_bundle
 from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
 
 KNOWN = "train_texts.u64"
@@ -161,11 +162,15 @@ def save_bundle(
 
 
 def find_bundle(path: str | Path) -> Path:
-    """Gives the bundle's folder for that folder itself or for the run that made it.
+    """Gives the bundle's folder for that folder itself, for the run that made it, or for NAME@ALIAS of a registered one.
+
+    This is the one place where the word MODEL of a command becomes a folder.
 
     Raises:
-        BundleError: There is none.
+        BundleError: There is none, or the registry does not answer.
     """
+    if (word := read_word(path)) is not None:
+        return registered_bundle(word)
     path = Path(path).expanduser()
     for folder in (path, path / "bundle"):
         if (folder / MANIFEST).is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from smallprint.core.errors import SmallprintError
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.manifest import read_manifest
+from smallprint.packaging.registered import find_version, read_word
 from smallprint.serve.batcher import Batcher
 from smallprint.serve.points import points_of
 from smallprint.serve.problems import Problem
@@ -20,7 +22,8 @@ from smallprint.serve.settings import ServeSettings
 
 log = logging.getLogger("smallprint.serve")
 MANIFEST = "manifest.json"
-Stamp = tuple[str, int, int]
+AGAIN_SECONDS = 60.0  # until a version that was refused is tried again: it may not have arrived whole
+Stamp = tuple[str, int, int | str]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Models:
         self.settings = settings
         self.served: dict[str, Served] = {}
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="score")  # an engine uses all cores itself
-        self._refused: dict[str, Stamp] = {}
+        self._refused: dict[str, tuple[Stamp, float]] = {}
 
     def load(self) -> None:
         """Loads every model.
@@ -87,16 +90,19 @@ class Models:
 
     async def _renew(self, name: str, folder: str) -> None:
         try:
-            stamp = _stamp(folder)
-            if stamp in (self.served[name].stamp, self._refused.get(name)):
-                return
-            self._refused[name] = stamp
+            stamp = await asyncio.to_thread(_stamp, folder)  # a registry may take its time
+        except (SmallprintError, OSError):
+            return  # it is being replaced at this moment, or the registry is away
+        refused, since = self._refused.get(name, (None, 0.0))
+        if stamp == self.served[name].stamp or (stamp == refused and time.monotonic() < since + AGAIN_SECONDS):
+            return
+        try:
             self.served[name] = await asyncio.to_thread(self._load, name, folder)
             log.info("model %s: new version %s", name, self.served[name].card["version"][:12])
         except (SmallprintError, OSError) as error:
-            if name not in self._refused or self._refused[name] == self.served[name].stamp:
-                return  # it is being replaced at this moment
-            log.error("model %s: its new version is refused (%s)", name, str(error).partition("\n")[0])
+            self._refused[name] = stamp, time.monotonic()
+            if stamp != refused:
+                log.error("model %s: its new version is refused (%s)", name, str(error).partition("\n")[0])
 
     def _load(self, name: str, folder: str) -> Served:
         stamp = _stamp(folder)
@@ -111,6 +117,8 @@ class Models:
 
 
 def _stamp(folder: str) -> Stamp:
+    if (word := read_word(folder)) is not None:
+        return find_version(word).stamp
     place = find_bundle(folder)
     found = (place / MANIFEST).stat()
     return str(place.resolve()), found.st_mtime_ns, found.st_ino
@@ -140,10 +148,12 @@ def _card(name: str, engine: Engine, manifest: dict[str, Any]) -> dict[str, Any]
 
 
 def name_of(model: str) -> tuple[str, str]:
-    """Gives name and folder of NAME=MODEL, or of a folder, which is called by its own name."""
+    """Gives name and folder of NAME=MODEL, or of a folder or a registered model, which is called by its own name."""
     name, given, folder = model.partition("=")
     if given and name and "/" not in name:
         return name, folder
+    if (word := read_word(model)) is not None:
+        return word.name, model
     place = Path(model).absolute()
     return (place.parent.name if place.name == "bundle" else place.name) or "model", model
 

@@ -1,33 +1,30 @@
 """Tracking in MLflow. In: a run, parameters, metrics, files. Out: nothing: a store that is away stops no training.
 
-What is logged are numbers, settings, fingerprints and times; texts of examples never, unless `tracking.log_report` is on.
+All goes through a journal in the run folder, and from there to the store: at once where it answers, else later, at the end, by
+`--resume` or when the next training begins. What is logged are numbers, settings, fingerprints and times; texts of examples
+never, unless `tracking.log_examples` is on.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytorch_lightning as L
 
 from smallprint.core.config import Config
+from smallprint.core.mlflow_store import shown, tracking_uri
 from smallprint.core.progress import Say
-from smallprint.core.results import Metrics
-from smallprint.core.run import Run
+from smallprint.training.journal import Journal
+from smallprint.training.sending import MAIN, Sender
+from smallprint.training.system import SystemWatch
 
 EVERY_STEPS = 10  # a point of the loss curve each so many steps
-MAX_PARAMETER = 500  # characters of a logged parameter
-
-
-def tracking_uri(config: Config) -> str:
-    """Gives the store: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the run root."""
-    root = Path(config.tracking.root).absolute()
-    return config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+AGAIN_SECONDS = 30.0  # until a store that was away is tried again
+SLOW = 10  # a store may take one part in so many of the time
 
 
 class MetricLog(Protocol):
@@ -39,127 +36,191 @@ class MetricLog(Protocol):
     def log_points(self, points: list[tuple[str, float, int]]) -> None:
         """Logs (name, value, step) points."""
 
+    def nested(self, run: str) -> MetricLog:
+        """Gives the log of a run nested in this one, such as a fold."""
+
+    def finish(self, status: str = "FINISHED") -> None:
+        """Ends it."""
+
 
 class Tracker:
-    """One MLflow run, as long as its store answers; the first failure is said once and ends tracking for this run.
+    """One MLflow run and those nested in it; that its store is away is said once.
 
     Args:
         config: Settings.
         name: The run's name.
         say: Takes the line that says the store is away.
-        run_id: Of a run to go on with.
+        ids: MLflow's ids of a run to go on with, as `remember` was given them.
+        folder: Of the run, whose journal keeps what was not sent; None keeps it in memory.
+        remember: Takes the ids when there is a new one.
+        parent: Name of a run that this one is nested in, made where there is none.
     """
 
-    def __init__(self, config: Config, name: str, say: Say, run_id: str | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        name: str,
+        say: Say,
+        ids: dict[str, str] | None = None,
+        *,
+        folder: Path | None = None,
+        remember: Callable[[dict[str, str]], None] = lambda ids: None,
+        parent: str = "",
+    ) -> None:
         self.uri: str | None = tracking_uri(config) if config.tracking.enabled else None
-        self.run_id, self._say = run_id, say
-        self._client: Any = None
-        if self.uri:
-            self._try(lambda: self._start(config, name))
+        self._say, self._away, self._next_try = say, False, 0.0
+        self._open: list[str] = []
+        self._parent = parent
+        self._watch: SystemWatch | None = None
+        if self.uri is None:
+            return
+        self._journal = Journal(folder)
+        again = bool(self._journal.waiting)
+        for entry in self._journal.waiting:
+            entry["again"] = True  # it may have arrived, though its answer did not
+        self.sender = Sender(self.uri, config.tracking.experiment, dict(ids or {}), remember)
+        self._again = again
+        self.begin(MAIN, name)
+        if config.tracking.system_metrics:
+            self._watch = SystemWatch()
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, once the store has given one."""
+        return None if self.uri is None else self.sender.ids.get(MAIN)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the store took all that was logged so far."""
+        return self.uri is not None and not self._away and not self._journal.waiting
+
+    def begin(self, run: str, name: str) -> None:
+        """Begins a run: itself, or one nested in it."""
+        self._open.append(run)
+        waits = any(entry["kind"] == "start" and entry["run"] == run for entry in self._journal.waiting)
+        if not waits or run in self.sender.ids:
+            parent = self._parent if run == MAIN else ""
+            self._add(run, "start", name=name, key=uuid.uuid4().hex, time=_now(), parent=parent)
+        self.send()
+
+    def nested(self, run: str) -> Nested:
+        """Gives the log of a run that is nested in this one, such as a fold; it ends by its `finish`."""
+        return Nested(self, run)
 
     def log_parameters(self, parameters: dict[str, Any]) -> None:
-        """Logs settings, flat, each cut at what MLflow holds."""
-        if self._client:
-            from mlflow.entities import Param
+        """Logs settings, flat; nested ones get names with dots."""
+        self._add(MAIN, "params", values=flat(parameters))
+        self.send()
 
-            params = [Param(key, str(value)[:MAX_PARAMETER]) for key, value in parameters.items()]
-            for start in range(0, len(params), 100):
-                part = params[start : start + 100]
-                self._try(lambda part=part: self._client.log_batch(self.run_id, params=part))  # type: ignore[misc]
+    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Logs numbers at a step."""
+        self.log_points([(key, value, step) for key, value in values.items()])
+
+    def log_points(self, points: list[tuple[str, float, int]], run: str = MAIN) -> None:
+        """Logs (name, value, step) points."""
+        if points and self.uri is not None:
+            now = _now()
+            named = [(key.replace("@", "_at_"), float(value), now, step) for key, value, step in points]
+            self._add(run, "metrics", points=named)
+            if self._watch is not None and (seen := self._watch.take(points[-1][2])):
+                self._add(MAIN, "metrics", points=seen)
+        self.send()
+
+    def log_tags(self, tags: dict[str, str]) -> None:
+        """Sets tags."""
+        self._add(MAIN, "tags", values=tags)
+        self.send()
+
+    def log_data(self, datasets: list[dict[str, Any]]) -> None:
+        """Logs splits: each with `name`, `split`, `fingerprint`, `rows` and `source`."""
+        self._add(MAIN, "data", datasets=datasets)
+        self.send()
+
+    def log_file(self, path: Path, folder: str = "") -> None:
+        """Logs a file, or all files of a folder, as artifacts; it must stay until the store has it."""
+        self._add(MAIN, "file", path=str(path.absolute()), folder=folder)
+        self.send()
+
+    def end(self, run: str, status: str) -> None:
+        """Ends a run as FINISHED, FAILED or KILLED."""
+        if run in self._open:
+            self._open.remove(run)
+            self._add(run, "end", status=status, time=_now())
+
+    def finish(self, status: str = "FINISHED") -> None:
+        """Ends the run and what is open of those nested in it, and sends what was kept."""
+        if self.uri is None:
+            return
+        if self._watch is not None:
+            self._watch.stop()
+        for run in [run for run in self._open if run != MAIN] + [MAIN]:
+            self.end(run, status)
+        self.send(now=True)
+        self._journal.close()
+
+    def send(self, now: bool = False) -> None:
+        """Sends what waits, unless the store was away a moment ago or takes too much of the time."""
+        if self.uri is None or not self._journal.waiting or (not now and time.monotonic() < self._next_try):
+            return
+        start = time.monotonic()
+        done, error = self.sender.send(self._journal.waiting)
+        self._journal.drop(done)
+        end = time.monotonic()
+        spent = 0.0 if self.uri.startswith("sqlite") and not error else end - start  # its first use makes tables
+        self._next_try = end + max(SLOW * spent if spent > 1 else 0.0, AGAIN_SECONDS if error else 0.0)
+        if error is not None and self._journal.waiting:
+            self._journal.waiting[0]["again"] = True  # it may have arrived, though its answer did not
+        for line in self.sender.refused:
+            self._say(f"Tracking: the store refused {line[:300]}")
+        self.sender.refused.clear()
+        if error is not None and not self._away:
+            self._away = True
+            kept = (
+                f"what it logs is kept in {self._journal.path}, to be sent at the end, by --resume, or when the next training begins"
+                if self._journal.on_disk
+                else "what it logs is kept until it ends"
+            )
+            self._say(
+                f"Tracking: the store {shown(self.uri)} does not answer ({type(error).__name__}); the run goes on, and {kept}."
+            )
+        elif error is None and self._away:
+            self._away = False
+            self._say("Tracking: the store answers again, and has what was kept.")
+
+    def _add(self, run: str, kind: str, **values: Any) -> None:
+        if self.uri is not None:
+            self._journal.add({"run": run, "kind": kind, **values})
+
+
+class Nested:
+    """The log of a run that is nested in another, until `finish`.
+
+    Args:
+        tracker: Of the run around it.
+        run: Its name, such as 'linear/1'.
+    """
+
+    def __init__(self, tracker: Tracker, run: str) -> None:
+        self._tracker, self._run = tracker, run
+        if tracker.uri is not None:
+            tracker.begin(run, run)
 
     def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Logs numbers at a step."""
         self.log_points([(key, value, step) for key, value in values.items()])
 
     def log_points(self, points: list[tuple[str, float, int]]) -> None:
-        """Logs (name, value, step) points, a thousand at a time."""
-        if not self._client:
-            return
-        from mlflow.entities import Metric
+        """Logs (name, value, step) points."""
+        self._tracker.log_points(points, self._run)
 
-        now = int(time.time() * 1000)
-        for start in range(0, len(points), 1000):
-            metrics = [
-                Metric(key.replace("@", "_at_"), float(value), now, step)
-                for key, value, step in points[start : start + 1000]
-            ]
-            if self._client:
-                self._try(lambda metrics=metrics: self._client.log_batch(self.run_id, metrics=metrics))  # type: ignore[misc]
+    def nested(self, run: str) -> Nested:
+        """Gives the log of a further run, nested in the outermost."""
+        return self._tracker.nested(f"{self._run}/{run}")
 
-    def log_start(self, run: Run, config: Config, summary: dict[str, Any]) -> None:
-        """Logs settings, fingerprints and the settings file, and writes the MLflow run id down for a resume."""
-        if self.run_id:
-            run.update(mlflow_run_id=self.run_id)
-        settings = {f"{part}.{k}": v for part, values in config.model_dump().items() for k, v in values.items()}
-        self.log_parameters(settings)
-        rows, prints = summary["rows"], summary["fingerprints"]
-        self.log_tags(
-            {
-                "smallprint.run": str(run.folder.absolute()),
-                "smallprint.task": str(summary["task"]),
-                **{f"smallprint.data.{split}.fingerprint": prints[split] for split in prints},
-                **{f"smallprint.data.{split}.rows": str(rows[split]) for split in rows},
-            }
-        )
-        self.log_file(run.folder / "config.yaml")
-
-    def log_end(self, run: Run, validation: Metrics, test: Metrics) -> None:
-        """Logs final metrics, where the bundle lies, and the report if its texts may leave."""
-        for metrics in (validation, test):
-            self.log_metrics({f"final/{metrics.split}/{key}": value for key, value in metrics.values.items()})
-        self.log_tags(
-            {"smallprint.bundle": str(run.bundle.absolute()), "smallprint.report": str(run.report.absolute())}
-        )
-        self.log_file(run.metrics)
-        if run.config.tracking.log_report:
-            self.log_file(run.report)
-
-    def log_tags(self, tags: dict[str, str]) -> None:
-        """Sets tags."""
-        for key, value in tags.items():
-            if self._client:
-                self._try(lambda key=key, value=value: self._client.set_tag(self.run_id, key, value))  # type: ignore[misc]
-
-    def log_file(self, path: Path) -> None:
-        """Logs a file as an artifact."""
-        if self._client:
-            self._try(lambda: self._client.log_artifact(self.run_id, str(path)))
-
-    def finish(self, status: str) -> None:
-        """Ends the run as FINISHED, FAILED or KILLED."""
-        if self._client:
-            self._try(lambda: self._client.set_terminated(self.run_id, status))
-
-    def _start(self, config: Config, name: str) -> None:
-        with _quiet_mlflow():
-            from mlflow import MlflowClient
-
-            if str(self.uri).startswith("sqlite:///"):
-                Path(str(self.uri).removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            client = MlflowClient(tracking_uri=self.uri)
-            experiment = client.get_experiment_by_name(config.tracking.experiment)
-            if experiment is None:
-                artifacts = None
-                if str(self.uri).startswith("sqlite:///"):
-                    artifacts = (Path(config.tracking.root).absolute() / "artifacts").as_uri()
-                experiment_id = client.create_experiment(config.tracking.experiment, artifact_location=artifacts)
-            else:
-                experiment_id = experiment.experiment_id
-            if self.run_id:
-                client.update_run(self.run_id, status="RUNNING")
-            else:
-                self.run_id = client.create_run(experiment_id, run_name=name).info.run_id
-            self._client = client
-
-    def _try(self, action: Callable[[], Any]) -> None:
-        try:
-            with _short_waits():
-                action()
-        except Exception as error:  # whatever the store's client raises must not end a training
-            self._client = None
-            self._say(
-                f"Tracking: the store {self.uri} does not answer ({type(error).__name__}); the run goes on without it."
-            )
+    def finish(self, status: str = "FINISHED") -> None:
+        """Ends it."""
+        if self._tracker.uri is not None:
+            self._tracker.end(self._run, status)
 
 
 class TrackerCallback(L.Callback):
@@ -194,27 +255,19 @@ class TrackerCallback(L.Callback):
         self._points = []
 
 
-@contextlib.contextmanager
-def _short_waits() -> Iterator[None]:
-    """Lets MLflow try three times, ten seconds each, where nothing else is set: by itself it waits for minutes."""
-    ours = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    added = {name: value for name, value in ours.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
+def flat(tree: dict[str, Any], before: str = "") -> dict[str, str]:
+    """Gives settings under names with dots, all values as text; an empty dict is a value."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = str(value)
+    return found
 
 
-@contextlib.contextmanager
-def _quiet_mlflow() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("alembic", "mlflow")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+__all__ = ["MetricLog", "Nested", "Tracker", "TrackerCallback", "flat", "tracking_uri"]

@@ -1,0 +1,85 @@
+"""Which versions an alias stood at, and who may move it now. In: a client and a name. Out: a list of versions, or a lock.
+
+The history of each alias is a tag of the registered model; the lock is an entry of the registry itself, so that it holds for
+programs on other machines too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from smallprint.core.errors import BundleError
+
+HISTORY = "smallprint.history."  # and the alias: a tag of the registered model
+LOCK = ".smallprint-lock"  # after the model's name: a registered model that is there as long as the lock is held
+MOST = 200  # versions that a history remembers
+WAIT_SECONDS = 60.0  # for the lock
+STALE_SECONDS = 45.0  # what is done under it takes some requests; a holder that old has died
+
+
+@contextlib.contextmanager
+def locked(client: Any, name: str) -> Iterator[None]:
+    """Lets one program at a time move aliases of a model, in whatever store.
+
+    Raises:
+        BundleError: Somebody else holds it for a minute.
+    """
+    from mlflow.exceptions import MlflowException
+
+    mine, entry, until = uuid.uuid4().hex, f"{name}{LOCK}", time.monotonic() + WAIT_SECONDS
+    note = {"holder": mine, "since": str(time.time()), "who": f"{socket.gethostname()} {os.getpid()}"}
+    while True:
+        try:
+            client.create_registered_model(entry, tags=note, description="Held while an alias is moved.")
+            break
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+                raise
+        with contextlib.suppress(MlflowException):  # it may have gone away just now
+            held = client.get_registered_model(entry)
+            if time.time() > float(held.tags.get("since", "0")) + STALE_SECONDS:
+                client.delete_registered_model(entry)
+                continue
+        if time.monotonic() > until:
+            raise BundleError(
+                f"Somebody else is promoting '{name}'.", "one promotion at a time", "Try again in a minute."
+            )
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(MlflowException):
+            if client.get_registered_model(entry).tags.get("holder") == mine:
+                client.delete_registered_model(entry)
+
+
+def read_history(model: Any, alias: str) -> list[int]:
+    """Gives the versions that an alias stood at, the last is where it stands; what was moved by hand is counted in.
+
+    Args:
+        model: As MLflow gives a registered model.
+        alias: The alias.
+    """
+    kept = json.loads(model.tags.get(HISTORY + alias, "[]"))
+    now = model.aliases.get(alias)
+    if now is None:
+        return []
+    now = int(now)
+    if now in kept:  # what stands behind it was not finished, or was undone by hand
+        return [*kept[: len(kept) - kept[::-1].index(now)]]
+    return [*kept, now]
+
+
+def write_history(client: Any, name: str, alias: str, versions: list[int]) -> None:
+    """Writes it into the model's tag."""
+    client.set_registered_model_tag(name, HISTORY + alias, json.dumps(versions[-MOST:]))
+
+
+__all__ = ["HISTORY", "LOCK", "locked", "read_history", "write_history"]

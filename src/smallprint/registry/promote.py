@@ -1,0 +1,356 @@
+"""A run becomes a version that an alias names, and an alias goes back. In: a run or bundle, a name. Out: the version.
+
+open -> load candidate -> compare with the champion -> log as MLflow model -> register -> lock -> look again -> move the alias
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from smallprint.core.config import Config
+from smallprint.core.errors import BundleError, ConfigError
+from smallprint.core.files import sha256_file
+from smallprint.core.mlflow_store import experiment_of, open_client, shown, store_errors, tracking_uri, used
+from smallprint.core.progress import Say, say_nothing
+from smallprint.core.run import Run, open_run
+from smallprint.inference.engine import Engine, load_engine
+from smallprint.packaging.bundle import find_bundle
+from smallprint.packaging.manifest import MANIFEST, read_manifest
+from smallprint.packaging.registered import HASH, Registered, Word, find_version, read_word, registered_bundle
+from smallprint.registry.contest import MARGIN, MEASURES, Verdict, compare_models, find_test_rows
+from smallprint.registry.flavour import save_mlflow_model
+from smallprint.registry.history import LOCK, locked, read_history, write_history
+
+CHAMPION = "champion"
+ALIAS = re.compile(r"(?!v?\d+$)(?!latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
+NAME = re.compile(r"[^@/\\:=\s][^@/\\:=]{0,200}")
+TIMES = 5  # looks at who is champion, where others promote at the same time
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What was promoted.
+
+    Attributes:
+        name: Of the registered model.
+        version: Its number.
+        alias: What names it now.
+        before: The version that the alias named before, or None.
+        verdict: How it did beside that, or None where nothing was compared.
+        store: Address of the registry.
+    """
+
+    name: str
+    version: int
+    alias: str
+    before: int | None
+    verdict: Verdict | None
+    store: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict."""
+        kept = {key: getattr(self, key) for key in ("name", "version", "alias", "before", "store")}
+        return {**kept, "verdict": None if self.verdict is None else self.verdict.to_dict()}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    bundle: Path
+    manifest: dict[str, Any]
+    engine: Engine
+    run: Run | None
+    registered: Registered | None
+
+
+def promote(
+    model: str | Path,
+    name: str,
+    alias: str = CHAMPION,
+    *,
+    force: bool = False,
+    margin: float = MARGIN,
+    say: Say = say_nothing,
+) -> Promoted:
+    """Registers a run's bundle as a new version of `name` and lets `alias` name it, if it is as good as the one before.
+
+    Args:
+        model: Folder of a run or bundle; or NAME@ALIAS or NAME@VERSION of the same name: then only the alias moves.
+        name: Of the registered model; it is made where there is none.
+        alias: What shall name the version.
+        force: Compare with nothing.
+        margin: By how much it may be measured lower than the one before.
+        say: Takes lines for a person.
+
+    Raises:
+        BundleError: It is worse than the one before, cannot be compared with it, or the store does not answer. Nothing moved.
+        ConfigError: A name that cannot be used.
+    """
+    check_names(name, alias)
+    candidate = _open_candidate(model, name)
+    uri = registry_uri(candidate.run)
+    version = None if candidate.registered is None else candidate.registered.version
+    compared: dict[int, Verdict | None] = {}
+    for _ in range(TIMES):
+        champion = _version_of(uri, name, alias)
+        if champion is not None and champion.version != version and champion.version not in compared:
+            compared[champion.version] = None if force else _contest(champion, candidate, margin, say)
+        if version is None:
+            version = _register(uri, name, candidate, say)
+        moved, before = _move(uri, name, alias, version, expected=None if champion is None else champion.version)
+        if moved:
+            verdict = None if before is None else compared.get(before)
+            _note(uri, name, alias, version, verdict, force and before not in (None, version))
+            return Promoted(name, version, alias, before, verdict, shown(uri))
+        say(f"Somebody else moved {name}@{alias} meanwhile: looking again.")
+    raise BundleError(
+        f"{name}@{alias} was moved by others {TIMES} times meanwhile; version {version} is registered.",
+        "an alias that stays",
+        f"Then: smallprint promote {name}@{version} --as {name} --alias {alias}",
+    )
+
+
+def rollback(name: str, alias: str = CHAMPION) -> tuple[int, int]:
+    """Lets an alias go back to the version that it named before; gives both, the new one first.
+
+    Called again it goes back further.
+
+    Raises:
+        BundleError: There is none before it, or the store does not answer.
+    """
+    check_names(name, alias)
+    uri = tracking_uri()
+    now = find_version(Word(name, alias), uri).version
+    with store_errors(uri):
+        client = open_client(uri)
+        with locked(client, name):
+            history = read_history(client.get_registered_model(name), alias)
+            there = {int(entry.version) for entry in client.search_model_versions(f"name = '{_quoted(name)}'")}
+            now = history[-1] if history else now
+            before = [version for version in history[:-1] if version in there]
+            if not before:
+                raise BundleError(
+                    f"{name}@{alias} is version {now}, and named none before it.",
+                    "an alias that was moved by `smallprint promote`",
+                    f"Let it name another: smallprint promote {name}@VERSION --as {name} --alias {alias}",
+                )
+            client.set_registered_model_alias(name, alias, str(before[-1]))
+            write_history(client, name, alias, before)
+            client.set_model_version_tag(name, str(now), f"smallprint.rolled_back.{alias}", _now())
+    return before[-1], now
+
+
+def check_names(name: str, alias: str) -> None:
+    """Refuses names that no word NAME@ALIAS could hold.
+
+    Raises:
+        ConfigError: One of them is such a name.
+    """
+    if not NAME.fullmatch(name) or name.endswith((" ", LOCK)):
+        raise ConfigError(f"A model cannot be called {name!r}.", "a name without @ / \\ : =", "Choose another --as.")
+    if not ALIAS.fullmatch(alias):
+        raise ConfigError(
+            f"An alias cannot be called {alias!r}.",
+            "letters, digits, _ and -; not 'latest', and no version such as 3 or v3",
+            "Choose another --alias.",
+        )
+
+
+def registry_uri(run: Run | None) -> str:
+    """Gives the store of a promotion: MLFLOW_TRACKING_URI, else the run's own, else runs/mlflow.db here."""
+    if os.environ.get("MLFLOW_TRACKING_URI") or run is None:
+        return tracking_uri()
+    return tracking_uri(run.config)
+
+
+def _open_candidate(model: str | Path, name: str) -> _Candidate:
+    word, run, registered = read_word(model), None, None
+    if word is not None:
+        if word.name != name:
+            raise ConfigError(
+                f"{word} is a version of '{word.name}'.",
+                f"a version of '{name}'",
+                f"Give --as {word.name}, or the run.",
+            )
+        registered = find_version(word)
+        bundle = registered_bundle(word)
+    else:
+        bundle = find_bundle(model)
+        for folder in (Path(model).expanduser(), bundle.parent):
+            if run is None and (folder / "run.json").is_file() and (folder / "config.yaml").is_file():
+                run = open_run(folder, clear=False)
+    return _Candidate(bundle, read_manifest(bundle), load_engine(bundle), run, registered)
+
+
+def _version_of(uri: str, name: str, alias: str) -> Registered | None:
+    """Gives the version that an alias names now; None where there is none, or no such model."""
+    with store_errors(uri):
+        from mlflow.exceptions import MlflowException
+
+        client = open_client(uri, make=True)
+        try:
+            model = client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        if alias not in model.aliases:
+            return None
+    return find_version(Word(name, str(model.aliases[alias])), uri)
+
+
+def _contest(champion: Registered, candidate: _Candidate, margin: float, say: Say) -> Verdict:
+    """Gives the verdict on a candidate.
+
+    Raises:
+        BundleError: It is not as good, or cannot be compared.
+    """
+    folder = registered_bundle(Word(champion.word.name, str(champion.version)), champion.uri)
+    engine, tags = load_engine(folder), champion.entry.tags
+    prints = read_manifest(folder)["data"].get("fingerprints", {})
+    rows = find_test_rows(engine, prints, tags.get("smallprint.data"), tags.get("smallprint.run"), say)
+    verdict = compare_models(engine, candidate.engine, rows, margin)
+    if not verdict.accepted:
+        how = "is worse than" if verdict.paired.high < 0 else "was measured lower than"
+        raise BundleError(
+            f"Not promoted: the candidate {how} {champion.word.name} version {champion.version}. {verdict}.",
+            f"a difference of at least {-margin:+.3f} whose 95% interval reaches 0",
+            "Train a better one; or, if you have other reasons, promote with --force. Nothing was moved.",
+        )
+    better = "better than" if verdict.paired.better else "not shown to be worse than"
+    say(f"Compared: {better} version {champion.version}. {verdict}.")
+    return verdict
+
+
+def _register(uri: str, name: str, candidate: _Candidate, say: Say) -> int:
+    """Copies the bundle into the store, as an MLflow model, and gives the number of its version."""
+    manifest, run = candidate.manifest, candidate.run
+    with store_errors(uri), used(uri), tempfile.TemporaryDirectory(prefix="smallprint-") as temporary:
+        from mlflow.exceptions import MlflowException
+        from mlflow.models import Model
+
+        client = open_client(uri, make=True)
+        tracked = _tracked_run(client, run)
+        experiment = (
+            tracked.info.experiment_id
+            if tracked
+            else experiment_of(client, uri, (run.config if run else Config()).tracking.experiment)
+        )
+        tags = _tags(candidate)
+        logged = client.create_logged_model(
+            experiment,
+            name=re.sub(r"[^A-Za-z0-9_ -]", "-", name),
+            source_run_id=tracked.info.run_id if tracked else None,
+            tags=tags,
+            model_type="smallprint",
+        )
+        try:
+            entry = Model(model_uuid=logged.model_id, model_id=logged.model_id, run_id=logged.source_run_id)
+            folder = Path(temporary) / "model"
+            save_mlflow_model(candidate.bundle, candidate.engine, folder, manifest.get("family", "encoder"), entry)
+            client.log_model_artifacts(logged.model_id, str(folder))
+            client.finalize_logged_model(logged.model_id, "READY")
+        except BaseException:
+            _give_up(client, logged.model_id)
+            raise
+        try:
+            client.create_registered_model(name, tags={"smallprint": "1"})
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+                raise
+        version = client.create_model_version(
+            name, f"models:/{logged.model_id}", run_id=logged.source_run_id, tags=tags, model_id=logged.model_id
+        )
+    say(f"Registered as version {version.version} of {name} in {shown(uri)}.")
+    return int(version.version)
+
+
+def _give_up(client: Any, model_id: str) -> None:
+    """Marks what was only half logged as failed, if the store still answers."""
+    with contextlib.suppress(Exception):
+        client.finalize_logged_model(model_id, "FAILED")
+
+
+def _move(uri: str, name: str, alias: str, version: int, expected: int | None) -> tuple[bool, int | None]:
+    """Lets the alias name the version, if it still stands where it did when both were compared; gives where it stood."""
+    with store_errors(uri):
+        client = open_client(uri)
+        with locked(client, name):
+            model = client.get_registered_model(name)
+            stands = model.aliases.get(alias)
+            before = None if stands is None else int(stands)
+            if before != expected:
+                return False, before
+            history = read_history(model, alias)
+            if before != version:
+                write_history(client, name, alias, [*history, version])
+                client.set_registered_model_alias(name, alias, str(version))
+            return True, before
+
+
+def _note(uri: str, name: str, alias: str, version: int, verdict: Verdict | None, forced: bool) -> None:
+    notes = {f"smallprint.promoted.{alias}": _now()}
+    if verdict is not None:
+        notes[f"smallprint.verdict.{alias}"] = json.dumps(verdict.to_dict())
+    if forced:
+        notes[f"smallprint.forced.{alias}"] = "true"
+    with store_errors(uri):
+        client = open_client(uri)
+        for key, value in notes.items():
+            client.set_model_version_tag(name, str(version), key, value)
+
+
+def _tags(candidate: _Candidate) -> dict[str, str]:
+    """Gives what a version tells of itself: no text of an example."""
+    manifest, run = candidate.manifest, candidate.run
+    task = manifest["task"]
+    metrics = manifest["metrics"].get("test", {})
+    tags = {
+        HASH: sha256_file(candidate.bundle / MANIFEST),
+        "smallprint.task": str(task),
+        "smallprint.family": str(manifest.get("family", "encoder")),
+        "smallprint.measure": MEASURES[task],
+        "smallprint.version": str(manifest["versions"].get("smallprint", "")),
+        "smallprint.trained": str(manifest["created"]),
+        "smallprint.n_test": str(manifest["data"].get("rows", {}).get("test", "")),
+        "smallprint.data.test.fingerprint": str(manifest["data"].get("fingerprints", {}).get("test", "")),
+        **{f"test.{key.replace('@', '_at_')}": f"{value:.6f}" for key, value in metrics.items()},
+    }
+    if run is not None:
+        tags["smallprint.run"] = str(run.folder.absolute())
+        if isinstance(data := run.state.get("data"), str):
+            tags["smallprint.data"] = data
+    return tags
+
+
+def _tracked_run(client: Any, run: Run | None) -> Any:
+    """Gives MLflow's run of a training, where it is in the same store."""
+    from mlflow.exceptions import MlflowException
+
+    run_id = None if run is None else run.state.get("mlflow_run_id")
+    if not run_id:
+        return None
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _quoted(name: str) -> str:
+    return name.replace("'", "''")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+__all__ = ["CHAMPION", "Promoted", "check_names", "promote", "registry_uri", "rollback"]

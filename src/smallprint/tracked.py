@@ -1,0 +1,154 @@
+"""What of a training goes to MLflow, and when. In: the run and what it found. Out: nothing. Steps of `api.train`.
+
+Texts of examples are in none of it, unless `tracking.log_examples` is on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from smallprint.core.config import Config
+from smallprint.core.files import write_text
+from smallprint.core.progress import Say
+from smallprint.core.results import Array, Metrics, ScoredSplit
+from smallprint.core.run import Run, scores_file
+from smallprint.evaluation.final_intervals import build_intervals
+from smallprint.runs import versions, write_report
+from smallprint.training.left_behind import ids_of, send_left_behind, state_of
+from smallprint.training.tracking import Tracker
+
+Scored = tuple[Metrics, ScoredSplit, Sequence[str | None]]
+
+
+def open_tracker(run: Run, say: Say) -> Tracker:
+    """Gives the run's tracker; what earlier runs of the root could not send is sent first, where the store answers.
+
+    Of several processes the first tracks.
+    """
+    config = run.config
+    if not run.writes:
+        off = config.tracking.model_copy(update={"enabled": False})
+        return Tracker(config.model_copy(update={"tracking": off}), run.name, say)
+    state = run.state
+    tracker = Tracker(
+        config,
+        run.name,
+        say,
+        ids_of(state),
+        folder=run.folder,
+        remember=lambda ids: run.update(**state_of(ids)),
+        parent=state.get("parent", ""),
+    )
+    if tracker.uri is not None and tracker.answers:
+        send_left_behind(Path(config.tracking.root), run.folder, tracker.uri, say)
+    return tracker
+
+
+def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any]) -> None:
+    """Logs settings, versions, the code's commit, and which data it is."""
+    if tracker.uri is None:
+        return
+    tracker.log_parameters(config.model_dump())
+    rows, prints, data = summary["rows"], summary["fingerprints"], str(run.state.get("data", ""))
+    tracker.log_tags(
+        {
+            "smallprint.run": str(run.folder.absolute()),
+            "smallprint.task": str(summary["task"]),
+            "smallprint.command": str(run.state.get("command", "")),
+            **{f"smallprint.data.{split}.fingerprint": prints[split] for split in prints},
+            **{f"smallprint.data.{split}.rows": str(rows[split]) for split in rows},
+            **{f"smallprint.version.{name}": value for name, value in versions().items()},
+            **_commit(),
+        }
+    )
+    tracker.log_data([_dataset(data, split, prints, rows) for split in rows])
+    tracker.log_file(run.folder / "config.yaml")
+
+
+def log_end(tracker: Tracker, run: Run, splits: Sequence[Scored], thresholds: Array, summary: dict[str, Any]) -> None:
+    """Logs final scores with their intervals, where the bundle lies, and the files that the settings name.
+
+    Args:
+        tracker: Of the run.
+        run: The run, its files written.
+        splits: Metrics, scores and groups of validation and test.
+        thresholds: `[n_outputs]`.
+        summary: Of the data, test counted in.
+    """
+    if tracker.uri is None:
+        return
+    wanted = run.config.tracking
+    for metrics, scored, groups in splits:
+        values = dict(metrics.values)
+        for name, interval in build_intervals(scored, thresholds, groups).items():
+            values |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+        tracker.log_metrics({f"final/{metrics.split}/{key}": value for key, value in values.items()})
+    rows, prints, data = summary["rows"], summary["fingerprints"], str(run.state.get("data", ""))
+    tracker.log_data([_dataset(data, "test", prints, rows)])
+    tracker.log_tags(
+        {
+            "smallprint.bundle": str(run.bundle.absolute()),
+            "smallprint.report": str(run.report.absolute()),
+            "smallprint.data.test.fingerprint": prints["test"],
+            "smallprint.data.test.rows": str(rows["test"]),
+        }
+    )
+    tracker.log_file(run.metrics)
+    if wanted.log_plots:
+        tracker.log_file(_write_plots(run, splits[-1][1]), "plots")
+    if wanted.log_report and not wanted.log_examples:
+        without = run.folder / "tracked" / "report.html"
+        tracker.log_file(write_report(run, run.state.get("command", ""), quote=False, path=without))
+    elif wanted.log_report:
+        tracker.log_file(run.report)
+    if wanted.log_examples:
+        tracker.log_file(run.folder / scores_file("test"), "examples")
+    if wanted.log_bundle:
+        tracker.log_file(run.bundle, "bundle")
+
+
+def _dataset(data: str, split: str, prints: dict[str, str], rows: dict[str, int]) -> dict[str, Any]:
+    name = Path(data).stem or "data"
+    return {"name": name, "split": split, "fingerprint": prints[split], "rows": rows[split], "source": data}
+
+
+def _write_plots(run: Run, test: ScoredSplit) -> Path:
+    """Writes the report's plots into the run folder, where they stay until the store has them, and gives their folder."""
+    import numpy as np
+
+    from smallprint.evaluation.calibration import reliability
+    from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
+    from smallprint.evaluation.ranking import one_hot
+
+    history = json.loads(run.metrics.read_text(encoding="utf-8"))["history"]
+    folder = run.folder / "tracked" / "plots"
+    scores = np.asarray(test.scores)
+    bins = reliability(one_hot(np.asarray(test.targets), scores.shape[1]), scores)
+    write_text(folder / "precision_recall.svg", plot_precision_recall(test))
+    write_text(folder / "reliability.svg", plot_reliability(bins, test.split))
+    if history:
+        write_text(folder / "learning_curves.svg", plot_learning_curves(history))
+    return folder
+
+
+def _commit() -> dict[str, str]:
+    """Gives the commit of the folder that the training was started in, and whether files of it were changed."""
+    found: dict[str, str] = {}
+    for tag, command in (
+        ("mlflow.source.git.commit", ["rev-parse", "HEAD"]),
+        ("smallprint.git.changed", ["status", "--porcelain", "--untracked-files=no"]),
+    ):
+        try:
+            done = subprocess.run(["git", *command], capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return found  # no git, or no repository
+        answer = done.stdout.strip()
+        found[tag] = str(bool(answer)).lower() if tag.endswith("changed") else answer
+    return found
+
+
+__all__ = ["log_end", "log_start", "open_tracker"]

@@ -1,0 +1,98 @@
+"""Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked KILLED.
+
+Done when the next training begins, once its own store has answered. Runs that go on hold a lock, and are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from smallprint.core.config import Config
+from smallprint.core.files import write_json
+from smallprint.core.mlflow_store import tracking_uri
+from smallprint.core.progress import Say, counted
+from smallprint.core.settings import load_config
+from smallprint.training.journal import Journal, take_over
+from smallprint.training.sending import MAIN, Sender
+
+
+def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
+    """Sends what runs of a root could not, and gives how many there were.
+
+    Args:
+        root: The run root.
+        own: Folder of the run that begins.
+        uri: The store that answers; runs of another one are left alone.
+        say: Takes a line, where there were any.
+    """
+    sent = 0
+    for file in sorted(root.glob("*/run.json")) if root.is_dir() else []:
+        folder = file.parent
+        if folder.resolve() == own.resolve():
+            continue
+        try:
+            sent += _send_one(folder, uri)
+        except Exception:  # somebody else's run, damaged perhaps: nothing of this one depends on it
+            continue
+    if sent:
+        say(f"Tracking: {counted(sent, 'run')} that had ended without it {'was' if sent == 1 else 'were'} sent.")
+    return sent
+
+
+def _send_one(folder: Path, uri: str) -> int:
+    journal = take_over(folder)
+    if journal is None:
+        return 0
+    try:
+        config = load_config(folder / "config.yaml")
+        if not config.tracking.enabled or tracking_uri(config) != uri:
+            return 0
+        return _send(folder, journal, config, uri)
+    finally:
+        journal.close()
+
+
+def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
+    state: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    ended = any(entry["kind"] == "end" and entry["run"] == MAIN for entry in journal.waiting)
+    if not journal.waiting and state.get("status") != "started":
+        return 0
+
+    def remember(ids: dict[str, str]) -> None:
+        write_json(folder / "run.json", {**state, **state_of(ids)})
+
+    for entry in journal.waiting:
+        entry["again"] = True
+    sender = Sender(uri, config.tracking.experiment, ids_of(state), remember)
+    waiting = list(journal.waiting)
+    if not ended:  # killed: nothing of its own could say so
+        now = int((folder / "run.json").stat().st_mtime * 1000) if not waiting else int(time.time() * 1000)
+        names = dict.fromkeys([*sender.ids, *(entry["run"] for entry in waiting)])
+        waiting += [{"run": name, "kind": "end", "status": "KILLED", "time": now} for name in names]
+        waiting = [entry for entry in waiting if entry["kind"] != "end" or _is_open(sender, entry)]
+    done, error = sender.send(waiting)
+    journal.drop(min(done, len(journal.waiting)))
+    return int(error is None)
+
+
+def _is_open(sender: Sender, entry: dict[str, Any]) -> bool:
+    """Whether a run still counts as running in the store; one that is not there yet will."""
+    return entry["run"] not in sender.ids or sender.status(sender.ids[entry["run"]]) == "RUNNING"
+
+
+def ids_of(state: dict[str, Any]) -> dict[str, str]:
+    """Gives MLflow's ids of a run and those nested in it from what run.json holds."""
+    main = state.get("mlflow_run_id")
+    return ({MAIN: main} if main else {}) | dict(state.get("mlflow_nested", {}))
+
+
+def state_of(ids: dict[str, str]) -> dict[str, Any]:
+    """Gives the ids as run.json holds them."""
+    nested = {name: run_id for name, run_id in ids.items() if name != MAIN}
+    return {"mlflow_run_id": ids.get(MAIN), **({"mlflow_nested": nested} if nested else {})}
+
+
+__all__ = ["ids_of", "send_left_behind", "state_of"]

@@ -1,0 +1,225 @@
+"""Real servers on loopback: MLflow's own, killed and started again, its model server, Spark; and servers that are none."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+
+import smallprint
+from smallprint.core.errors import BundleError
+from smallprint.core.mlflow_store import open_client
+from smallprint.packaging.bundle import find_bundle
+from smallprint.registry.promote import promote
+
+pytestmark = pytest.mark.usefixtures("loopback")
+TEXTS = ["we may scarlet", "the leaf", "nothing"]
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Process:
+    """A server of MLflow's command line, in a session of its own."""
+
+    def __init__(self, *words, port, health, folder):
+        self.log = (folder / f"{port}.log").open("a")
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+        command = [sys.executable, "-m", "mlflow", *map(str, words), "--host", "127.0.0.1", "--port", str(port)]
+        self.process = subprocess.Popen(
+            command, stdout=self.log, stderr=self.log, start_new_session=True, cwd=folder, env={**os.environ, **quiet}
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                if urllib.request.urlopen(f"{self.url}/{health}", timeout=5).status == 200:
+                    return
+            except OSError:
+                assert self.process.poll() is None, (folder / f"{port}.log").read_text()
+                time.sleep(0.3)
+        raise AssertionError((folder / f"{port}.log").read_text())
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_amid_a_training_and_started_again_has_all(
+    empty_store, labelled_frame, tiny_backbone, tmp_path
+):
+    database, port = shutil.copy(empty_store, tmp_path / "mlflow.db"), free_port()
+    labelled_frame("multilabel", 160).write_parquet(tmp_path / "d.parquet")
+    words = ("server", "--backend-store-uri", f"sqlite:///{database}", "--workers", "1")
+    words += ("--artifacts-destination", tmp_path / "files")
+    server = Process(*words, port=port, health="health", folder=tmp_path)
+    settings = ["training.epochs=12", "training.patience=12", "training.precision=fp32", "model.max_length=32"]
+    command = [sys.executable, "-m", "smallprint", "train", str(tmp_path / "d.parquet"), "--out", str(tmp_path / "run")]
+    command += ["--backbone", str(tiny_backbone), *(word for one in settings for word in ("--set", one))]
+    training = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": server.url, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"},
+    )
+    said = []
+    try:
+        for line in training.stderr:
+            said.append(line)
+            if "epoch" in line.lower() and "3" in line:
+                break
+        server.kill()
+        said += list(training.stderr)
+        assert training.wait(timeout=300) == 0, said
+        told = [line for line in said if "does not answer" in line]
+        assert len(told) == 1, said
+        assert (tmp_path / "run" / "tracking.jsonl").exists()
+        server = Process(*words, port=port, health="health", folder=tmp_path)
+        resumed = [*command[:3], "train", "--resume", str(tmp_path / "run")]
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": server.url}
+        subprocess.run(resumed, check=True, timeout=300, env=environment, capture_output=True)
+        assert not (tmp_path / "run" / "tracking.jsonl").exists()
+        client = open_client(server.url)
+        (run,) = client.search_runs(["1"])
+        history = json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]
+        points = client.get_metric_history(run.info.run_id, "validation/loss")
+        assert [point.value for point in sorted(points, key=lambda p: p.step)] == pytest.approx(
+            [row["validation/loss"] for row in history]
+        )
+        assert run.info.status == "FINISHED"
+        assert run.data.params["training.epochs"] == "12"
+        assert run.data.metrics["final/test/f1_macro_low"] <= run.data.metrics["final/test/f1_macro"]
+        assert {one.dataset.digest for one in run.inputs.dataset_inputs}
+        # the registry of the same server
+        assert promote(tmp_path / "run", "toys").store.startswith("sqlite")  # the run's settings name no server
+    finally:
+        training.kill()
+        server.kill()
+
+
+@pytest.mark.slow
+def test_mlflow_serves_a_registered_model(two_runs, store, tmp_path):
+    promote(two_runs["good"], "toys")
+    port = free_port()
+    words = ("models", "serve", "-m", "models:/toys@champion", "--env-manager", "local")
+    server = Process(*words, port=port, health="ping", folder=tmp_path)
+    try:
+        body = json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}).encode()
+        request = urllib.request.Request(
+            f"{server.url}/invocations", data=body, headers={"Content-Type": "application/json"}
+        )
+        rows = json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
+    finally:
+        server.kill()
+    expected = smallprint.predict(two_runs["good"], TEXTS)
+    assert [row["labels"] for row in rows] == expected.labels
+    assert [row["score_red"] for row in rows] == pytest.approx(
+        expected.scores[:, expected.label_names.index("red")].tolist()
+    )
+    saved = [path.name for path in (tmp_path / "runs" / "artifacts").rglob("*") if path.is_file()]
+    assert {"MLmodel", "pyfunc_code.py", "input_example.json", "manifest.json"} <= set(saved)
+    assert not [name for name in saved if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+@pytest.mark.slow
+def test_spark_scores_with_a_registered_model(two_runs, store, tmp_path):
+    pytest.importorskip("pyspark", reason="pip install pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java: apt-get install default-jre-headless")
+    promote(two_runs["good"], "toys")
+    code = """
+import json, sys, mlflow.pyfunc
+from pyspark.sql import SparkSession
+spark = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+         .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1").getOrCreate())
+found = mlflow.pyfunc.spark_udf(spark, "models:/toys@champion", env_manager="local")
+rows = spark.createDataFrame([(text,) for text in json.loads(sys.argv[1])], ["text"]).withColumn("found", found("text")).collect()
+print(json.dumps([[row.found.labels, row.found.score_red] for row in rows]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, timeout=400, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = smallprint.predict(two_runs["good"], TEXTS)
+    column = expected.scores[:, expected.label_names.index("red")].tolist()
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert [row[0] for row in found] == expected.labels
+    assert [row[1] for row in found] == pytest.approx(column)
+
+
+class Rubbish(http.server.BaseHTTPRequestHandler):
+    """Answers everything with a page."""
+
+    wait = 0.0
+    status = 200
+
+    def do_GET(self):
+        time.sleep(type(self).wait)
+        self.send_response(type(self).status)
+        self.end_headers()
+        self.wfile.write(b"<html>Welcome!</html>")
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def rubbish(monkeypatch, tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Rubbish)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    yield Rubbish
+    Rubbish.wait, Rubbish.status = 0.0, 200
+    server.shutdown()
+    server.server_close()
+
+
+def refusal():
+    with pytest.raises(BundleError) as error:
+        find_bundle("toys@champion")
+    assert "secret" not in str(error.value)
+    assert "http://127.0.0.1" in str(error.value)
+    return error.value.found
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_server_that_is_none(rubbish, status):
+    rubbish.status = status
+    assert ("does not answer" if status == 500 else "answered what is not understood") in refusal()
+
+
+def test_a_server_that_does_not_let_you_in(rubbish):
+    rubbish.status = 403
+    assert "does not let you in" in refusal()
+
+
+def test_a_server_that_is_slow(rubbish, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    rubbish.wait = 4.0
+    start = time.monotonic()
+    assert "does not answer" in refusal()
+    assert time.monotonic() - start < 20
+
+
+def test_a_server_that_is_away(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert "does not answer" in refusal()

@@ -1,0 +1,84 @@
+"""A run that was killed is marked so when the next one begins, and what its store missed is sent then."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from smallprint import api
+from smallprint.core.mlflow_store import open_client, tracking_uri
+from smallprint.core.settings import build_config, render_config
+
+pytest.importorskip("fcntl")
+BEGIN = """
+import sys, time
+from smallprint.core.run import create_run
+from smallprint.core.settings import load_config
+from smallprint.tracked import open_tracker
+run = create_run(load_config(sys.argv[1]), "d", sys.argv[2])
+tracker = open_tracker(run, lambda line: print(line, file=sys.stderr))
+fold = tracker.nested("linear/1")
+tracker.log_metrics({"validation/loss": 0.5})
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    return build_config({"model": {"backbone": "tfidf"}, "tracking": {"root": str(tmp_path / "root")}})
+
+
+def killed(config, tmp_path, name, **environment):
+    (tmp_path / "settings.yaml").write_text(render_config(config))
+    command = [sys.executable, "-c", BEGIN, str(tmp_path / "settings.yaml"), str(tmp_path / "root" / name)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.slow
+def test_the_next_training_marks_the_dead_and_sends_what_they_kept(config, labelled_frame, tmp_path):
+    table = tmp_path / "d.parquet"
+    labelled_frame("multilabel", 160).write_parquet(table)
+    sending = killed(config, tmp_path, "known")
+    alive = killed(config, tmp_path, "alive")
+    broken = config.model_copy(update={"tracking": config.tracking.model_copy(update={"uri": "http://127.0.0.1:9"})})
+    unheard = killed(broken, tmp_path, "unheard", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    try:
+        for process in (sending, unheard):
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        place = tmp_path / "root" / "unheard" / "config.yaml"
+        place.write_text(place.read_text().replace("http://127.0.0.1:9", tracking_uri(config)))
+        assert (tmp_path / "root" / "unheard" / "tracking.jsonl").read_text().count("\n") >= 3
+        said = []
+        api.train(str(table), config=config, out=tmp_path / "root" / "next", say=said.append)
+        assert [line for line in said if "had ended without it" in line] == [
+            "Tracking: 2 runs that had ended without it were sent."
+        ]
+        client = open_client(tracking_uri(config))
+        found = {run.info.run_name: run for run in client.search_runs(["1"])}
+        assert {name: run.info.status for name, run in found.items() if name != "linear/1"} == {
+            "known": "KILLED",
+            "alive": "RUNNING",
+            "unheard": "KILLED",
+            "next": "FINISHED",
+        }
+        assert found["unheard"].data.metrics["validation/loss"] == 0.5
+        nested = [run for run in client.search_runs(["1"]) if run.info.run_name == "linear/1"]
+        parents = {run.data.tags["mlflow.parentRunId"]: run.info.status for run in nested}
+        assert parents == {
+            found["known"].info.run_id: "KILLED",
+            found["unheard"].info.run_id: "KILLED",
+            found["alive"].info.run_id: "RUNNING",
+        }
+        state = json.loads((tmp_path / "root" / "unheard" / "run.json").read_text())
+        assert state["mlflow_run_id"] == found["unheard"].info.run_id
+        assert not (tmp_path / "root" / "unheard" / "tracking.jsonl").exists()
+    finally:
+        alive.kill()
+        alive.wait()
