@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from smallprint import runs
+from smallprint import papers, runs
+from smallprint.core.commit import find_commit
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
@@ -76,8 +77,8 @@ def train(
     )
     say = say if run.writes else say_nothing
     config, parts = run.config, parts or Parts()
-    if command and not resume:
-        run.update(command=command)
+    if not resume:
+        run.update(**({"command": command} if command else {}), versions=runs.versions(), commit=find_commit())
     started = run.state
     processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now
     data = started["data"] if data is None else data
@@ -159,9 +160,10 @@ def train(
         if fitted.held_out is not None:
             write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
         write_scores(run.folder, test_scored, test_examples.groups)
-        runs.write_report(run, run.state.get("command", command))
+        papers.write_report(run, run.state.get("command", command))
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
+        papers.write_card(run)
         tracker.log_end(run, validation, test)
         processes.wait()
     return TrainResult(
@@ -272,7 +274,7 @@ def report(run: str | Path) -> Path:
         TrainingError: There is no run, or it has not finished.
     """
     opened = open_run(run)
-    return runs.write_report(opened, opened.state.get("command", ""))
+    return papers.write_report(opened, opened.state.get("command", ""))
 
 
 def score_examples(engine: Engine, examples: Examples) -> ScoredSplit:

@@ -16,9 +16,11 @@ import typer.core
 
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
+from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
+from smallprint.cli.push_command import push
 from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
@@ -227,6 +229,8 @@ app.command()(backbones)
 app.command()(check)
 app.command()(split)
 app.command()(suggest)
+app.command()(card)
+app.command()(push)
 
 
 @app.callback(invoke_without_command=True)
