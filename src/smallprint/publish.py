@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smallprint import papers
-from smallprint.core.errors import ConfigError, ExportError
+from smallprint.core.errors import ConfigError, ExportError, SmallprintError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.run import open_run
 from smallprint.packaging.bundle import find_bundle
@@ -117,7 +117,9 @@ def told_of_texts(manifest: dict[str, Any], files: list[str]) -> list[str]:
     """Gives lines that say what of the training texts the files let others know, though no text is among them."""
     told = []
     if any(name.endswith("/terms.json") for name in files):
-        told.append("terms.json holds the words and word parts of the training texts, as any TF-IDF model does.")
+        told.append(
+            "terms.json holds words, runs of up to three words and word parts of the training texts, as any TF-IDF model does."
+        )
     if any(name.endswith("/train_texts.u64") for name in files):
         told.append("train_texts.u64 lets whoever has a text check whether it was trained on.")
     if manifest.get("n_support"):
@@ -158,30 +160,33 @@ def _told(endpoint: str, repository: str, after: str) -> Iterator[None]:
 
     try:
         yield
+    except SmallprintError:
+        raise
     except OfflineModeIsEnabled:
         raise ExportError("The Hub may not be asked.", "HF_HUB_OFFLINE unset", "Unset it and try again.") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else None
-        if status == 401:
-            found, do = (
-                f"The Hub ({endpoint}) does not take the token.",
-                "Make a new one that may write, and `hf auth login`.",
-            )
+    except Exception as error:  # its client has no common root of what it raises: files, requests, and Xet's own
+        cause = error.__cause__ if type(error) is RuntimeError and error.__cause__ else error
+        response = cause.response if isinstance(cause, HfHubHTTPError) else None
+        status = None if response is None else response.status_code
+        if status is None:
+            found = f"The Hub ({endpoint}) did not take the upload ({type(cause).__name__}: {_first_line(cause)})."
+            do = "Check the network and HF_ENDPOINT."
+        elif status == 401:
+            found = f"The Hub ({endpoint}) does not take the token."
+            do = "Make a new one that may write, and `hf auth login`."
         elif status == 403:
-            found, do = f"The token may not write to {repository}.", "Take one that may write there, or another owner."
+            found = f"The token may not write to {repository}."
+            do = "Take one that may write there, or another owner."
         elif status in (409, 412):
             found, do = f"{repository} changed while it was looked at.", "Try again."
         else:
-            found, do = f"The Hub ({endpoint}) answers {status}: {_first_line(error)}", "Try again later."
-        raise ExportError(found, "a Hub that takes the upload", f"{do} {after}") from None
-    except (OSError, ConnectionError) as error:
-        found = f"The Hub ({endpoint}) does not answer ({type(error).__name__})."
-        raise ExportError(found, "a way to reach it", f"Check the network and HF_ENDPOINT. {after}") from None
+            found, do = f"The Hub ({endpoint}) answers {status}: {_first_line(cause)}", "Try again later."
+        raise ExportError(found, "a Hub that can be reached and takes it", f"{do} {after}") from None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
+    return lines[0][:200] if lines else type(error).__name__
 
 
 __all__ = ["collect_files", "push_model"]
