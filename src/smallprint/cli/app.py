@@ -21,6 +21,7 @@ from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
 from smallprint.cli.push_command import push
+from smallprint.cli.report_command import report
 from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
@@ -183,14 +184,6 @@ def bench(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Write the HTML report of a run again."""
-    from smallprint import api
-
-    print(api.report(run))
-
-
-@app.command()
 def config(
     file: Annotated[Path | None, typer.Option("--config", help="Settings to start from.")] = None, settings: Sets = None
 ) -> None:
@@ -229,6 +222,7 @@ app.command()(backbones)
 app.command()(check)
 app.command()(split)
 app.command()(suggest)
+app.command()(report)
 app.command()(card)
 app.command()(push)
 

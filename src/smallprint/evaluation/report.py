@@ -81,7 +81,7 @@ def render_report(
     bins = reliability(one_hot(np.asarray(scored.targets), n_outputs), np.asarray(scored.scores))
     errors = find_worst_errors(scored, thresholds, worst)
     kinds = [kind for kind in KINDS if any(error.kind == kind for error in errors)]
-    return _template().render(
+    return template_of("report.html.j2").render(
         title=title,
         run={"command": None, "config": None, "versions": None} | run,
         task=scored.task,
@@ -109,7 +109,8 @@ def render_report(
 
 
 @cache
-def _template() -> Template:
+def template_of(name: str) -> Template:
+    """Gives a template of this package, with escaping on and the filters that pages share."""
     from importlib.resources import files
 
     from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -124,7 +125,7 @@ def _template() -> Template:
         finalize=_finalize,
     )
     environment.filters |= {"score": _score, "count": lambda number: f"{number:,}", "plural": _plural}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _finalize(value: Any) -> Any:
