@@ -33,6 +33,7 @@ from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
+from smallprint.families.baseline import fit_baseline
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
@@ -137,6 +138,7 @@ def train(
             say(
                 f"{counted(test.leaked, 'test text')} stand in what was learned from; metrics.json has the scores without them."
             )
+        baseline = fit_baseline(splits, labels, config, test_examples, say)
         summary = runs.add_test(summary, test_examples, schema.names, splits.extra)
         if shared := summary["duplicates"].get("test_in_extra"):
             say(f"Word for word in the extra table too: {counted(shared, 'test row')}. Of these test proves nothing.")
@@ -160,7 +162,8 @@ def train(
         if fitted.held_out is not None:
             write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
         write_scores(run.folder, test_scored, test_examples.groups)
-        papers.write_report(run, run.state.get("command", command))
+        papers.keep_baseline(run, baseline, test_examples.groups)
+        papers.write_report(run, run.state.get("command", command), engine)
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
         papers.write_card(run)
