@@ -13,7 +13,7 @@ from smallprint.evaluation.report import render_report
 
 EVIL = "<script>alert('x')</script> <img src=http://evil.example/x onerror=alert(1)> & \x00 \ud800 “q”"
 HISTORY = [{"epoch": k, "train/loss": 0.5, "validation/loss": 0.4, "validation/average_precision": 0.6} for k in (0, 1)]
-ORDER = ["verdict", "data", "labels", "measures", "curves", "errors", "repeat"]
+ORDER = ["verdict", "data", "labels", "measures", "curves", "decisions", "errors", "repeat"]
 
 
 def make(task, n=200, n_labels=8, text=EVIL):

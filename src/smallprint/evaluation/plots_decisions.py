@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.page_text import shorten
 from smallprint.evaluation.plots import DASHES, SHORT_NAME, draw_legend, draw_note
@@ -95,10 +93,7 @@ def plot_workload(curve: WorkloadCurve, split: str) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        order = np.argsort(curve.read, kind="stable")
-        handles = axes.plot(
-            curve.read[order], curve.reached[order], color=LINES[0], linewidth=1.8, drawstyle="steps-post"
-        )
+        handles = axes.plot(*curve.points(), color=LINES[0], linewidth=1.8, drawstyle="steps-post")
         names = ["by the model's scores"]
         if not curve.multiclass:
             handles += axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.9, linestyle=(0, (1, 2)))

@@ -115,7 +115,7 @@ def render_report(
         measures=group_measures(validation, test),
         history=history,
         history_columns=list(dict.fromkeys(["epoch", *(key for row in history for key in row)])) if history else [],
-        learning_curves=Markup(plot_learning_curves(history)) if history else None,
+        learning_curves=Markup(plot_learning_curves(history)) if len(history) > 1 else None,
         precision_recall=Markup(plot_precision_recall(scored)),
         curves=build_curves(scored),
         recalls=RECALLS,

@@ -45,6 +45,16 @@ class WorkloadCurve:
     reached: Array
     multiclass: bool
 
+    def points(self) -> tuple[Array, Array]:
+        """Gives the curve by what is read, thinned for a picture: both ends of each run of equal heights, of these evenly many."""
+        order = np.argsort(self.read, kind="stable")
+        read, reached = self.read[order], self.reached[order]
+        turns = np.flatnonzero(np.append(True, reached[1:] != reached[:-1]))
+        ends = np.unique(np.concatenate([turns, np.maximum(turns - 1, 0), [len(read) - 1]]))
+        if len(ends) > MOST_POINTS:
+            ends = ends[np.unique(np.linspace(0, len(ends) - 1, MOST_POINTS).round().astype(np.int64))]
+        return read[ends], reached[ends]
+
     def read_at(self, wanted: float) -> float | None:
         """Gives the smallest share that has to be read to reach `wanted`, or None where none does."""
         enough = np.flatnonzero(self.reached >= wanted - 1e-12)
@@ -80,7 +90,7 @@ def workload_curve(scored: ScoredSplit) -> WorkloadCurve | None:
         alone = last + 1
         reached = np.cumsum(right[order])[last] / alone
         read, reached = np.append(1 - alone / n, 1.0), np.append(reached, 1.0)  # whoever reads all is never wrong
-        return WorkloadCurve(*_thinned(read, reached), multiclass=True)
+        return WorkloadCurve(read, reached, multiclass=True)
     positive = np.asarray(targets.astype(bool).any(axis=1))
     if not positive.any():
         return None
@@ -88,21 +98,12 @@ def workload_curve(scored: ScoredSplit) -> WorkloadCurve | None:
     order = np.argsort(-likely, kind="stable")
     last = _last_of_equal(likely[order])
     found = np.cumsum(positive[order])[last] / np.count_nonzero(positive)
-    return WorkloadCurve(*_thinned(np.append(0.0, (last + 1) / n), np.append(0.0, found)), multiclass=False)
+    return WorkloadCurve(np.append(0.0, (last + 1) / n), np.append(0.0, found), multiclass=False)
 
 
 def _last_of_equal(ordered: Array) -> Array:
     """Places of the last of each run of equal scores: these cannot be told apart."""
     return np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-
-
-def _thinned(read: Array, reached: Array) -> tuple[Array, Array]:
-    """Keeps every point at which what is reached changes, and of these evenly many."""
-    changes = np.flatnonzero(np.append(True, reached[1:] != reached[:-1]))
-    if len(changes) > MOST_POINTS:
-        changes = changes[np.unique(np.linspace(0, len(changes) - 1, MOST_POINTS).round().astype(np.int64))]
-    kept = np.unique(np.append(changes, len(read) - 1))
-    return read[kept], reached[kept]
 
 
 __all__ = ["ACCURACIES", "RECALLS", "ThresholdCurve", "WorkloadCurve", "threshold_curve", "workload_curve"]
