@@ -138,11 +138,12 @@ def train(
             say(
                 f"{counted(test.leaked, 'test text')} stand in what was learned from; metrics.json has the scores without them."
             )
-        baseline = fit_baseline(splits, labels, config, test_examples, say)
         summary = runs.add_test(summary, test_examples, schema.names, splits.extra)
         if shared := summary["duplicates"].get("test_in_extra"):
             say(f"Word for word in the extra table too: {counted(shared, 'test row')}. Of these test proves nothing.")
         clock.lap("evaluate")
+        baseline = fit_baseline(splits, labels, config, test_examples, say)
+        clock.lap("baseline")
 
         # package and report
         metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)

@@ -196,13 +196,16 @@ def read_result(run: Run) -> TrainResult:
 
 
 def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed: bool) -> None:
-    """Writes timings.json: seconds a step and an epoch (since the resume, if there was one), share of padding, peak memory."""
+    """Writes timings.json: seconds a step and an epoch (since the resume, if there was one), share of padding, peak memory.
+
+    The total leaves out the baseline, which is no part of the model.
+    """
     write_json(
         run.timings,
         {
             **fit.timing,
             "seconds": clock.seconds,
-            "seconds_total": round(sum(clock.seconds.values()), 3),
+            "seconds_total": round(sum(s for step, s in clock.seconds.items() if step != "baseline"), 3),
             "examples_train": n_train,
             "resumed": resumed,
         },

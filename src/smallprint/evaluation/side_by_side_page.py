@@ -5,6 +5,7 @@ The page needs nothing else: no network, no script. It quotes texts, so it goes 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from smallprint.evaluation.report import template_of
@@ -20,7 +21,9 @@ def render_comparison(comparison: Comparison, a: dict[str, Any], b: dict[str, An
         a: Of the first model: `name`, and any of `command`, `seed`, `fingerprint`, `versions`, `git_commit`.
         b: Of the second.
     """
-    words = {key: text for group in TASKS[comparison.task].values() for key, text in group.items()}
+    pairs = [(key, text) for group in TASKS[comparison.task].values() for key, text in group.items()]
+    often = Counter(text for _, text in pairs)
+    words = {key: f"{text} ({key})" if often[text] > 1 else text for key, text in pairs}
     return template_of("side_by_side.html.j2").render(
         comparison=comparison,
         a=a,
