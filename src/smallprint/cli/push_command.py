@@ -21,9 +21,9 @@ def push(
     message: Annotated[str, typer.Option("--message", help="Of the commit.")] = "Upload with smallprint",
     as_json: AsJson = False,
 ) -> None:
-    """Upload a model and its card to the Hugging Face Hub, in one commit.
+    """Upload a model and its card to the Hugging Face Hub.
 
-    The token comes from HF_TOKEN or from `hf auth login`. Texts of examples are not uploaded.
+    All in one commit. The token comes from HF_TOKEN or from `hf auth login`. Texts of examples are not uploaded.
     """
     from smallprint.publish import push_model
 
