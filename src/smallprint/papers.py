@@ -20,6 +20,7 @@ from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
 from smallprint.evaluation.policy import FEWEST, Promise, trade
 from smallprint.evaluation.report import Span, render_report
+from smallprint.evaluation.report_data import tell_data
 from smallprint.evaluation.score_files import read_scores, units, write_scores
 from smallprint.evaluation.score_intervals import score_intervals
 from smallprint.evaluation.side_by_side import Row, compare_splits
@@ -74,7 +75,7 @@ def write_report(run: Run, command: str, engine: Engine | None = None) -> Path:
             "git_commit": run.state.get("commit"),
             **{f"{split}_fingerprint": print_ for split, print_ in saved["data"]["fingerprints"].items()},
         },
-        data={key: value for key, value in data.items() if key != "fingerprints"},
+        data={key: value for key, value in tell_data(data).items() if key != "fingerprints"} | checked(run),
         history=saved["history"],
         validation=validation,
         test=test,
@@ -90,6 +91,15 @@ def write_report(run: Run, command: str, engine: Engine | None = None) -> Path:
         else "validation",
     )
     return write_text(run.report, page)
+
+
+def checked(run: Run) -> dict[str, str]:
+    """Gives what `check` found in train and validation as a fact for the report, gravest first."""
+    report = _read_json(run.folder / "check.json")
+    if report is None:
+        return {}
+    told = [f"{found['severity']}: {found['found']}" for found in report["findings"]]
+    return {"check_found": " ".join(told) or "nothing"}
 
 
 def compare_baseline(

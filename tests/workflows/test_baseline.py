@@ -57,8 +57,9 @@ def test_where_it_would_take_minutes_it_is_left_out_and_said(trained, monkeypatc
     from smallprint.families import baseline
 
     monkeypatch.setattr(baseline, "MOST_CELLS", 10)
-    result = trained("large")
+    result = trained("large", evidence="on")
     assert not (result.run / "baseline.json").exists()
+    assert "<mark>" in result.report.read_text(encoding="utf-8")  # an encoder's evidence, since it was asked for
 
 
 def test_a_linear_model_has_none_and_its_errors_are_explained(tmp_path, labelled_frame):
