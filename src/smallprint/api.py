@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from smallprint import runs, tracked
+from smallprint import papers, runs, tracked
+from smallprint.core.commit import find_commit
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.mlflow_store import shown
@@ -33,6 +34,7 @@ from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
+from smallprint.families.baseline import fit_baseline
 from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
@@ -78,10 +80,9 @@ def train(
     )
     say = say if run.writes else say_nothing
     config, parts = run.config, parts or Parts()
-    if command and not resume:
-        run.update(command=command)
-    if parent and not resume:
-        run.update(parent=parent)
+    if not resume:
+        given = {"command": command, "parent": parent}
+        run.update(**{k: v for k, v in given.items() if v}, versions=runs.versions(), commit=find_commit())
     started = run.state
     processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now
     data = started["data"] if data is None else data
@@ -143,6 +144,8 @@ def train(
         if shared := summary["duplicates"].get("test_in_extra"):
             say(f"Word for word in the extra table too: {counted(shared, 'test row')}. Of these test proves nothing.")
         clock.lap("evaluate")
+        baseline = fit_baseline(splits, labels, config, test_examples, say)
+        clock.lap("baseline")
 
         # package and report
         metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)
@@ -162,9 +165,11 @@ def train(
         if fitted.held_out is not None:
             write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
         write_scores(run.folder, test_scored, test_examples.groups)
-        runs.write_report(run, run.state.get("command", command))
+        papers.keep_baseline(run, baseline, test_examples.groups)
+        papers.write_report(run, run.state.get("command", command), engine)
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
+        papers.write_card(run)
         both = [(validation, scored, splits.validation.groups), (test, test_scored, test_examples.groups)]
         tracked.log_end(tracker, run, both, thresholds, summary)
         processes.wait()
@@ -276,7 +281,7 @@ def report(run: str | Path) -> Path:
         TrainingError: There is no run, or it has not finished.
     """
     opened = open_run(run)
-    return runs.write_report(opened, opened.state.get("command", ""))
+    return papers.write_report(opened, opened.state.get("command", ""))
 
 
 def score_examples(engine: Engine, examples: Examples) -> ScoredSplit:

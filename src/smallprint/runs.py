@@ -18,12 +18,11 @@ from typing import Any
 
 from smallprint import __version__
 from smallprint.core.config import Config, DataConfig
-from smallprint.core.errors import ConfigError, DataError, SmallprintError, TrainingError
-from smallprint.core.files import write_json, write_text
+from smallprint.core.errors import ConfigError, DataError, SmallprintError
+from smallprint.core.files import write_json
 from smallprint.core.progress import Say, counted
 from smallprint.core.results import Array, FitResult, LabelMetrics, Metrics, TrainResult
-from smallprint.core.run import HELD_OUT, Run, scores_file
-from smallprint.core.settings import render_config
+from smallprint.core.run import Run
 from smallprint.data.examples import Examples, fingerprint, to_examples
 from smallprint.data.extra import count_shared
 from smallprint.data.labels import LabelSet
@@ -31,8 +30,6 @@ from smallprint.data.read import Source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import split_source
 from smallprint.data.summary import support
-from smallprint.evaluation.report import render_report
-from smallprint.evaluation.score_files import read_scores
 from smallprint.training.tracking import Tracker
 
 RARE = 5  # training examples
@@ -80,7 +77,10 @@ def ended_well(run: Run, say: Say) -> Iterator[Ending]:
     A new run that fails before it trained anything leaves no folder: its name is free for the next try.
     """
     ending, status, nothing_yet = Ending(), "failed", False
-    was_new = set(run.state) <= {"data", "extra", "status", "command", "parent"} and run.state["status"] == "started"
+    was_new = (
+        set(run.state) <= {"data", "extra", "status", "command", "versions", "commit", "parent"}
+        and run.state["status"] == "started"
+    )
     try:
         yield ending
         status = "finished"
@@ -184,7 +184,7 @@ def write_metrics(
 def read_result(run: Run) -> TrainResult:
     """Gives the result of a finished run from its folder, without the place of tracking."""
     saved = json.loads(run.metrics.read_text(encoding="utf-8"))
-    validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
+    validation, test = read_metrics(saved["validation"]), read_metrics(saved["test"])
     places = {"run": run.folder, "bundle": run.bundle, "report": run.report, "metrics_file": run.metrics}
     names = list(saved["data"]["label_names"])
     return TrainResult(
@@ -193,56 +193,20 @@ def read_result(run: Run) -> TrainResult:
 
 
 def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed: bool) -> None:
-    """Writes timings.json: seconds a step and an epoch (since the resume, if there was one), share of padding, peak memory."""
+    """Writes timings.json: seconds a step and an epoch (since the resume, if there was one), share of padding, peak memory.
+
+    The total leaves out the baseline, which is no part of the model.
+    """
     write_json(
         run.timings,
         {
             **fit.timing,
             "seconds": clock.seconds,
-            "seconds_total": round(sum(clock.seconds.values()), 3),
+            "seconds_total": round(sum(s for step, s in clock.seconds.items() if step != "baseline"), 3),
             "examples_train": n_train,
             "resumed": resumed,
         },
     )
-
-
-def write_report(run: Run, command: str, *, quote: bool = True, path: Path | None = None) -> Path:
-    """Writes report.html (or `path`) from what the run folder holds, with or without texts, and gives its path.
-
-    Raises:
-        TrainingError: The run has not finished.
-    """
-    if not run.metrics.exists() or not (run.folder / scores_file("test")).exists():
-        raise TrainingError(
-            f"The run {run.folder} has no scores yet.",
-            "a run that was trained to its end",
-            f"Go on with: smallprint train --resume {run.folder}",
-        )
-    saved = json.loads(run.metrics.read_text(encoding="utf-8"))
-    validation, test = _metrics(saved["validation"]), _metrics(saved["test"])
-    scored, groups = read_scores(run.folder, "test", saved)
-    data = {**saved["data"], **({"test_groups": groups} if any(group is not None for group in groups) else {})}
-    page = render_report(
-        title=f"{run.name}: {test.task}",
-        run={
-            "command": command or f"smallprint train {run.state['data']} --config config.yaml",
-            "config": render_config(run.config, explain=False),
-            "seed": run.config.training.seed,
-            "bundle": str(run.bundle),
-            "versions": versions(),
-        },
-        data=data,
-        history=saved["history"],
-        validation=validation,
-        test=test,
-        scored=scored,
-        worst=run.config.evaluation.worst_errors if quote else 0,
-        calibrated=bool(run.state.get("calibrated")),
-        chosen_on="held-out scores of train and validation"
-        if (run.folder / scores_file(HELD_OUT)).exists()
-        else "validation",
-    )
-    return write_text(path or run.report, page)
 
 
 def versions() -> dict[str, str]:
@@ -335,6 +299,7 @@ def tell(result: TrainResult) -> list[str]:
     ]
 
 
-def _metrics(values: dict[str, Any]) -> Metrics:
+def read_metrics(values: dict[str, Any]) -> Metrics:
+    """Gives the metrics of a split from what metrics.json holds of it."""
     rows = [LabelMetrics(**row) for row in values["per_label"]]
     return Metrics(**{**values, "per_label": rows})

@@ -6,7 +6,6 @@ Texts of examples are in none of it, unless `tracking.log_examples` is on.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from smallprint.core.progress import Say
 from smallprint.core.results import Array, Metrics, ScoredSplit
 from smallprint.core.run import Run, scores_file
 from smallprint.evaluation.final_intervals import build_intervals
-from smallprint.runs import versions, write_report
+from smallprint.papers import write_report
+from smallprint.runs import versions
 from smallprint.training.left_behind import ids_of, send_left_behind, state_of
 from smallprint.training.tracking import Tracker
 
@@ -62,7 +62,7 @@ def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any
             **{f"smallprint.data.{split}.fingerprint": prints[split] for split in prints},
             **{f"smallprint.data.{split}.rows": str(rows[split]) for split in rows},
             **{f"smallprint.version.{name}": value for name, value in versions().items()},
-            **_commit(),
+            **_commit(run),
         }
     )
     tracker.log_data([_dataset(data, split, prints, rows) for split in rows])
@@ -135,20 +135,16 @@ def _write_plots(run: Run, test: ScoredSplit) -> Path:
     return folder
 
 
-def _commit() -> dict[str, str]:
+def _commit(run: Run) -> dict[str, str]:
     """Gives the commit of the folder that the training was started in, and whether files of it were changed."""
-    found: dict[str, str] = {}
-    for tag, command in (
-        ("mlflow.source.git.commit", ["rev-parse", "HEAD"]),
-        ("smallprint.git.changed", ["status", "--porcelain", "--untracked-files=no"]),
-    ):
-        try:
-            done = subprocess.run(["git", *command], capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return found  # no git, or no repository
-        answer = done.stdout.strip()
-        found[tag] = str(bool(answer)).lower() if tag.endswith("changed") else answer
-    return found
+    commit = run.state.get("commit")
+    if not commit:
+        return {}
+    changed = str(commit).endswith("-dirty")
+    return {
+        "mlflow.source.git.commit": str(commit).removesuffix("-dirty"),
+        "smallprint.git.changed": str(changed).lower(),
+    }
 
 
 __all__ = ["log_end", "log_start", "open_tracker"]

@@ -8,12 +8,15 @@ import pytest
 from smallprint.core.errors import DataError
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.calibration import reliability
+from smallprint.evaluation.compare import PairedDifference
 from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.policy import Promise
 from smallprint.evaluation.report import render_report
+from smallprint.evaluation.side_by_side import Row
 
 EVIL = "<script>alert('x')</script> <img src=http://evil.example/x onerror=alert(1)> & \x00 \ud800 “q”"
 HISTORY = [{"epoch": k, "train/loss": 0.5, "validation/loss": 0.4, "validation/average_precision": 0.6} for k in (0, 1)]
-ORDER = ["verdict", "data", "labels", "measures", "curves", "errors", "repeat"]
+ORDER = ["verdict", "data", "labels", "measures", "curves", "decisions", "errors", "repeat"]
 
 
 def make(task, n=200, n_labels=8, text=EVIL):
@@ -123,6 +126,49 @@ def test_the_verdict_admits_that_nothing_was_learned():
     nearly_all = compute_metrics(blind, np.full(8, 0.02))
     assert "Not shown to be better than a constant answer." in render(blind, test=nearly_all)
     assert "Worse than a constant answer." in render(replace(scored, scores=scored.scores * 0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.2, "Better than a linear baseline."),
+        (-0.2, -0.01, "Worse than a linear baseline."),
+        (-0.1, 0.1, "Not shown to differ from a linear baseline."),
+    ],
+)
+def test_the_verdict_leads_with_the_linear_baseline_where_there_is_one(low, high, said):
+    middle = (low + high) / 2
+    row = Row("f1", 0.5, 0.5 + middle, PairedDifference(middle, low, high, 0.04, 200, False, 0.95, 2000))
+    html = render(make("binary"), baseline=row)
+    heading = html[html.index('<h2 id="verdict">') : html.index("</h2>")]
+    assert said in heading
+    assert ("The baseline costs less" in html) == ("Better" not in said)
+
+
+def test_evidence_is_marked_in_what_is_quoted_and_stays_text():
+    scored = make("binary", text="<b>we</b> may & end")
+    wrong = int(np.flatnonzero((scored.scores[:, 0] >= 0.45) != scored.targets[:, 0])[0])
+    html = render(scored, worst=1000, evidence={wrong: [(3, 5), (4, 6), (10, 13), (900, 990)]})
+    assert "<mark>we</mark>&lt;/b&gt; <mark>may</mark> &amp; end" in html
+    assert html.count("<mark>") == 2
+    assert "the words without which the score would fall most" in html
+
+
+def test_workload_thresholds_confusion_and_doubtful_texts_are_shown():
+    for task, said in (
+        ("binary", "Confusion"),
+        ("multilabel", "Which labels are taken for which"),
+        ("multiclass", "Confusion"),
+    ):
+        html = render(make(task), doubtful=4)
+        assert said in html
+        assert html.count("in doubt: ") == 4
+        assert ("<h3>Thresholds</h3>" in html) == (task != "multiclass")
+        assert "a person reads" in html
+    promise = Promise("recall", 0.9, 0.95, 0.2, 0.92, 0.96, 0.7, 12)
+    html = render(make("binary"), promises=[promise, replace(promise, wanted=0.95, border=None)])
+    assert "<td>30.0%</td>" in html
+    assert "all: no border keeps it" in html
 
 
 def test_groups_are_said():

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from smallprint.core.results import LabelMetrics, Metrics
-from smallprint.evaluation.report_data import summarise_data
+from smallprint.evaluation.report_data import summarise_data, tell_data
 
 
 def metrics(split, n, **support):
@@ -71,3 +71,24 @@ def test_other_keys_become_facts_in_words():
 def test_strange_values_do_no_harm():
     found = summarise_data({"rows": "many", "support": [1, 2], "splits": None}, NAMES, VALIDATION, TEST)
     assert found.rows == {"validation": 20, "test": 30}
+
+
+def test_what_training_knows_of_its_data_is_told_in_words():
+    summary = {
+        "made": "By chance.",
+        "rows": {"train": 9},
+        "without_label": {"train": 0.7061},
+        "text_characters": {"train": {"min": 1, "median": 1250, "p95": 2000, "max": 9000}},
+        "groups": {"train": 3},
+        "groups_in_both": 0,
+        "duplicates": {"train": 2, "validation_in_train": 1},
+    }
+    assert tell_data(summary) == {
+        "splits_made": "By chance.",
+        "rows": {"train": 9},
+        "without_a_label": "70.6% of train",
+        "characters": "train: median 1,250, 95% up to 2,000, longest 9,000",
+        "groups": {"train": 3},
+        "texts_that_repeat": "2 in train, of an earlier row, 1 of validation in train",
+    }
+    assert tell_data({}) == {}

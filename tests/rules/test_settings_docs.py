@@ -27,7 +27,9 @@ def wrong_parts(words: list[str]) -> list[str]:
     command = GROUP.commands.get(words[0])
     if command is None:
         return [words[0]]
-    options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help"
+    }
     flags = [word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)]
     return [flag for flag in flags if flag not in options]
 

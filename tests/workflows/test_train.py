@@ -124,7 +124,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(settings, tmp_path, m
             target = {
                 "evaluate": (api, "score_examples"),
                 "package": (api, "save_bundle"),
-                "report": (api.runs, "write_report"),
+                "report": (api.papers, "write_report"),
             }
             patch.setattr(*target[moment], die)
         with pytest.raises(Killed):

@@ -76,7 +76,12 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
         ConfigError: The folder holds a run with other settings.
     """
     folder = root / f"{system.name}-seed{seed}"
-    own = [f"training.seed={seed}", f"tracking.root={json.dumps(str(root))}", "data.task=multilabel"]
+    own = [
+        f"training.seed={seed}",
+        f"tracking.root={json.dumps(str(root))}",
+        "data.task=multilabel",
+        "evaluation.baseline=none",
+    ]
     if system.teacher:
         own.append(f"training.teacher={json.dumps(str((root / f'{system.teacher}-seed{seed}').absolute()))}")
     config = load_config(None, [*own, *system.settings])
@@ -163,6 +168,14 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
 
 
 def _compared(config: Config) -> str:
-    """Gives the settings by which runs are the same: where they are tracked is no part of it, nor members of no stack."""
-    unused = {"tracking": Config().tracking, **({} if config.model.family == "stack" else {"stack": Config().stack})}
+    """Gives the settings by which runs are the same: tracking, report and card are no part of it, nor members of no stack."""
+    fresh = Config()
+    shown = {name: getattr(fresh.evaluation, name) for name in ("baseline", "doubtful", "evidence", "worst_errors")}
+    evaluation = config.evaluation.model_copy(update=shown)
+    unused = {
+        "tracking": fresh.tracking,
+        "card": fresh.card,
+        "evaluation": evaluation,
+        **({} if config.model.family == "stack" else {"stack": Config().stack}),
+    }
     return render_config(config.model_copy(update=unused), explain=False)

@@ -16,10 +16,13 @@ import typer.core
 
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
+from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.policy_command import policy
+from smallprint.cli.push_command import push
 from smallprint.cli.registry_commands import models, promote, rollback
+from smallprint.cli.report_command import report
 from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
@@ -188,14 +191,6 @@ def bench(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Write the HTML report of a run again."""
-    from smallprint import api
-
-    print(api.report(run))
-
-
-@app.command()
 def config(
     file: Annotated[Path | None, typer.Option("--config", help="Settings to start from.")] = None, settings: Sets = None
 ) -> None:
@@ -237,6 +232,9 @@ app.command()(suggest)
 app.command()(promote)
 app.command()(rollback)
 app.command()(models)
+app.command()(report)
+app.command()(card)
+app.command()(push)
 
 
 @app.callback(invoke_without_command=True)

@@ -239,6 +239,17 @@ class EvaluationConfig(Section):
         "examples that thresholds are tuned on; 'none': scores stay as the model gives them.",
     )
     worst_errors: int = Field(25, ge=0, le=1000, description="Errors shown with their text in the report.")
+    doubtful: int = Field(10, ge=0, le=1000, description="Texts nearest to a threshold shown in the report.")
+    evidence: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Mark in the report which words carried the scores of the errors shown: 'auto' for TF-IDF, where it costs "
+        "seconds; 'on' for every model (an encoder reads each text some hundred times); 'off'.",
+    )
+    baseline: Literal["linear", "none"] = Field(
+        "linear",
+        description="What the report holds a model against: 'linear' fits TF-IDF with a linear SVM beside it, in seconds; "
+        "'none': the best constant answer alone.",
+    )
 
 
 class TrackingConfig(Section):
@@ -264,6 +275,22 @@ class TrackingConfig(Section):
     system_metrics: bool = Field(False, description="Log how busy processor, memory and GPU are, every ten seconds.")
 
 
+class CardConfig(Section):
+    """What only the owner knows; the model card says of what is left out that the owner has not stated it."""
+
+    licence: str | None = Field(
+        None, min_length=1, description="Licence of the model: the Hub's short name, such as apache-2.0, or words."
+    )
+    data_licence: str | None = Field(None, min_length=1, description="Licence of the data.")
+    language: str | None = Field(None, pattern="^[a-z]{2,3}$", description="Language of the texts, such as en.")
+    use: str | None = Field(None, min_length=1, description="What the model is meant for, in a sentence or more.")
+    out_of_scope: str | None = Field(None, min_length=1, description="What it must not be used for.")
+    data_origin: str | None = Field(
+        None, min_length=1, description="Where the texts come from, who labelled them, and how."
+    )
+    contact: str | None = Field(None, min_length=1, description="Whom to ask.")
+
+
 class Config(Section):
     """Every setting."""
 
@@ -277,3 +304,7 @@ class Config(Section):
         default_factory=EvaluationConfig, description="Calibration, thresholds, metrics and the report."
     )
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="MLflow.")
+    card: CardConfig = Field(
+        default_factory=CardConfig,
+        description="What only the owner knows; the model card says of what is left out that the owner has not stated it.",
+    )

@@ -6,7 +6,7 @@ SmallprintError            1
 |-- DocumentError          4  a scanned file
 |-- TrainingError          5  backbone, training, resume
 |-- BundleError            6  a bundle that is damaged, changed or too new
-|-- ExportError            7  another format
+|-- ExportError            7  another format, another place
 `-- MissingExtraError      8  something optional is not installed
 
 Goes in: three sentences (found, expected, what to do). Comes out: one message. A traceback means a bug.
@@ -61,7 +61,7 @@ class BundleError(SmallprintError):
 
 
 class ExportError(SmallprintError):
-    """A model that another format cannot hold."""
+    """A model that another format cannot hold, or another place does not take."""
 
     exit_code = 7
 

@@ -22,8 +22,23 @@ if TYPE_CHECKING:
 
 LOSSES = ("train/loss", "validation/loss")
 BEST = "validation/average_precision"
-STYLES: list[Any] = ["-", (0, (4, 1.5)), (0, (1, 1))]
+DASHES: list[Any] = [
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+    (0, (7, 1.5, 2, 1.5)),
+    (0, (1, 2.5)),
+    (0, (9, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (3, 3)),
+    (0, (5, 4)),
+]
+"""One a line, so that twelve can be told apart without colour."""
 MOST_SCORES = 6
+MARKERS = "osD^vP"
 SHORT_NAME = 22
 SHARES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
@@ -54,14 +69,18 @@ def plot_learning_curves(history: list[dict[str, float]]) -> str:
 
     def draw(figure: Figure) -> None:
         if not panels:
-            _draw_note(figure, "No epochs were recorded.")
+            draw_note(figure, "No epochs were recorded.")
             return
         axes_column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (label, lines) in zip(axes_column, panels, strict=True):
             handles = [
-                axes.plot(*zip(*points, strict=True), color=LINES[k % 6], linestyle=STYLES[k % 2], marker="o", ms=3.5)[
-                    0
-                ]
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=LINES[k % 6],
+                    linestyle=DASHES[k % 12],
+                    marker=MARKERS[k % 6],
+                    ms=3.5,
+                )[0]
                 for k, points in enumerate(lines.values())
                 if points
             ]
@@ -71,7 +90,7 @@ def plot_learning_curves(history: list[dict[str, float]]) -> str:
             axes.set_ylim(*((-0.03, 1.03) if label != "loss" else (0, None)))
             texts = [name.replace("validation/", "").replace("_", " ") for name in lines]
             texts = ["train", "validation"] if label == "loss" and len(lines) == 2 else texts
-            _draw_legend(axes, handles, texts, columns=2, below=False)
+            draw_legend(axes, handles, texts, columns=2, below=False)
         axes_column[-1].set_xlabel("epoch" if best is None else f"epoch (dotted: best average precision, {best[0]:g})")
         axes_column[-1].xaxis.get_major_locator().set_params(integer=True)
 
@@ -93,19 +112,19 @@ def plot_precision_recall(scored: ScoredSplit) -> str:
 
     def draw(figure: Figure) -> None:
         if not curves:
-            _draw_note(figure, "No label has a positive example here.")
+            draw_note(figure, "No label has a positive example here.")
             return
         axes = figure.subplots()
         handles = []
         for k, curve in enumerate(curves):
             whole = len(curves) > 12 and k == len(curves) - 1
-            colour, style, width = (TEXT, "-", 2.2) if whole else (LINES[k % 6], STYLES[k // 6], 1.3)
+            colour, style, width = (TEXT, "-", 2.2) if whole else (LINES[k % 6], DASHES[k % 12], 1.3)
             handles += axes.plot(
                 curve.recall, curve.precision, color=colour, linestyle=style, linewidth=width, drawstyle="steps-pre"
             )
         axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
         names = [f"{shorten(curve.label, 40)}  AP {curve.average_precision:.2f}" for curve in curves]
-        _draw_legend(axes, handles, names, columns=columns, below=True)
+        draw_legend(axes, handles, names, columns=columns, below=True)
 
     title = f"Precision against recall, {scored.split} split, {len(curves)} curve(s)"
     return render_svg(draw, title=title, height=3.1 + 0.18 * rows if curves else 0.6)
@@ -134,7 +153,7 @@ def plot_reliability(bins: list[ReliabilityBin], split: str) -> str:
         axes.set(xlabel=f"mean score of a bin (n = {of})", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(SHARES, [f"{share:g}" for share in SHARES])
-        _draw_legend(axes, handles, ["scores are shares", f"{split} split"], columns=1, below=False)
+        draw_legend(axes, handles, ["scores are shares", f"{split} split"], columns=1, below=False)
 
     return render_svg(draw, title=f"Share of true targets against mean score, {split} split, {of}", height=4.0)
 
@@ -159,7 +178,7 @@ def _series(history: list[dict[str, float]], names: list[str]) -> dict[str, list
     }
 
 
-def _draw_legend(axes: Any, handles: list[Any], names: list[str], *, columns: int, below: bool) -> None:
+def draw_legend(axes: Any, handles: list[Any], names: list[str], *, columns: int, below: bool) -> None:
     """A legend that takes names as they are: no math between dollars, no name hidden for its leading underscore."""
     place = {"loc": "upper left", "bbox_to_anchor": (-0.03, -0.17)} if below else {"loc": "best"}
     legend = axes.legend(
@@ -169,5 +188,6 @@ def _draw_legend(axes: Any, handles: list[Any], names: list[str], *, columns: in
         text.set_text(printable(name))
 
 
-def _draw_note(figure: Figure, note: str) -> None:
+def draw_note(figure: Figure, note: str) -> None:
+    """A sentence in the place of a plot."""
     figure.text(0.5, 0.5, note, ha="center", va="center", color=TEXT)

@@ -6,6 +6,7 @@ may hold HTML. It quotes texts of the test split, so it goes where these texts m
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,22 @@ from smallprint.core.errors import DataError
 from smallprint.core.results import Metrics, ScoredSplit
 from smallprint.evaluation.calibration import reliability
 from smallprint.evaluation.checks import check_scored, check_thresholds
+from smallprint.evaluation.confusion import count_confusion
 from smallprint.evaluation.curves import build_curves
+from smallprint.evaluation.doubtful import find_doubtful
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.page_text import printable
 from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
+from smallprint.evaluation.plots_decisions import plot_roc, plot_thresholds, plot_workload
+from smallprint.evaluation.policy import Promise
 from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.report_data import summarise_data
 from smallprint.evaluation.report_measures import group_measures
+from smallprint.evaluation.roc import build_roc
+from smallprint.evaluation.side_by_side import Row
 from smallprint.evaluation.thresholds import DEFAULT
+from smallprint.evaluation.workload import ACCURACIES, threshold_curve, workload_curve
+from smallprint.evaluation.workload import RECALLS as WORKLOAD_RECALLS
 from smallprint.evaluation.worst import KINDS, find_confused_pairs, find_worst_errors
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 
 LONG_TABLE = 20
 RECALLS = (0.25, 0.5, 0.75, 0.9)
+Span = tuple[int, int]
 
 
 def render_report(
@@ -42,6 +52,10 @@ def render_report(
     test: Metrics,
     scored: ScoredSplit,
     worst: int,
+    doubtful: int = 0,
+    baseline: Row | None = None,
+    promises: Sequence[Promise] = (),
+    evidence: Mapping[int, Sequence[Span]] | None = None,
     calibrated: bool = False,
     chosen_on: str = "validation",
 ) -> str:
@@ -56,6 +70,10 @@ def render_report(
         test: Metrics of the split in `scored`; its rows hold the thresholds.
         scored: The test split with texts, truth and scores.
         worst: How many errors to quote.
+        doubtful: How many texts nearest to a threshold to quote.
+        baseline: The leading measure of a linear baseline (A) and of the model (B) on the same examples, if there is one.
+        promises: What each recall costs on new documents, where that can be promised.
+        evidence: By row of the split the places of the words that carried an error's score.
         calibrated: Whether the scores were calibrated.
         chosen_on: What calibration and thresholds were chosen on, in words.
 
@@ -80,8 +98,11 @@ def render_report(
     per_label = sorted(test.per_label, key=lambda row: row.f1) if long else test.per_label
     bins = reliability(one_hot(np.asarray(scored.targets), n_outputs), np.asarray(scored.scores))
     errors = find_worst_errors(scored, thresholds, worst)
+    workload = workload_curve(scored)
+    by_threshold = None if scored.task == "multiclass" else threshold_curve(scored)
+    chosen = float(thresholds[0]) if scored.task == "binary" else None
     kinds = [kind for kind in KINDS if any(error.kind == kind for error in errors)]
-    return _template().render(
+    return template_of("report.html.j2").render(
         title=title,
         run={"command": None, "config": None, "versions": None} | run,
         task=scored.task,
@@ -94,7 +115,7 @@ def render_report(
         measures=group_measures(validation, test),
         history=history,
         history_columns=list(dict.fromkeys(["epoch", *(key for row in history for key in row)])) if history else [],
-        learning_curves=Markup(plot_learning_curves(history)) if history else None,
+        learning_curves=Markup(plot_learning_curves(history)) if len(history) > 1 else None,
         precision_recall=Markup(plot_precision_recall(scored)),
         curves=build_curves(scored),
         recalls=RECALLS,
@@ -104,12 +125,26 @@ def render_report(
         chosen_on=chosen_on,
         errors={kind: [error for error in errors if error.kind == kind] for kind in kinds},
         n_errors=len(errors),
+        pieces={error.row: _pieces(error.text, (evidence or {}).get(error.row, ())) for error in errors},
+        doubtful=find_doubtful(scored, thresholds, doubtful),
+        explained=bool(evidence),
+        baseline=baseline,
+        roc=build_roc(scored),
+        roc_plot=Markup(plot_roc(scored)),
+        confusion=count_confusion(scored, thresholds),
+        workload=workload,
+        workload_plot=Markup(plot_workload(workload, scored.split)) if workload else None,
+        wanted=ACCURACIES if scored.task == "multiclass" else WORKLOAD_RECALLS,
+        by_threshold=by_threshold,
+        threshold_plot=Markup(plot_thresholds(by_threshold, scored.split, chosen)) if by_threshold else None,
+        promises={promise.wanted: promise for promise in promises},
         confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],
     )
 
 
 @cache
-def _template() -> Template:
+def template_of(name: str) -> Template:
+    """Gives a template of this package, with escaping on and the filters that pages share."""
     from importlib.resources import files
 
     from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -124,7 +159,18 @@ def _template() -> Template:
         finalize=_finalize,
     )
     environment.filters |= {"score": _score, "count": lambda number: f"{number:,}", "plural": _plural}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> list[tuple[str, bool]]:
+    """The text in pieces, each with whether it is evidence; spans beyond what is quoted are left out."""
+    pieces, at = [], 0
+    for start, end in sorted(spans):
+        if start < at or end > len(text):
+            continue
+        pieces += [(text[at:start], False), (text[start:end], True)]
+        at = end
+    return [(piece, marked) for piece, marked in [*pieces, (text[at:], False)] if piece]
 
 
 def _finalize(value: Any) -> Any:

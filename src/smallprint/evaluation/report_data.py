@@ -62,6 +62,36 @@ def summarise_data(data: dict[str, Any], label_names: list[str], validation: Met
     return DataSummary(splits, rows, support, [(key.replace("_", " "), value) for key, value in facts if value])
 
 
+def tell_data(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary that `data.summarize` gives, with words for its facts; what has no words here stays as it is.
+
+    Args:
+        summary: JSON-ready; any key may be missing.
+    """
+    told = dict(summary)
+    for key in ("made", "without_label", "text_characters", "groups_in_both", "duplicates"):
+        told.pop(key, None)
+    if summary.get("made"):
+        told["splits_made"] = summary["made"]
+    if shares := _mapping(summary.get("without_label")):
+        told["without_a_label"] = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
+    if lengths := _mapping(summary.get("text_characters")):
+        told["characters"] = "; ".join(
+            f"{split}: median {each['median']:,}, 95% up to {each['p95']:,}, longest {each['max']:,}"
+            for split, each in lengths.items()
+        )
+    if summary.get("groups_in_both"):
+        told["groups_in_train_and_validation"] = summary["groups_in_both"]
+    words = {
+        "train": "in train, of an earlier row",
+        "validation_in_train": "of validation in train",
+        "test_in_extra": "of test in the extra rows",
+    }
+    if repeats := _mapping(summary.get("duplicates")):
+        told["texts_that_repeat"] = ", ".join(f"{n:,} {words.get(key, key)}" for key, n in repeats.items())
+    return told
+
+
 def _mapping(value: object) -> Mapping[Any, Any]:
     return value if isinstance(value, Mapping) else {}
 
