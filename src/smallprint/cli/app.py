@@ -23,6 +23,7 @@ from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
 from smallprint.cli.suggest_command import suggest
+from smallprint.cli.sweep_command import sweep
 from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
@@ -227,6 +228,7 @@ app.command()(backbones)
 app.command()(check)
 app.command()(split)
 app.command()(suggest)
+app.command()(sweep)
 
 
 @app.callback(invoke_without_command=True)

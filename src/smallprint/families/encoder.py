@@ -112,7 +112,7 @@ def _build_kernel(
         start, train, validation = time.monotonic(), module.train_set, module.validation_set
         blocks = len(classifier.layers or [0])
         vectors = vectors_of(train)
-        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed)
+        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed, config.model.svm)
         classifier.head = head
         seconds, scorer = time.monotonic() - start, scorer_of()
         whole = scorer.windows and bool((validation.lengths >= scorer.max_length).any())
