@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from smallprint.core.section import Section
+from smallprint.core.section import Section as Section
 from smallprint.core.sweep_config import SweepConfig
 
 Task = Literal["binary", "multiclass", "multilabel"]

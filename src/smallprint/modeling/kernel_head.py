@@ -104,12 +104,13 @@ def fit_kernel_head(
         np.tile([1.0, 0.0], (n_outputs, 1)),
     )
     folds = fold_numbers(len(unit), seed)
+    unseen = _unseen_margins(kernel, binary, folds, settings.cost)
     for output, truth in enumerate(binary.T):
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
         weights[output], bias[output] = _fit_plane(kernel, truth, settings.cost)
-        platt[output] = fit_platt(truth, folds, partial(_fold_margins, kernel, truth, settings.cost))
+        platt[output] = fit_platt(truth, folds, partial(_margins_outside, unseen[output]))
     used = np.flatnonzero(weights.any(axis=0))
     head = KernelHead(vectors.shape[1], n_outputs, len(used), blocks, exclusive=task == "multiclass")
     state = {"weight": weights[:, used], "bias": bias, "platt": platt, "gamma": np.array(gamma)}
@@ -143,10 +144,25 @@ def _fit_plane(kernel: Array, truth: Array, cost: float) -> tuple[Array, float]:
     return weights, float(model.intercept_[0])
 
 
-def _fold_margins(kernel: Array, truth: Array, cost: float, inside: Array, outside: Array) -> Array:
-    weights, offset = _fit_plane(kernel[np.ix_(inside, inside)], truth[inside], cost)
-    margins: Array = kernel[np.ix_(outside, inside)] @ weights + offset
+def _unseen_margins(kernel: Array, binary: Array, folds: Array, cost: float) -> Array:
+    """Gives each example's margins by planes that did not see it, `[n_outputs, n]`; 0 where a fold has too few to fit one.
+
+    Fold by fold, all outputs at once: cutting a fold out of the kernel takes longer than fitting a plane.
+    """
+    margins = np.zeros((binary.shape[1], len(binary)))
+    for fold in np.unique(folds):
+        inside, outside = folds != fold, folds == fold
+        within, across = kernel[np.ix_(inside, inside)], kernel[np.ix_(outside, inside)]
+        for output, truth in enumerate(binary[inside].T):
+            if truth.min() != truth.max():
+                weights, offset = _fit_plane(within, truth, cost)
+                margins[output, outside] = across @ weights + offset
     return margins
+
+
+def _margins_outside(margins: Array, inside: Array, outside: Array) -> Array:
+    found: Array = margins[outside]
+    return found
 
 
 __all__ = ["KernelHead", "check_size", "fit_kernel_head", "squared_distances", "unit_blocks"]

@@ -7,6 +7,7 @@ SWEEP/winner/       the run of the winner, as `smallprint train` leaves it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from typing import Any
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.extras import import_extra
-from smallprint.core.files import write_json, write_text
+from smallprint.core.files import write_text
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.settings import build_config, render_config, tree_of
@@ -89,7 +90,10 @@ def sweep_data(
     study = open_study(folder, about, space, base, starts)
     write_text(folder / "config.yaml", render_config(config))
     say(f"Sweep in {folder}: {', '.join(space)}; judged by average precision of {judge.judged_by}.")
-    cache = VectorCache()
+    layers = space.get("model.layers")
+    cache = VectorCache(
+        sorted({layer for choice in (layers.choices or [] if layers else []) for layer in choice}), scoring=True
+    )
     try:
         run_trials(study, judge, budget, cache, say)
     except (KeyboardInterrupt, SystemExit):
@@ -177,10 +181,8 @@ def _resolve(config: Config, task: str) -> tuple[Config, int | None]:
     if config.training.learning_rate is None:
         chosen["training.learning_rate"] = default_learning_rate(backbone, config.model.adapter, task)
     n_layers: int | None = None
-    try:
+    with contextlib.suppress(ConfigError):
         n_layers = len(find_layers(backbone)[1])
-    except ConfigError:
-        pass
     if kind_of(config) == "frozen" and config.model.layers is None and n_layers is not None:
         chosen["model.layers"] = [n_layers]
     return build_config(tree_of(chosen, config)), n_layers

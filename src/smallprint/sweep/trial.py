@@ -6,10 +6,8 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError, TrainingError
 from smallprint.core.progress import say_nothing
 from smallprint.sweep.judge import Judge
