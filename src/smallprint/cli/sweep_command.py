@@ -41,7 +41,8 @@ def sweep(
     Trials are judged by validation; the winner is trained again over seeds beside the defaults; test is opened once, for it.
     """
     from smallprint.core.settings import load_config
-    from smallprint.sweep.command import Budget, sweep_data
+    from smallprint.sweep.command import sweep_data
+    from smallprint.sweep.loop import Budget
 
     flags = {
         "data.task": task,

@@ -9,46 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.errors import ConfigError
 from smallprint.core.extras import import_extra
-from smallprint.core.files import write_text
+from smallprint.core.files import write_json, write_text
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
+from smallprint.core.run import open_run
 from smallprint.core.settings import build_config, render_config, tree_of
 from smallprint.families import check_family
 from smallprint.runs import name_of
 from smallprint.sweep.judge import Judge, open_judge
+from smallprint.sweep.loop import Budget, run_trials
+from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
-from smallprint.sweep.study import Row, Study, open_study
-from smallprint.sweep.trial import Deadline, run_trial
+from smallprint.sweep.study import Study, open_study
+from smallprint.sweep.tracking import SweepTracking
+from smallprint.sweep.winner import compare, retrain, train_winner
+from smallprint.sweep.workers import first
 from smallprint.training.stored import VectorCache
-from smallprint.training.tracking import Tracker
-
-FAILED_FIRST = 5  # trials: where as many failed and none went well, the others will not either
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a sweep may cost.
-
-    Attributes:
-        trials: How many, those of earlier calls and other processes counted.
-        minutes: After which no trial begins; None is no limit.
-        seeds: With which the winner is trained again before anything is said of it.
-    """
-
-    trials: int
-    minutes: float | None = None
-    seeds: int = 3
 
 
 def sweep_data(
@@ -78,84 +61,73 @@ def sweep_data(
     _check_budget(budget)
     kind_of(config)
     check_family(config, Parts())
+
+    # data, space, study: test stays closed
     judge = open_judge(data, config)
     for line in judge.said:
         say(line)
     base, n_layers = _resolve(config, judge.labels.task)
     space = base.sweep.space or default_space(base, judge.labels.task, n_layers)
     folder = _folder(out, base, data)
-    about = _about(data, base, space, judge)
-    defaults = base_settings(base, space)
-    starts = [("default", defaults), *(("known", part) for part in known_good(base, space, n_layers))]
-    study = open_study(folder, about, space, base, starts)
+    starts = [("default", base_settings(base, space)), *(("known", part) for part in known_good(base, space, n_layers))]
+    study = open_study(folder, _about(data, base, space, judge), space, base, starts)
     write_text(folder / "config.yaml", render_config(config))
     say(f"Sweep in {folder}: {', '.join(space)}; judged by average precision of {judge.judged_by}.")
     layers = space.get("model.layers")
-    cache = VectorCache(
-        sorted({layer for choice in (layers.choices or [] if layers else []) for layer in choice}), scoring=True
-    )
+    foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
+    cache = VectorCache(sorted(foreseen), scoring=True)
+    tracking = SweepTracking(study, base, say)
+    status = "FAILED"
     try:
-        run_trials(study, judge, budget, cache, say)
+        run_trials(study, judge, budget, cache, tracking, say)
+        if worker:
+            return {}
+        # the last process to end tells what came out
+        with first(folder, "end") as ours:
+            if not ours or any(row.state == "running" for row in study.rows()):
+                say("Other processes are still at it: the last of them trains the winner.")
+                return {}
+            found = _conclude(data, study, judge, budget, cache, tracking, say)
+        status = "FINISHED"
+        return found
     except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
         say(f"Stopped. Go on with the same command and --out {folder}")
         raise
-    if worker:
-        return {}
-    rows = study.rows()
-    return {"trials": [row.__dict__ for row in rows]}
+    finally:
+        study.close()
+        if not worker:
+            tracking.parent.finish(status)
 
 
-def run_trials(study: Study, judge: Judge, budget: Budget, cache: VectorCache, say: Say) -> None:
-    """Runs trials until the budget is spent, this process's part of them.
-
-    Raises:
-        TrainingError: Those that were run have all failed.
-    """
-    started = time.monotonic()
-    deadline = Deadline(started + 60 * budget.minutes if budget.minutes is not None else None)
-    done = 0
-    while not deadline.passed:
-        asked = study.ask(budget.trials)
-        if asked is None:
-            break
-        trial, row = asked
-        ended = run_trial(study, trial, row, judge, cache, deadline, Tracker(_untracked(study.base), "", say))
-        done += 1
-        rows = study.rows()
-        say(_tell(ended, rows, budget, (time.monotonic() - started) / done, deadline))
-        if len(rows) >= FAILED_FIRST and all(other.state == "failed" for other in rows):
-            break
-    rows = study.rows()
-    if not any(row.state in ("complete", "running") for row in rows):
-        raise _none_completed(rows)
-
-
-def _tell(ended: Row, rows: Sequence[Row], budget: Budget, pace: float, deadline: Deadline) -> str:
-    values = [row.value for row in rows if row.state == "complete" and row.value is not None]
-    told = {"complete": f"average precision {ended.value or 0:.4f}"}.get(ended.state, f"{ended.state}: {ended.why}")
-    best = f", best {max(values):.4f}" if values else ""
-    left = pace * max(0, budget.trials - len(rows))
-    if deadline.at is not None:
-        left = min(left, max(0.0, deadline.at - time.monotonic()))
-    name = f" ({ended.start})" if ended.start else ""
-    return (
-        f"  trial {ended.index + 1}/{budget.trials}{name} {ended.seconds or 0:.1f} s  {told}{best}  "
-        f"about {int(left) // 60}:{int(left) % 60:02d} left"
-    )
-
-
-def _none_completed(rows: Sequence[Row]) -> TrainingError:
-    failed = Counter(row.why for row in rows if row.state == "failed")
-    if not failed:
-        return TrainingError(
-            "No trial was completed.", "time for one at least", "Give more --minutes, or start again: it goes on."
-        )
-    told = "\n".join(f"  {n} x {why}" for why, n in failed.most_common(5))
-    return TrainingError(
-        f"All {counted(len(rows), 'trial')} failed:\n{told}",
-        "settings with which a model can be trained",
-        "Try them with `smallprint train` first, or narrow sweep.space.",
-    )
+def _conclude(
+    data: Any, study: Study, judge: Judge, budget: Budget, cache: VectorCache, tracking: SweepTracking, say: Say
+) -> dict[str, Any]:
+    """Trains winner and defaults over seeds and the winner's run, and writes and tells what came out."""
+    base, folder, rows = study.base, study.folder, study.rows()
+    best = best_of(rows)
+    own = base_settings(base, study.space)
+    settings = {} if best.start == "default" else best.settings
+    say(f"Best: trial {best.index + 1}. {'Winner and defaults are' if settings else 'The defaults are'} trained again:")
+    log = lambda name: tracking.begin(name, {"smallprint.seed": name})  # noqa: E731
+    default = retrain("defaults", base, {}, judge, budget.seeds, folder, cache, log, say)
+    winner, claim = default, None
+    if settings:
+        winner = retrain("winner", base, settings, judge, budget.seeds, folder, cache, log, say)
+        claim = compare(winner, default, judge)
+    say("The winner's own run, which opens test:")
+    trained, now = train_winner(data, base, settings, folder, cache, say)
+    if now:
+        study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
+        tracking.adopt(open_run(trained.run).state.get("mlflow_run_id"))
+    found = build_result(study, rows, judge, own, winner, default, claim, trained)
+    write_json(folder / "sweep.json", found)
+    numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
+    tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
+    tracking.parent.log_file(folder / "sweep.json")
+    for line in tell_result(found, folder):
+        say(line)
+    return found
 
 
 def _check_budget(budget: Budget) -> None:
@@ -215,7 +187,3 @@ def _about(data: Any, base: Config, space: Space, judge: Judge) -> dict[str, Any
     own = {f"sweep.{key}": getattr(base.sweep, key) for key in ("sampler", "startup", "pruning")}
     found = {"data": name_of(data), **judge.prints, "folds": judge.folds, **settings, **own, "sweep.space": searched}
     return dict(json.loads(json.dumps(found)))
-
-
-def _untracked(config: Config) -> Config:
-    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"enabled": False})})

@@ -122,6 +122,12 @@ class Study:
         with storage_errors(self.folder):
             self._study.set_user_attr(name, value)
 
+    def close(self) -> None:
+        """Gives the worker's lock and the file back."""
+        self._worker.leave()
+        self._study._storage.remove_session()
+        getattr(self._study._storage, "_backend", self._study._storage).engine.dispose()
+
     def importances(self) -> dict[str, float]:
         """Gives how much each setting that was searched weighs, shares of 1, largest first (PED-ANOVA); empty for too few trials."""
         import optuna
