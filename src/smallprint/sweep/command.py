@@ -25,6 +25,7 @@ from smallprint.families import check_family
 from smallprint.runs import name_of
 from smallprint.sweep.judge import Judge, open_judge
 from smallprint.sweep.loop import Budget, run_trials
+from smallprint.sweep.page import render_page
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
 from smallprint.sweep.study import Study, open_study
@@ -122,6 +123,7 @@ def _conclude(
         tracking.adopt(open_run(trained.run).state.get("mlflow_run_id"))
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
     write_json(folder / "sweep.json", found)
+    write_text(folder / "sweep.html", render_page(found))
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
     tracking.parent.log_file(folder / "sweep.json")
