@@ -55,6 +55,7 @@ def sweep(
     }
     given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
     chosen = load_config(config, [*(settings or []), *given])
-    found = sweep_data(data, chosen, budget=Budget(trials, minutes, seeds), out=out, worker=worker, say=say)
+    budget = Budget(trials, minutes, seeds)
+    found = sweep_data(data, chosen, budget=budget, out=out, processes=processes, worker=worker, say=say)
     if as_json and not worker:
         print_json(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from smallprint.core.settings import build_config, render_config, tree_of
 from smallprint.families import check_family
 from smallprint.runs import name_of
 from smallprint.sweep.judge import Judge, open_judge
-from smallprint.sweep.loop import Budget, run_trials
+from smallprint.sweep.loop import Budget, check_completed, run_trials
 from smallprint.sweep.page import render_page
+from smallprint.sweep.processes import helped, parent_is_gone
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
 from smallprint.sweep.study import Study, open_study
@@ -41,6 +43,7 @@ def sweep_data(
     *,
     budget: Budget,
     out: str | Path | None = None,
+    processes: int = 1,
     worker: bool = False,
     say: Say = say_nothing,
 ) -> dict[str, Any]:
@@ -51,7 +54,8 @@ def sweep_data(
         config: Settings to start from; `sweep` says what is searched.
         budget: Trials, minutes, seeds.
         out: Folder of the sweep; where it holds one of the same data and settings, that goes on.
-        worker: Only run trials: another process does the rest.
+        processes: Of this machine that run trials; others may join by the same folder.
+        worker: Only run trials: the process that started this one does the rest.
         say: Takes lines for a person.
 
     Raises:
@@ -78,11 +82,13 @@ def sweep_data(
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
     cache = VectorCache(sorted(foreseen), scoring=True)
     tracking = SweepTracking(study, base, say)
-    status = "FAILED"
+    status, parent = "FAILED", os.getppid()
     try:
-        run_trials(study, judge, budget, cache, tracking, say)
+        with helped(data, folder, budget, processes):
+            run_trials(study, judge, budget, cache, tracking, say, lambda: not (worker and parent_is_gone(parent)))
         if worker:
             return {}
+        check_completed(study.rows())
         # the last process to end tells what came out
         with first(folder, "end") as ours:
             if not ours or any(row.state == "running" for row in study.rows()):
@@ -110,11 +116,10 @@ def _conclude(
     own = base_settings(base, study.space)
     settings = {} if best.start == "default" else best.settings
     say(f"Best: trial {best.index + 1}. {'Winner and defaults are' if settings else 'The defaults are'} trained again:")
-    log = lambda name: tracking.begin(name, {"smallprint.seed": name})  # noqa: E731
-    default = retrain("defaults", base, {}, judge, budget.seeds, folder, cache, log, say)
+    default = retrain("defaults", base, {}, judge, budget.seeds, folder, cache, tracking.seed, say)
     winner, claim = default, None
     if settings:
-        winner = retrain("winner", base, settings, judge, budget.seeds, folder, cache, log, say)
+        winner = retrain("winner", base, settings, judge, budget.seeds, folder, cache, tracking.seed, say)
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
     trained, now = train_winner(data, base, settings, folder, cache, say)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from smallprint.core.errors import TrainingError
 from smallprint.core.progress import Say, counted
@@ -34,17 +35,27 @@ class Budget:
 
 
 def run_trials(
-    study: Study, judge: Judge, budget: Budget, cache: VectorCache, tracking: SweepTracking, say: Say
+    study: Study,
+    judge: Judge,
+    budget: Budget,
+    cache: VectorCache,
+    tracking: SweepTracking,
+    say: Say,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Runs trials until the budget is spent, this process's part of them.
 
-    Raises:
-        TrainingError: Those that were run have all failed.
+    Args:
+        study: Open.
+        judge: Data and folds.
+        budget: Of all processes together.
+        cache: What frozen encoders gave before.
+        tracking: The parent run.
+        say: Takes lines for a person.
+        go_on: Gives whether another trial shall begin.
     """
-    started = time.monotonic()
-    deadline = Deadline(started + 60 * budget.minutes if budget.minutes is not None else None)
-    done = 0
-    while not deadline.passed:
+    deadline = Deadline(time.monotonic() + 60 * budget.minutes if budget.minutes is not None else None)
+    while not deadline.passed and go_on():
         asked = study.ask(budget.trials)
         if asked is None:
             break
@@ -56,21 +67,28 @@ def run_trials(
             tracker.finish("KILLED")
             raise
         tracking.end_trial(tracker, ended)
-        done += 1
         rows = study.rows()
-        say(_tell(ended, rows, budget, (time.monotonic() - started) / done, deadline))
+        say(_tell(ended, rows, budget, deadline))
         if len(rows) >= FAILED_FIRST and all(other.state == "failed" for other in rows):
             break
-    rows = study.rows()
+
+
+def check_completed(rows: Sequence[Row]) -> None:
+    """Checks that there is a trial to choose.
+
+    Raises:
+        TrainingError: All have failed, or none has come to its end.
+    """
     if not any(row.state in ("complete", "running") for row in rows):
         raise _none_completed(rows)
 
 
-def _tell(ended: Row, rows: Sequence[Row], budget: Budget, pace: float, deadline: Deadline) -> str:
+def _tell(ended: Row, rows: Sequence[Row], budget: Budget, deadline: Deadline) -> str:
     values = [row.value for row in rows if row.state == "complete" and row.value is not None]
     told = {"complete": f"average precision {ended.value or 0:.4f}"}.get(ended.state, f"{ended.state}: {ended.why}")
     best = f", best {max(values):.4f}" if values else ""
-    left = pace * max(0, budget.trials - len(rows))
+    # the median: the first trial reads what the others only look up
+    left = median([row.seconds for row in rows if row.seconds is not None] or [0.0]) * max(0, budget.trials - len(rows))
     if deadline.at is not None:
         left = min(left, max(0.0, deadline.at - time.monotonic()))
     name = f" ({ended.start})" if ended.start else ""

@@ -127,7 +127,7 @@ def plot_parallel(found: dict[str, Any]) -> str:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     return render_svg(
-        draw, title=f"Settings of {len(trials)} trials, a line each", width=5.4, height=1.0 + 0.52 * (len(keys) + 1)
+        draw, title=f"Settings of {len(trials)} trials, a line each", width=4.3, height=1.0 + 0.5 * (len(keys) + 1)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from smallprint.core.config import Config
@@ -36,6 +38,16 @@ class SweepTracking:
         tracker.log_tags({PARENT: self.parent.run_id})
         tracker.log_parameters(settings)
         return tracker
+
+    @contextmanager
+    def seed(self, name: str) -> Iterator[Tracker]:
+        """Gives the tracker of a training over seeds, and ends it."""
+        tracker, status = self.begin(name, {}), "FAILED"
+        try:
+            yield tracker
+            status = "FINISHED"
+        finally:
+            tracker.finish(status)
 
     def end_trial(self, tracker: Tracker, row: Row) -> None:
         """Ends a trial's run."""

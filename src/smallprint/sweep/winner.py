@@ -9,7 +9,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def retrain(
     n_seeds: int,
     folder: Path,
     cache: VectorCache,
-    log: Callable[[str], MetricLog],
+    track: Callable[[str], AbstractContextManager[MetricLog]],
     say: Say,
 ) -> Seeds:
     """Gives what settings reach with seeds that the search did not use; those that are on disk are read.
@@ -65,7 +67,7 @@ def retrain(
         n_seeds: How many.
         folder: Of the sweep.
         cache: What frozen encoders gave before.
-        log: Gives what a training of this name logs to.
+        track: Gives what a training of this name logs to, for as long as it lasts.
         say: Takes lines for a person.
     """
     seeds = [(base.training.seed + 1 + k) % 2**32 for k in range(n_seeds)]
@@ -78,7 +80,8 @@ def retrain(
             value, parts = _read(place)
         else:
             scratch = folder / "trials" / place.name
-            value, parts = judge.fit(config, scratch, cache, lambda fold, seed=seed: log(f"{name}, seed {seed}"))  # type: ignore[misc]
+            with track(f"{name}, seed {seed}") as log:
+                value, parts = judge.fit(config, scratch, cache, partial(_same, log))
             shutil.rmtree(scratch, ignore_errors=True)
             _write(place, value, parts)
         say(f"  {name}, seed {seed}: average precision {value:.4f}")
@@ -108,6 +111,10 @@ def train_winner(
             return api.train(resume=place, cache=cache, say=say), True
     shutil.rmtree(place, ignore_errors=True)
     return api.train(data, config=config, out=place, cache=cache, say=say), True
+
+
+def _same(log: MetricLog, fold: int) -> MetricLog:
+    return log
 
 
 def _mark(config: Config) -> str:
