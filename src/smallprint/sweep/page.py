@@ -27,12 +27,13 @@ def render_page(found: dict[str, Any]) -> str:
             parallel=Markup(plot_parallel(found)),
             ranked=sorted(found["trials"], key=lambda t: (t["state"] != "complete", -(t["value"] or 0.0), t["index"])),
             headlines=[(name, values[name]) for name in HEADLINES if name in values],
-            domains={key: _domain(domain) for key, domain in found["space"].items()},
+            domains={key: describe_domain(domain) for key, domain in found["space"].items()},
         )
     )
 
 
-def _domain(domain: dict[str, Any]) -> str:
+def describe_domain(domain: dict[str, Any]) -> str:
+    """Gives a domain in words."""
     if "choices" in domain:
         words = ", ".join(told(choice) for choice in domain["choices"])
     else:
