@@ -88,10 +88,14 @@ def test_equal_texts_are_read_once_and_only_what_is_new(toy, monkeypatch):
     assert read[2:] == [3]
 
 
-def test_layers_that_are_foreseen_are_read_with_the_first(toy, monkeypatch):
+def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, monkeypatch):
+    from smallprint.modeling.backbone import load_backbone
+    from smallprint.modeling.classifier import build_classifier
     from smallprint.training import stored
 
-    classifier, data = frozen(toy)
+    model, data = Config(model={"adapter": "frozen"}).model, toy.data(toy.config())
+    parts = Parts(backbone=load_backbone(str(tiny_backbone)))
+    classifier = build_classifier(model, 3, np.full(3, 0.5), "multilabel", parts)
     real, read = stored.read_vectors, []
     monkeypatch.setattr(stored, "read_vectors", lambda *given: (read.append(given[0].layers), real(*given))[1])
     cache = stored.VectorCache(foreseen=[1, 2])
