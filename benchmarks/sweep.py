@@ -1,5 +1,6 @@
 """Does the sampler find more than chance does? TPE (and GP) beside random search at an equal budget. Writes benchmarks/results/sweep.json.
 
+    python benchmarks/sweep.py --autogluon /path/to/python    # of an environment with autogluon.tabular[lightgbm]
     python benchmarks/sweep.py [--repeats 5] [--trials 20] [--data unfair-tos] [--samplers tpe random]
 
 A frozen MiniLM on UNFAIR-ToS, its texts read once for all; the default space, warm start and pruning are the same for every sampler, and so
@@ -156,6 +157,55 @@ def summarise(arms: dict[str, Any], trials: int) -> dict[str, Any]:
     return {"seconds_compared": budget, **found}
 
 
+def beside_autogluon(python: str, minutes: float, results: Path) -> None:
+    """Searches for `minutes` on "unfair or not" with each kind of cheap model, and lets AutoGluon work as long."""
+    found: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
+    others: dict[str, Any] = {"minutes": minutes}
+    for kind, settings in (("frozen", ["model.adapter=frozen"]), ("tfidf", ["model.backbone=tfidf"])):
+        config = load_config(None, [*settings, "data.task=binary", "tracking.enabled=false", "sweep.folds=1"])
+        began = time.monotonic()
+        judge = open_judge(str(FOLDERS["unfair-tos"]), config)
+        base, n_layers = _resolve(config, "binary")
+        space = default_space(base, "binary", n_layers)
+        starts = [("default", base_settings(base, space)), *(("known", p) for p in known_good(base, space, n_layers))]
+        with tempfile.TemporaryDirectory() as place:
+            study = open_study(Path(place), {"of": "benchmark"}, space, base, starts)
+            cache = VectorCache(range(1, 7), scoring=True)
+            run_trials(study, judge, Budget(500, minutes), cache, SweepTracking(study, base, print), print)
+            rows = study.rows()
+            study.close()
+        best = max((row for row in rows if row.state == "complete"), key=lambda row: row.value or 0)
+        others[f"smallprint, {kind}"] = {
+            "average_precision": best.value,
+            "first": rows[0].value,
+            "trials": len(rows),
+            "settings": best.settings,
+            "seconds": time.monotonic() - began,
+        }
+    with tempfile.TemporaryDirectory() as place:
+        folder = FOLDERS["unfair-tos"]
+        command = [
+            python,
+            str(Path(__file__).parent / "autogluon_peer.py"),
+            *(f"{folder}/{s}.parquet" for s in ("train", "validation")),
+        ]
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+        subprocess.run([*command, str(60 * minutes), f"{place}/out.json"], check=True, env=environment)
+        others["AutoGluon tabular"] = json.loads(Path(f"{place}/out.json").read_text())
+    write_json(results, {**found, "others": others})
+    lines = [
+        "| system | average precision of validation, unfair or not | seconds | models or trials |",
+        "|---|---|---|---|",
+    ]
+    for name, row in others.items():
+        if isinstance(row, dict):
+            count = row.get("trials", len(row.get("models", [])))
+            lines.append(f"| {name} | {100 * row['average_precision']:.1f} | {row['seconds']:.0f} | {count} |")
+    print("\n".join(lines))
+    if results == RESULTS:
+        write_section("sweep_others", "\n".join(lines), ROOT / "docs" / "sweep.md")
+
+
 def spaces() -> str:
     """Gives the default spaces of an encoder of six layers as a table."""
     kinds = {
@@ -183,12 +233,17 @@ def main() -> None:
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"])
     parser.add_argument("--set", nargs="*", default=[], help="more settings")
     parser.add_argument("--spaces", action="store_true", help="only write the table of default spaces")
+    parser.add_argument("--autogluon", metavar="PYTHON", help="only compare with AutoGluon, which this Python has")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of each, with --autogluon")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     write_section("spaces", spaces(), ROOT / "docs" / "sweep.md")
     if given.spaces:
+        return
+    if given.autogluon:
+        beside_autogluon(given.autogluon, given.minutes, given.results)
         return
     if given.only:
         work(given, given.only)
