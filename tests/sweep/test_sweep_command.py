@@ -124,16 +124,17 @@ def test_ctrl_c_says_how_to_go_on_and_the_trial_is_done_again(whole, data, tmp_p
     assert told(run(data, tmp_path / "s", 6)) == told(whole[1])
 
 
-def test_processes_share_the_budget(data, tmp_path):
-    lines = []
-    found = run(data, tmp_path / "s", 7, processes=2, say=lines.append)
-    assert [t["index"] for t in found["trials"]] == list(range(7))
-    assert {t["state"] for t in found["trials"]} <= {"complete", "pruned"}
+def test_processes_share_the_budget(data, tmp_path, monkeypatch):
+    build = judge.build_fit
+    monkeypatch.setattr(judge, "build_fit", lambda *given: (time.sleep(3), build(*given))[1])  # the other one need not
+    found = run(data, tmp_path / "s", 9, processes=2, seeds=1)
+    assert [t["index"] for t in found["trials"]] == list(range(9))
+    assert {t["state"] for t in found["trials"]} == {"complete"}
     with sqlite3.connect(tmp_path / "s" / "study.db") as database:
         workers = {
             row[0] for row in database.execute("select value_json from trial_user_attributes where key='worker'")
         }
-    assert len(workers) >= 1
+    assert len(workers) == 2
 
 
 def test_a_trial_of_a_living_process_is_left_alone(data, tmp_path, monkeypatch):
@@ -161,6 +162,8 @@ def test_other_settings_or_data_in_the_same_folder_are_refused_with_what_differs
     with pytest.raises(ConfigError) as error:
         run(data, out, 6, "training.seed=7", "model.tfidf.characters=4")
     assert "training.seed: 42 there, 7 here" in str(error.value)
+    with pytest.raises(ConfigError, match=r"sweep\.space\.model\.tfidf\.words: .*3} there, .*2} here"):
+        run(data, out, 6, "sweep.space={model.tfidf.words: {high: 2}}")
     assert "model.tfidf" in str(error.value)
     other = tmp_path / "other.parquet"
     labelled_frame("multilabel", 120).write_parquet(other)
@@ -393,6 +396,16 @@ def test_a_lagging_trial_is_pruned_by_its_curve():
     with pytest.raises(trial.PrunedError, match="time"):
         trial.Curve(Log(), None, lambda: True).log_points([("validation/average_precision", 0.1, 9)])
     assert len(reported) == 5
+
+
+def test_long_trainings_are_heard_of(monkeypatch):
+    lines = []
+    say = trial.patient(lines.append)
+    say("  epoch 1/8 done")
+    monkeypatch.setattr(trial, "LONG_SECONDS", 0.0)
+    say("  epoch 2/8 done")
+    say("5 texts are cut")
+    assert lines == ["    epoch 2/8 done"]
 
 
 def test_help_is_there(capsys):

@@ -39,8 +39,8 @@ def space_problems(space: Any, names: Sequence[str], check: Check) -> list[str]:
         return ["sweep.space is empty: it needs a setting to search."]
     problems = []
     for key, domain in space.items():
-        problems += _key_problems(key, names)
-        if problems and problems[-1].startswith(f"'{key}'"):
+        if odd := _key_problems(key, names):
+            problems += odd
             continue
         parts = domain if isinstance(domain, Mapping) else {}
         values = [parts[name] for name in ("low", "high") if parts.get(name) is not None]

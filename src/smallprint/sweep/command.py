@@ -78,6 +78,8 @@ def sweep_data(
     study = open_study(folder, _about(data, base, space, judge), space, base, starts)
     write_text(folder / "config.yaml", render_config(config))
     say(f"Sweep in {folder}: {', '.join(space)}; judged by average precision of {judge.judged_by}.")
+    if kind_of(base) == "frozen":
+        say("The encoder reads each text once, in the first trial; the others take what it gave.")
     layers = space.get("model.layers")
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
     cache = VectorCache(sorted(foreseen), scoring=True)
@@ -99,7 +101,8 @@ def sweep_data(
         return found
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
-        say(f"Stopped. Go on with the same command and --out {folder}")
+        if not worker:
+            say(f"Stopped. Go on with the same command and --out {folder}")
         raise
     finally:
         study.close()
@@ -190,7 +193,9 @@ def _about(data: Any, base: Config, space: Space, judge: Judge) -> dict[str, Any
         for section, values in base.model_dump(mode="json", exclude={"tracking", "sweep", "evaluation"}).items()
         for key, value in values.items()
     }
-    searched = {key: domain.model_dump(mode="json", exclude_defaults=True) for key, domain in space.items()}
+    searched = {
+        f"sweep.space.{key}": domain.model_dump(mode="json", exclude_defaults=True) for key, domain in space.items()
+    }
     own = {f"sweep.{key}": getattr(base.sweep, key) for key in ("sampler", "startup", "pruning")}
-    found = {"data": name_of(data), **judge.prints, "folds": judge.folds, **settings, **own, "sweep.space": searched}
+    found = {"data": name_of(data), **judge.prints, "folds": judge.folds, **settings, **own, **searched}
     return dict(json.loads(json.dumps(found)))

@@ -62,7 +62,7 @@ def run_trials(
         trial, row = asked
         tracker = tracking.begin(f"trial {row.index + 1}", row.settings)
         try:
-            ended = run_trial(study, trial, row, judge, cache, deadline, tracker)
+            ended = run_trial(study, trial, row, judge, cache, deadline, tracker, say)
         except BaseException:
             tracker.finish("KILLED")
             raise

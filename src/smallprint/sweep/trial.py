@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smallprint.core.errors import ConfigError, DataError, TrainingError
-from smallprint.core.progress import say_nothing
+from smallprint.core.progress import Say
 from smallprint.sweep.judge import Judge
 from smallprint.sweep.space import config_of
 from smallprint.sweep.study import Row, Study
@@ -17,8 +17,20 @@ from smallprint.training.module import MONITOR
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import MetricLog
 
+LONG_SECONDS = 20.0  # of a training that is heard of before its end
 LAGS, TIME = "below the median of the others", "the time was over"
 FAILURES = (TrainingError, ConfigError, DataError)  # of these settings; anything else ends the sweep
+
+
+def patient(say: Say) -> Say:
+    """Gives a way to say things that lets epochs pass alone, and these only once the training takes long."""
+    began = time.monotonic()
+
+    def later(line: str) -> None:
+        if line.startswith("  epoch") and time.monotonic() - began >= LONG_SECONDS:
+            say(f"  {line}")
+
+    return later
 
 
 class PrunedError(Exception):
@@ -70,7 +82,7 @@ class Curve:
 
 
 def run_trial(
-    study: Study, trial: Any, row: Row, judge: Judge, cache: VectorCache, deadline: Deadline, log: MetricLog
+    study: Study, trial: Any, row: Row, judge: Judge, cache: VectorCache, deadline: Deadline, log: MetricLog, say: Say
 ) -> Row:
     """Runs a trial to its end and tells the study how it ended.
 
@@ -94,7 +106,7 @@ def run_trial(
     try:
         config = config_of(study.base, row.settings)
         curve = Curve(log, by_epoch, lambda: may_stop and deadline.passed)
-        value, _ = judge.fit(config, folder, cache, lambda fold: curve, say_nothing, judged)
+        value, _ = judge.fit(config, folder, cache, lambda fold: curve, patient(say), judged)
     except PrunedError as end:
         state, why = "pruned", str(end)
     except FAILURES as error:

@@ -28,6 +28,7 @@ from smallprint.runs import read_result
 from smallprint.sweep.claim import Claim, compare_seeds
 from smallprint.sweep.judge import Judge, Judged
 from smallprint.sweep.space import Settings, config_of
+from smallprint.sweep.trial import patient
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import MetricLog
 
@@ -81,7 +82,7 @@ def retrain(
         else:
             scratch = folder / "trials" / place.name
             with track(f"{name}, seed {seed}") as log:
-                value, parts = judge.fit(config, scratch, cache, partial(_same, log))
+                value, parts = judge.fit(config, scratch, cache, partial(_same, log), patient(say))
             shutil.rmtree(scratch, ignore_errors=True)
             _write(place, value, parts)
         say(f"  {name}, seed {seed}: average precision {value:.4f}")
