@@ -375,6 +375,20 @@ def test_a_frozen_encoder_reads_each_text_once(data, tmp_path, tiny_backbone, mo
     assert len(read) == 2  # train and validation, by the first trial
 
 
+@pytest.mark.parametrize("model", [{"adapter": "lora"}, {"train_layers": 1}], ids=["lora", "upper"])
+def test_an_encoder_is_searched_by_its_default_space(data, tmp_path, tiny_backbone, model):
+    settings = [f"model.{key}={value}" for key, value in model.items()]
+    settings += ["tracking.enabled=false", f"model.backbone={tiny_backbone}", "sweep.folds=1", "training.epochs=2"]
+    found = sweep_data(data, load_config(None, settings), budget=Budget(2, None, 1), out=tmp_path / "s")
+    first = found["trials"][0]
+    assert first["settings"]["training.learning_rate"] == (
+        5e-4 if "adapter" in model else 5e-5
+    )  # training's own choice
+    assert len(first["curve"]) == 2
+    assert max(first["curve"]) == pytest.approx(first["value"], abs=1e-6)
+    assert [t["start"] for t in found["trials"]] == (["default", ""] if "adapter" in model else ["default", "known"])
+
+
 def test_a_lagging_trial_is_pruned_by_its_curve():
     reported = []
 
