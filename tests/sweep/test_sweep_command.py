@@ -93,6 +93,15 @@ sweep_data(sys.argv[1], load_config(None, sys.argv[3:]), budget=Budget(6, None, 
 """
 
 
+def test_the_first_trial_is_of_the_own_settings_even_outside_the_space(data, tmp_path, monkeypatch):
+    tried, build = [], judge.build_fit
+    monkeypatch.setattr(judge, "build_fit", lambda *given: (tried.append(given[2].model.tfidf), build(*given))[1])
+    found = run(data, tmp_path / "s", 2, "model.tfidf.cost=50", seeds=1)
+    assert tried[0].cost == 50
+    assert 0.01 <= tried[1].cost <= 10
+    assert found["trials"][0]["settings"]["model.tfidf.cost"] == found["default_settings"]["model.tfidf.cost"] == 50
+
+
 def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(whole, data, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", KILLED, data, str(tmp_path / "s"), *SETTINGS], capture_output=True, timeout=120

@@ -30,7 +30,7 @@ from smallprint.sweep.page import render_page
 from smallprint.sweep.processes import helped, parent_is_gone
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
-from smallprint.sweep.study import Study, open_study
+from smallprint.sweep.study import DEFAULT, Study, open_study
 from smallprint.sweep.tracking import SweepTracking
 from smallprint.sweep.winner import compare, retrain, train_winner
 from smallprint.sweep.workers import first
@@ -74,7 +74,7 @@ def sweep_data(
     base, n_layers = _resolve(config, judge.labels.task)
     space = base.sweep.space or default_space(base, judge.labels.task, n_layers)
     folder = _folder(out, base, data)
-    starts = [("default", base_settings(base, space)), *(("known", part) for part in known_good(base, space, n_layers))]
+    starts = [(DEFAULT, base_settings(base, space)), *(("known", part) for part in known_good(base, space, n_layers))]
     study = open_study(folder, _about(data, base, space, judge), space, base, starts)
     write_text(folder / "config.yaml", render_config(config))
     say(f"Sweep in {folder}: {', '.join(space)}; judged by average precision of {judge.judged_by}.")
@@ -117,7 +117,7 @@ def _conclude(
     base, folder, rows = study.base, study.folder, study.rows()
     best = best_of(rows)
     own = base_settings(base, study.space)
-    settings = {} if best.start == "default" else best.settings
+    settings = {} if best.start == DEFAULT else best.settings
     say(f"Best: trial {best.index + 1}. {'Winner and defaults are' if settings else 'The defaults are'} trained again:")
     default = retrain("defaults", base, {}, judge, budget.seeds, folder, cache, tracking.seed, say)
     winner, claim = default, None

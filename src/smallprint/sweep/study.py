@@ -18,12 +18,12 @@ from typing import Any
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.extras import import_extra
-from smallprint.sweep.space import Settings, Space, parameters_of, settings_in, suggest
+from smallprint.sweep.space import Settings, Space, base_settings, parameters_of, settings_in, suggest
 from smallprint.sweep.workers import Worker, alone, is_alive
 
 NAME, FILE = "smallprint", "study.db"
 LOCKED_SECONDS = 30.0  # that another process may hold the file
-DEAD = "dead"
+DEAD, DEFAULT = "dead", "default"
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Study:
             trial = self._study.ask()
             trial.set_user_attr("worker", self._worker.name)
             trial.set_user_attr("index", index)
-            settings = suggest(trial, self.space, self.base)
-            start = trial.user_attrs.get("start", "")
-        return trial, Row(index, "running", settings, start=start)
+            suggest(trial, self.space, self.base)
+            row = self._row(self._study.get_trials(deepcopy=False)[trial.number])
+        return trial, row
 
     def report(self, trial: Any, value: float, step: int) -> bool:
         """Notes a point of a trial's curve, and gives whether it shall end here."""
@@ -142,11 +142,14 @@ class Study:
         known = trial.user_attrs
         state = {"COMPLETE": "complete", "PRUNED": "pruned", "RUNNING": "running"}.get(trial.state.name, "failed")
         seconds = trial.duration.total_seconds() if trial.duration else None
-        settings = settings_in(trial.params, self.space)
+        start = known.get("start", "")
+        # the run's own settings may lie outside the space; the study then knows the nearest inside
+        settings = base_settings(self.base, self.space) if start == DEFAULT else settings_in(trial.params, self.space)
         curve = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
         value = None if state == "failed" else trial.value if trial.value is not None else curve[-1] if curve else None
-        start, why = known.get("start", ""), known.get("why", "")
-        return Row(known.get("index", trial.number), state, settings, value, start, curve, seconds, why)
+        return Row(
+            known.get("index", trial.number), state, settings, value, start, curve, seconds, known.get("why", "")
+        )
 
     def _bury_dead(self) -> None:
         for trial in self._study.get_trials(deepcopy=False):

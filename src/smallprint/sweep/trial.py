@@ -12,7 +12,7 @@ from smallprint.core.errors import ConfigError, DataError, TrainingError
 from smallprint.core.progress import Say
 from smallprint.sweep.judge import Judge
 from smallprint.sweep.space import config_of
-from smallprint.sweep.study import Row, Study
+from smallprint.sweep.study import DEFAULT, Row, Study
 from smallprint.training.module import MONITOR
 from smallprint.training.stored import VectorCache
 from smallprint.training.tracking import MetricLog
@@ -104,7 +104,7 @@ def run_trial(
 
     state, value, why = "complete", None, ""
     try:
-        config = config_of(study.base, row.settings)
+        config = config_of(study.base, {} if row.start == DEFAULT else row.settings)
         curve = Curve(log, by_epoch, lambda: may_stop and deadline.passed)
         value, _ = judge.fit(config, folder, cache, lambda fold: curve, patient(say), judged)
     except PrunedError as end:
