@@ -13,7 +13,7 @@ import pytest
 from smallprint.cli import app as cli
 from smallprint.core.errors import ConfigError, MissingExtraError, TrainingError
 from smallprint.core.settings import load_config
-from smallprint.sweep import command, judge, study, trial
+from smallprint.sweep import command, judge, storage, study, trial
 from smallprint.sweep.command import sweep_data
 from smallprint.sweep.loop import Budget
 
@@ -189,7 +189,7 @@ def test_a_folder_of_something_else_is_refused(data, tmp_path):
 
 
 def test_a_locked_study_is_told(whole, data, monkeypatch):
-    monkeypatch.setattr(study, "LOCKED_SECONDS", 0.1)
+    monkeypatch.setattr(storage, "LOCKED_SECONDS", 0.1)
     with sqlite3.connect(whole[0] / "study.db", isolation_level=None) as database:
         database.execute("begin exclusive")
         with pytest.raises(TrainingError, match=r"study.db is locked by another program") as error:

@@ -7,22 +7,19 @@ that was killed and started again asks for what an uninterrupted one asks for, a
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.errors import ConfigError
 from smallprint.core.extras import import_extra
 from smallprint.sweep.space import Settings, Space, base_settings, parameters_of, settings_in, suggest
+from smallprint.sweep.storage import build_sampler, open_storage, quiet, storage_errors
 from smallprint.sweep.workers import Worker, alone, is_alive
 
-NAME, FILE = "smallprint", "study.db"
-LOCKED_SECONDS = 30.0  # that another process may hold the file
+NAME = "smallprint"
 DEAD, DEFAULT = "dead", "default"
 
 
@@ -97,7 +94,7 @@ class Study:
 
         states = {name: getattr(optuna.trial.TrialState, name.upper()) for name in ("complete", "pruned")}
         self.note(trial, **({"why": why} if why else {}))
-        with storage_errors(self.folder), _quiet():
+        with storage_errors(self.folder), quiet():
             self._study.tell(trial, value, state=states.get(state, optuna.trial.TrialState.FAIL))
 
     def leave_behind(self, trial: Any) -> None:
@@ -132,7 +129,7 @@ class Study:
         """Gives how much each setting that was searched weighs, shares of 1, largest first (PED-ANOVA); empty for too few trials."""
         import optuna
 
-        with storage_errors(self.folder), _quiet():
+        with storage_errors(self.folder), quiet():
             done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
             if len(done) < 4 or len({trial.value for trial in done}) < 2:
                 return {}
@@ -206,11 +203,8 @@ def open_study(
         TrainingError: Its file cannot be used.
     """
     optuna = import_extra("optuna", "A sweep needs", "sweep")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    with storage_errors(folder), _quiet(), alone(folder, "study"):
-        url = f"sqlite:///{(folder / FILE).absolute()}"
-        storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": LOCKED_SECONDS}})
+    with storage_errors(folder), quiet(), alone(folder, "study"):
+        storage = open_storage(folder)
         known = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}
         if NAME in known and "about" not in known[NAME].user_attrs:  # killed before it was made
             optuna.delete_study(study_name=NAME, storage=storage)
@@ -228,56 +222,6 @@ def open_study(
     return Study(folder, study, space, base, Worker(folder))
 
 
-def build_sampler(base: Config, index: int) -> Any:
-    """Gives the sampler of the trial with this index; the same seed and index suggest the same after the same trials."""
-    import numpy as np
-    import optuna
-
-    seed = int(np.random.SeedSequence([base.training.seed, index]).generate_state(1)[0])
-    settings = base.sweep
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if settings.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        if settings.sampler == "gp":
-            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.startup, deterministic_objective=True)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup, multivariate=True)
-
-
-@contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
-    """Turns what a study's file can refuse into a message.
-
-    Raises:
-        TrainingError: It is locked, may not be written, or is no study.
-    """
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (StorageInternalError, SQLAlchemyError, PermissionError) as error:
-        said = f"{error} {error.__cause__ or ''}".lower()
-        place = folder / FILE
-        if "locked" in said:
-            found, do = (
-                f"{place} is locked by another program.",
-                "Close what has it open, then start the sweep again: it goes on.",
-            )
-        elif (
-            "readonly" in said or "read-only" in said or "unable to open" in said or isinstance(error, PermissionError)
-        ):
-            found, do = f"{place} may not be written.", "Check the permissions, or name another folder by --out."
-        elif "not a database" in said or "malformed" in said or "no such" in said:
-            found, do = (
-                f"{place} is no study, or is damaged.",
-                "Remove it to begin anew, or name another folder by --out.",
-            )
-        else:
-            found, do = f"{place} could not be used: {type(error).__name__}.", "Start the sweep again: it goes on."
-        raise TrainingError(found, "a SQLite file that this sweep may read and write", do) from None
-
-
 def _check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     differ = [key for key in dict.fromkeys([*there, *here]) if there.get(key) != here.get(key)]
     if differ:
@@ -287,10 +231,3 @@ def _check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any])
             "the data and settings that it began with",
             "Give these, or name another folder by --out.",
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
