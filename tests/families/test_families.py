@@ -53,6 +53,16 @@ def test_settings_of_an_encoder_do_not_go_with_tfidf(model, named):
     check_family(build_config({"model": model}), Parts())  # with an encoder they do
 
 
+def test_settings_of_tfidf_and_of_the_kernel_svm_go_with_these_alone():
+    check_family(linear(tfidf={"cost": 2.0}), Parts())
+    check_family(build_config({"model": {"adapter": "frozen", "head": "svm", "svm": {"cost": 2.0}}}), Parts())
+    for model, named in (({"tfidf": {"cost": 2.0}}, "model.tfidf"), ({"svm": {"cost": 2.0}}, "model.svm")):
+        with pytest.raises(ConfigError, match=named):
+            check_family(build_config({"model": model}), Parts())
+    with pytest.raises(ConfigError, match=r"model\.svm"):
+        check_family(linear(svm={"cost": 2.0}), Parts())
+
+
 @pytest.mark.parametrize("name", ["tokenizer", "backbone", "head", "loss"])
 def test_parts_of_an_encoder_do_not_go_with_tfidf(name):
     with pytest.raises(ConfigError, match=rf"Parts\({name}="):

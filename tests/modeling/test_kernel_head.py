@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
+from smallprint.core.config import SvmConfig
 from smallprint.core.errors import DataError
 from smallprint.modeling import kernel_head
-from smallprint.modeling.kernel_head import COST, SPREAD, KernelHead, fit_kernel_head, squared_distances, unit_blocks
+from smallprint.modeling.kernel_head import KernelHead, fit_kernel_head, squared_distances, unit_blocks
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,13 @@ def test_margins_are_those_of_scikit_learn(rings):
     vectors, targets = rings
     head = fit_kernel_head(vectors, targets, "multilabel", 2, blocks=2)
     unit = unit_blocks(vectors, 2)
-    gamma = SPREAD / squared_distances(unit, unit).double().mean().item()
-    peer = SVC(C=COST, gamma=gamma, class_weight="balanced").fit(unit.double().numpy(), targets[:, 0])
+    gamma = 1.5 / squared_distances(unit, unit).double().mean().item()
+    peer = SVC(C=5.0, gamma=gamma, class_weight="balanced").fit(unit.double().numpy(), targets[:, 0])
     margins = (head(vectors)[:, 0] - head.platt[0, 1]) / head.platt[0, 0]
     assert np.allclose(margins.numpy(), peer.decision_function(unit.double().numpy()), atol=2e-3)
+    other = fit_kernel_head(vectors, targets, "multilabel", 2, blocks=2, settings=SvmConfig(cost=0.2, spread=3.0))
+    assert float(other.gamma) == pytest.approx(2 * gamma, rel=1e-5)
+    assert not np.allclose(other.weight.abs().max(), head.weight.abs().max())
 
 
 def test_each_block_counts_alike_whatever_its_length():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from smallprint.core.config import TfidfConfig
 from smallprint.core.errors import DataError
 from smallprint.modeling import linear
 from smallprint.modeling.linear import LinearClassifier, fit_linear, scale
@@ -32,6 +33,22 @@ def test_it_learns(task, n_outputs):
     assert (found == targets[80:]).mean() >= 0.95
     if task == "multiclass":
         assert scores.sum(axis=1) == pytest.approx(1)
+
+
+def test_settings_decide_what_a_term_is_and_what_errors_cost():
+    texts, targets = table("multilabel")
+
+    def fit(**settings):
+        return fit_linear(texts, targets, "multilabel", 3, settings=TfidfConfig(**settings))
+
+    assert {part.analyzer: part.ngrams for part in fit().terms} == {"word": (1, 3), "char_wb": (2, 5)}
+    assert [part.analyzer for part in fit(characters=0).terms] == ["word"]
+    assert [(part.analyzer, part.ngrams) for part in fit(words=0, characters=3).terms] == [("char_wb", (2, 3))]
+    assert np.abs(fit(cost=0.01).weights).sum() < np.abs(fit().weights).sum()
+    assert not np.array_equal(fit(class_weights="none").weights, fit().weights)
+    for wrong in ({"words": 0, "characters": 0}, {"characters": 1}, {"cost": 0}):
+        with pytest.raises(ValueError, match="words|characters|greater than 0"):
+            TfidfConfig(**wrong)
 
 
 def test_the_same_from_its_state():

@@ -88,6 +88,28 @@ def test_equal_texts_are_read_once_and_only_what_is_new(toy, monkeypatch):
     assert read[2:] == [3]
 
 
+def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, monkeypatch):
+    from smallprint.modeling.backbone import load_backbone
+    from smallprint.modeling.classifier import build_classifier
+    from smallprint.training import stored
+
+    model, data = Config(model={"adapter": "frozen"}).model, toy.data(toy.config())
+    parts = Parts(backbone=load_backbone(str(tiny_backbone)))
+    classifier = build_classifier(model, 3, np.full(3, 0.5), "multilabel", parts)
+    real, read = stored.read_vectors, []
+    monkeypatch.setattr(stored, "read_vectors", lambda *given: (read.append(given[0].layers), real(*given))[1])
+    cache = stored.VectorCache(foreseen=[1, 2])
+    for layers in ((2,), (1, 2), (1,)):
+        classifier.layers = layers
+        vectors = cache.read("toy", classifier, data.train_set, data)
+        assert classifier.layers == layers
+        assert torch.allclose(vectors, real(classifier, data.train_set, data), atol=1e-6)
+    assert read == [(1, 2)]
+    classifier.layers = (0,)
+    cache.read("toy", classifier, data.train_set, data)
+    assert read[1:] == [(0, 1, 2)]
+
+
 @pytest.fixture
 def partly(toy, tiny_backbone):
     """Gives a classifier of which the last of two layers is trained, and toy tokens."""

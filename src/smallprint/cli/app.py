@@ -27,6 +27,7 @@ from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
 from smallprint.cli.split_command import split
 from smallprint.cli.suggest_command import suggest
+from smallprint.cli.sweep_command import sweep
 from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
@@ -235,6 +236,7 @@ app.command()(models)
 app.command()(report)
 app.command()(card)
 app.command()(push)
+app.command()(sweep)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+
+from smallprint.core.section import Section as Section
+from smallprint.core.sweep_config import SweepConfig
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Family = Literal["encoder", "linear", "stack"]
 TFIDF, STACK = "tfidf", "stack"  # backbones that are none
 TFIDF_NAMES = (TFIDF, "tfidf-svm")
 SVM = "svm"  # the head that no gradient trains
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -72,6 +69,32 @@ class LoraConfig(Section):
     )
 
 
+class TfidfConfig(Section):
+    """TF-IDF with a linear SVM."""
+
+    cost: float = Field(1.0, gt=0, description="Cost of an example on the wrong side of the SVM's margin (C).")
+    words: int = Field(3, ge=0, le=5, description="Longest run of words that is a term; 0: no words.")
+    characters: int = Field(5, ge=0, le=8, description="Longest run of characters that is a term, 2 at least; 0: none.")
+    class_weights: Literal["balanced", "none"] = Field("balanced", description="Weigh rare labels up.")
+
+    @model_validator(mode="after")
+    def _check(self) -> TfidfConfig:
+        if self.characters == 1:
+            raise ValueError("characters is 1: 2 to 8, or 0 for none")
+        if not self.words and not self.characters:
+            raise ValueError("words and characters are both 0: nothing is left to be a term")
+        return self
+
+
+class SvmConfig(Section):
+    """The kernel SVM of head 'svm'; both defaults were chosen on validation."""
+
+    cost: float = Field(5.0, gt=0, description="Cost of an example on the wrong side of the margin (C).")
+    spread: float = Field(
+        1.5, gt=0, description="Width of the kernel: exp(-spread * squared distance / mean squared distance)."
+    )
+
+
 class ModelConfig(Section):
     """The encoder and what stands on it, or TF-IDF."""
 
@@ -79,7 +102,7 @@ class ModelConfig(Section):
         "minilm",
         description=(
             "A name that `smallprint backbones` lists ('minilm' is embedded), a folder, a .gguf file, or a Hugging Face Hub name; or "
-            "'tfidf': no encoder, but TF-IDF with a linear SVM, fitted in seconds, which takes no other setting of this section; or "
+            "'tfidf': no encoder, but TF-IDF with a linear SVM, fitted in seconds, which takes of this section `tfidf` alone; or "
             "'stack': several models, see `stack`."
         ),
     )
@@ -126,6 +149,8 @@ class ModelConfig(Section):
         "each label kept. In training they are cut.",
     )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
+    tfidf: TfidfConfig = Field(default_factory=TfidfConfig, description="Settings of backbone 'tfidf'.")
+    svm: SvmConfig = Field(default_factory=SvmConfig, description="Settings of head 'svm'.")
     weights: Literal["fp32", "int8"] = Field(
         "fp32",
         description="How a bundle stores an encoder's matrices; int8 makes it a quarter of the size, but no faster. What is "
@@ -308,3 +333,4 @@ class Config(Section):
         default_factory=CardConfig,
         description="What only the owner knows; the model card says of what is left out that the owner has not stated it.",
     )
+    sweep: SweepConfig = Field(default_factory=SweepConfig, description="What `smallprint sweep` searches, and how.")

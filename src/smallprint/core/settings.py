@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
+from smallprint.core.search_space import space_problems
 
 
 def load_config(file: str | Path | None = None, overrides: Iterable[str] = (), base: Config | None = None) -> Config:
@@ -58,13 +59,48 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: Any setting is unknown or wrong; all problems are listed, each with the nearest valid key.
     """
+    config, problems = None, []
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
         problems = [_describe(detail) for detail in error.errors()]
+    sweep = tree.get("sweep")
+    if isinstance(sweep, Mapping):
+        problems += space_problems(sweep.get("space"), setting_names(), value_problems)
+    if config is None or problems:
         raise ConfigError(
             "\n".join(problems), do="Mend the settings above; `smallprint config` lists every one with its explanation."
-        ) from None
+        )
+    return config
+
+
+def value_problems(key: str, value: Any) -> list[str]:
+    """Gives what is wrong with one value of a setting, a sentence each."""
+    try:
+        Config.model_validate(tree_of({key: value}))
+    except ValidationError as error:
+        return [_describe(detail) for detail in error.errors()]
+    return []
+
+
+def tree_of(settings: Mapping[str, Any], base: Config | None = None) -> dict[str, Any]:
+    """Gives settings named `section.key` as a tree for `build_config`, over those of `base` that are no defaults."""
+    tree: dict[str, Any] = base.model_dump(exclude_defaults=True) if base else {}
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        part = tree
+        for name in path:
+            part = part.setdefault(name, {})
+        part[last] = value
+    return tree
+
+
+def value_of(config: Config, key: str) -> Any:
+    """Gives the value of a setting named `section.key`."""
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def render_config(config: Config | None = None, *, explain: bool = True) -> str:
@@ -181,5 +217,9 @@ def _render(section: BaseModel, lines: list[str], indent: int, explain: bool) ->
             lines.append(f"{pad}{name}:")
             _render(value, lines, indent + 1, explain)
         else:
+            if isinstance(value, dict):
+                value = {
+                    k: v.model_dump(exclude_defaults=True) if isinstance(v, BaseModel) else v for k, v in value.items()
+                }
             dumped = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
             lines.append(f"{pad}{name}: {dumped.removesuffix(chr(10)).removesuffix('...').strip()}")

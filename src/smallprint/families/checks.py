@@ -26,7 +26,10 @@ def check_family(config: Config, parts: Parts) -> None:
         )
     if config.model.family == "encoder":
         return _check_encoder(config, parts)
-    odd = [f"model.{name}" for name in changed(config.model, ModelConfig(backbone=config.model.backbone))]
+    usual = ModelConfig(backbone=config.model.backbone)
+    if config.model.family == "linear":
+        usual = usual.model_copy(update={"tfidf": config.model.tfidf})
+    odd = [f"model.{name}" for name in changed(config.model, usual)]
     odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
     if odd and config.model.family == "linear":
         raise ConfigError(
@@ -94,6 +97,12 @@ def unheard(config: Config) -> list[str]:
 
 def _check_encoder(config: Config, parts: Parts) -> None:
     model, own_head = config.model, parts.head is not None
+    if changed(model, ModelConfig(), ("tfidf",)):
+        raise ConfigError(
+            f"model.tfidf cannot go with model.backbone={model.backbone}.", "model.backbone=tfidf", "Leave it out."
+        )
+    if changed(model, ModelConfig(), ("svm",)) and (model.head != SVM or own_head):
+        raise ConfigError(f"model.svm cannot go with model.head={model.head}.", "model.head=svm", "Leave it out.")
     if config.training.teacher is not None and model.head == SVM and not own_head:
         raise ConfigError(
             "training.teacher cannot go with model.head=svm, which learns from labels alone.",

@@ -63,7 +63,7 @@ def build_encoder(
         )
 
     def vectors_of(dataset: TokenDataset) -> Tensor:
-        name = f"{model.backbone} {model.revision} {model.layers} {model.pooling} {model.weights}"
+        name = f"{model.backbone} {model.revision} {model.pooling} {model.weights}"
         if parts.backbone is not None or parts.tokenizer is not None:
             return read_vectors(classifier, dataset, module)  # own objects have no name to be remembered by
         return cache.read(name, classifier, dataset, module)
@@ -86,6 +86,8 @@ def build_encoder(
         if model.weights == "int8":  # before anything is tuned or measured
             round_weights(classifier)
         scorer = scorer_of()
+        if model.adapter == "frozen" and cache.scoring:
+            return Fitted(scorer, result, _score_stored(scorer, splits, module, vectors_of))
         return Fitted(scorer, result, scorer.score(splits.validation.texts))
 
     return fit
@@ -112,17 +114,26 @@ def _build_kernel(
         start, train, validation = time.monotonic(), module.train_set, module.validation_set
         blocks = len(classifier.layers or [0])
         vectors = vectors_of(train)
-        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed)
+        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed, config.model.svm)
         classifier.head = head
         seconds, scorer = time.monotonic() - start, scorer_of()
-        whole = scorer.windows and bool((validation.lengths >= scorer.max_length).any())
-        scores = scorer.score(splits.validation.texts) if whole else scorer.score_vectors(vectors_of(validation))
+        scores = _score_stored(scorer, splits, module, vectors_of)
         values = reached(validation.targets, scores, labels.task)
         tracker.log_metrics(values)
         say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {tell(values)}")
         return Fitted(scorer, single_result(values, seconds), scores)
 
     return fit
+
+
+def _score_stored(
+    scorer: EncoderScorer, splits: Splits, module: TextDataModule, vectors_of: Callable[[TokenDataset], Tensor]
+) -> Array:
+    """Gives validation's scores from stored vectors; where texts are read in windows, and some are long, by reading them."""
+    validation = module.validation_set
+    if scorer.windows and bool((validation.lengths >= scorer.max_length).any()):
+        return scorer.score(splits.validation.texts)
+    return scorer.score_vectors(vectors_of(validation))
 
 
 def _base_rates(targets: Array, labels: LabelSet) -> Array:

@@ -22,7 +22,9 @@ def build_linear(splits: Splits, labels: LabelSet, config: Config, say: Say) -> 
 
     def fit(tracker: MetricLog) -> Fitted:
         start = time.monotonic()
-        scorer = fit_linear(train.texts, targets, labels.task, labels.n_outputs, config.training.seed)
+        scorer = fit_linear(
+            train.texts, targets, labels.task, labels.n_outputs, config.training.seed, config.model.tfidf
+        )
         seconds = time.monotonic() - start
         scores = scorer.score(validation.texts)
         values = reached(truth, scores, labels.task)

@@ -69,7 +69,7 @@ def build_stack(
                 place = folder / name / str(fold + 1)
                 finished, began = (place / FINISHED).exists(), time.monotonic()
                 say(_announce(name, fold, config.stack.folds, finished, spent))
-                part = _without(pool, folds == fold, extra)
+                part = leave_out(pool, folds == fold, extra)
                 seed_everything(config.training.seed)  # each alike, whatever was trained or resumed before it
                 inner = tracker.nested(f"{name}/{fold + 1}")
                 fitted = build(part, labels, settings, Parts(), place, say, cache)(inner)
@@ -122,7 +122,7 @@ def needs_no_choice(config: Config) -> bool:
     return config.model.family == "linear" or config.model.head == SVM
 
 
-def _without(pool: Examples, outside: Array, extra: Examples | None) -> Splits:
+def leave_out(pool: Examples, outside: Array, extra: Examples | None) -> Splits:
     """Gives a fold as validation and the rest as train; extra rows are trained on by all and judged by none."""
     mask = pl.Series(outside)
     train, validation = Examples("train", pool.frame.filter(~mask)), Examples("validation", pool.frame.filter(mask))

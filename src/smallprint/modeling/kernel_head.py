@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smallprint.core.config import SvmConfig
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.modeling.platt import fit_platt, fold_numbers
 
-COST = 5.0  # of a training example on the wrong side
-SPREAD = 1.5  # width of the kernel: exp(-SPREAD * squared distance / mean squared distance); both chosen on validation
 MOST_TEXTS = 15_000  # the kernel matrix of more fills gigabytes
 
 
@@ -70,7 +69,13 @@ def squared_distances(one: Tensor, other: Tensor) -> Tensor:
 
 
 def fit_kernel_head(
-    vectors: Tensor, targets: Array, task: str, n_outputs: int, blocks: int = 1, seed: int = 42
+    vectors: Tensor,
+    targets: Array,
+    task: str,
+    n_outputs: int,
+    blocks: int = 1,
+    seed: int = 42,
+    settings: SvmConfig | None = None,
 ) -> KernelHead:
     """Fits one balanced SVM per output on training vectors alone; the inner folds of Platt's scaling are of them too.
 
@@ -81,14 +86,16 @@ def fit_kernel_head(
         n_outputs: Number of outputs.
         blocks: How many vectors of equal width stand side by side in each.
         seed: Of the inner folds.
+        settings: Cost and spread; the defaults when left out.
 
     Raises:
         DataError: So many texts that their kernel would not fit into memory.
     """
     check_size(len(vectors))
+    settings = settings or SvmConfig()
     unit = unit_blocks(vectors.float(), blocks)
     distances = squared_distances(unit, unit).double().numpy()
-    gamma = SPREAD / max(float(distances.mean()), 1e-6)
+    gamma = settings.spread / max(float(distances.mean()), 1e-6)
     kernel = np.exp(-gamma * distances)
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights, bias, platt = (
@@ -97,12 +104,13 @@ def fit_kernel_head(
         np.tile([1.0, 0.0], (n_outputs, 1)),
     )
     folds = fold_numbers(len(unit), seed)
+    unseen = _unseen_margins(kernel, binary, folds, settings.cost)
     for output, truth in enumerate(binary.T):
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
-        weights[output], bias[output] = _fit_plane(kernel, truth)
-        platt[output] = fit_platt(truth, folds, partial(_fold_margins, kernel, truth))
+        weights[output], bias[output] = _fit_plane(kernel, truth, settings.cost)
+        platt[output] = fit_platt(truth, folds, partial(_margins_outside, unseen[output]))
     used = np.flatnonzero(weights.any(axis=0))
     head = KernelHead(vectors.shape[1], n_outputs, len(used), blocks, exclusive=task == "multiclass")
     state = {"weight": weights[:, used], "bias": bias, "platt": platt, "gamma": np.array(gamma)}
@@ -126,20 +134,35 @@ def check_size(n: int, do: str = "Set model.head=mlp, or model.adapter=full.") -
         )
 
 
-def _fit_plane(kernel: Array, truth: Array) -> tuple[Array, float]:
+def _fit_plane(kernel: Array, truth: Array, cost: float) -> tuple[Array, float]:
     """Gives the weight of each training example, `[n]`, and the offset."""
     from sklearn.svm import SVC
 
-    model = SVC(kernel="precomputed", C=COST, class_weight="balanced").fit(kernel, truth)
+    model = SVC(kernel="precomputed", C=cost, class_weight="balanced").fit(kernel, truth)
     weights = np.zeros(len(truth))
     weights[model.support_] = model.dual_coef_[0]
     return weights, float(model.intercept_[0])
 
 
-def _fold_margins(kernel: Array, truth: Array, inside: Array, outside: Array) -> Array:
-    weights, offset = _fit_plane(kernel[np.ix_(inside, inside)], truth[inside])
-    margins: Array = kernel[np.ix_(outside, inside)] @ weights + offset
+def _unseen_margins(kernel: Array, binary: Array, folds: Array, cost: float) -> Array:
+    """Gives each example's margins by planes that did not see it, `[n_outputs, n]`; 0 where a fold has too few to fit one.
+
+    Fold by fold, all outputs at once: cutting a fold out of the kernel takes longer than fitting a plane.
+    """
+    margins = np.zeros((binary.shape[1], len(binary)))
+    for fold in np.unique(folds):
+        inside, outside = folds != fold, folds == fold
+        within, across = kernel[np.ix_(inside, inside)], kernel[np.ix_(outside, inside)]
+        for output, truth in enumerate(binary[inside].T):
+            if truth.min() != truth.max():
+                weights, offset = _fit_plane(within, truth, cost)
+                margins[output, outside] = across @ weights + offset
     return margins
+
+
+def _margins_outside(margins: Array, inside: Array, outside: Array) -> Array:
+    found: Array = margins[outside]
+    return found
 
 
 __all__ = ["KernelHead", "check_size", "fit_kernel_head", "squared_distances", "unit_blocks"]

@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint.core.config import TfidfConfig
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.modeling.plain_text import plain_words
 from smallprint.modeling.platt import fit_platt, fold_numbers
 
 Analyzer = Literal["word", "char_wb"]
-WORDS, CHARACTERS = (1, 3), (2, 5)
 CHUNK = 4096  # texts whose features stand in memory at once
 
 
@@ -34,7 +34,7 @@ class Terms:
 
 
 class LinearClassifier:
-    """Word 1-3 and character 2-5 grams, sublinear TF-IDF, one balanced linear SVM per output, Platt's scaling to [0, 1].
+    """Word and character n-grams, sublinear TF-IDF, one linear SVM per output, Platt's scaling to [0, 1].
 
     Scores are sigmoid(slope * margin + intercept) with both fitted on out-of-fold margins (Platt 1999), so that 0.5 means
     as likely as not, unless an output is too rare for that; for multiclass they are divided by their sum. Texts are read
@@ -78,7 +78,9 @@ def scale(margins: Array, platt: Array, task: str) -> NDArray[np.float32]:
     return np.asarray(scores, dtype=np.float32)
 
 
-def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, seed: int = 42) -> LinearClassifier:
+def fit_linear(
+    texts: Sequence[str], targets: Array, task: str, n_outputs: int, seed: int = 42, settings: TfidfConfig | None = None
+) -> LinearClassifier:
     """Fits on training examples alone; the inner folds are of training examples too.
 
     Args:
@@ -87,11 +89,13 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
         task: binary, multiclass or multilabel.
         n_outputs: Number of outputs.
         seed: Of the inner folds and the solver.
+        settings: What is a term, and the SVM's cost; the defaults when left out.
 
     Raises:
         DataError: No text holds a term.
     """
-    vectorizers, features = _fit_vectorizers(texts)
+    settings = settings or TfidfConfig()
+    vectorizers, features = _fit_vectorizers(texts, settings)
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
     bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
@@ -101,8 +105,8 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
-        weights[output], bias[output] = _fit_plane(features, truth, seed)
-        platt[output] = fit_platt(truth, folds, partial(_fold_margins, features, truth, seed))
+        weights[output], bias[output] = _fit_plane(features, truth, seed, settings)
+        platt[output] = fit_platt(truth, folds, partial(_fold_margins, features, truth, seed, settings))
     terms = [
         Terms(vectorizer.analyzer, vectorizer.ngram_range, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         for vectorizer in vectorizers
@@ -110,15 +114,15 @@ def fit_linear(texts: Sequence[str], targets: Array, task: str, n_outputs: int, 
     return LinearClassifier(task, terms, weights, bias, platt)
 
 
-def _fit_vectorizers(texts: Sequence[str]) -> tuple[list[Any], Any]:
+def _fit_vectorizers(texts: Sequence[str], settings: TfidfConfig) -> tuple[list[Any], Any]:
     """Gives the vectorizers that found terms (texts of single characters, for one, hold no word), and the features."""
     from scipy.sparse import hstack
 
     vectorizers, features = [], []
-    for vectorizer in (
-        _vectorizer("word", WORDS),
-        _vectorizer("char_wb", CHARACTERS, min_df=2 if len(texts) > 1000 else 1),
-    ):
+    wanted = [_vectorizer("word", (1, settings.words))] if settings.words else []
+    if settings.characters:
+        wanted.append(_vectorizer("char_wb", (2, settings.characters), min_df=2 if len(texts) > 1000 else 1))
+    for vectorizer in wanted:
         try:
             features.append(vectorizer.fit_transform(texts))
         except ValueError as error:
@@ -156,15 +160,18 @@ def _restore(part: Terms) -> Any:
     return vectorizer
 
 
-def _fit_plane(features: Any, truth: Array, seed: int) -> tuple[Array, float]:
+def _fit_plane(features: Any, truth: Array, seed: int, settings: TfidfConfig) -> tuple[Array, float]:
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(class_weight="balanced", C=1.0, random_state=seed, max_iter=5000).fit(features, truth)
+    weights = "balanced" if settings.class_weights == "balanced" else None
+    model = LinearSVC(class_weight=weights, C=settings.cost, random_state=seed, max_iter=5000).fit(features, truth)
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 
-def _fold_margins(features: Any, truth: Array, seed: int, inside: Array, outside: Array) -> Array:
-    plane, offset = _fit_plane(features[inside], truth[inside], seed)
+def _fold_margins(
+    features: Any, truth: Array, seed: int, settings: TfidfConfig, inside: Array, outside: Array
+) -> Array:
+    plane, offset = _fit_plane(features[inside], truth[inside], seed, settings)
     margins: Array = features[outside] @ plane + offset
     return margins
 

@@ -74,26 +74,44 @@ class StoredVectors(nn.Module):
 
 
 class VectorCache:
-    """What frozen encoders gave for texts, in memory: folds and members of one encoder read each text once."""
+    """What frozen encoders gave for texts, in memory: folds, members and trials of one encoder read each text once.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], Tensor] = {}
+    Args:
+        foreseen: Layers that somebody will want pooled: they are kept when a text is read for the first of them.
+        scoring: Heads that a gradient trained score validation from what is kept, too: many trials of one encoder then read no
+            text twice. Their scores move by some 1e-7.
+    """
+
+    def __init__(self, foreseen: Sequence[int] = (), scoring: bool = False) -> None:
+        self.foreseen, self.scoring = tuple(foreseen), scoring
+        self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
 
     def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
         """Gives what `read_vectors` gives.
 
         Args:
             name: Of the encoder and of how its tokens are pooled: equal names have equal vectors for equal token ids.
-            classifier: Reads what is not known yet.
+            classifier: Reads what is not known yet; its layers are no part of the name.
             dataset: Tokens of the texts.
             data: Tells batch sizes and padding.
         """
-        keys = [(name, row.tobytes()) for row in dataset.ids]
-        if new := sorted({key: i for i, key in enumerate(keys) if key not in self._known}.values()):
+        wanted: Sequence[int | None] = classifier.layers or [None]
+        texts = [row.tobytes() for row in dataset.ids]
+        missing = {text: i for i, text in enumerate(texts) if any((name, k, text) not in self._known for k in wanted)}
+        if new := sorted(missing.values()):
             part = TokenDataset([dataset.ids[i] for i in new], dataset.targets[new])
-            for i, vector in zip(new, read_vectors(classifier, part, data), strict=True):
-                self._known[keys[i]] = vector
-        return torch.stack([self._known[key] for key in keys])
+            layers = classifier.layers
+            read: Sequence[int | None] = wanted
+            if layers is not None:
+                read = classifier.layers = tuple(sorted({*layers, *self.foreseen}))
+            try:
+                vectors = read_vectors(classifier, part, data)
+            finally:
+                classifier.layers = layers
+            for i, row in zip(new, vectors, strict=True):
+                for layer, vector in zip(read, row.chunk(len(read)), strict=True):
+                    self._known[name, layer, texts[i]] = vector
+        return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
 
 
 def store_vectors(

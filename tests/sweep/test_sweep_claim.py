@@ -1,0 +1,46 @@
+"""The claim is only as good as its interval."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from smallprint.sweep.claim import compare_seeds, weighted_precision
+from smallprint.sweep.judge import Judged
+
+
+def test_weighted_precision_is_sklearns_with_ties_and_weights():
+    rng = np.random.default_rng(0)
+    truth, scores = (rng.random(60) < 0.3).astype(int), rng.integers(0, 8, 60) / 8
+    weights = rng.integers(0, 4, (20, 60))
+    ours = weighted_precision(truth, scores, weights)
+    theirs = [average_precision_score(truth, scores, sample_weight=row) for row in weights]
+    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert np.isnan(weighted_precision(truth, scores, np.zeros((1, 60))))[0]
+
+
+def judged(rng, truth, noise):
+    return [Judged(np.arange(len(truth)), truth, (truth + noise * rng.normal(size=truth.shape)).astype(np.float32))]
+
+
+def test_a_clear_winner_is_better_and_equals_are_not():
+    rng = np.random.default_rng(1)
+    truth = (rng.random((300, 3)) < 0.2).astype(np.int8)
+    groups = [f"g{i % 40}" for i in range(300)]
+    good, bad, also = ([judged(rng, truth, noise) for _ in range(3)] for noise in (0.4, 1.2, 0.4))
+    claim = compare_seeds(good, bad, groups)
+    assert claim.better
+    assert (claim.seeds, claim.units, claim.over_groups) == (3, 40, True)
+    assert claim.low < claim.difference < claim.high
+    assert not compare_seeds(bad, good, groups).better
+    assert not compare_seeds(also, good, groups).better
+    assert compare_seeds(good, good, [None] * 300).difference == 0
+
+
+def test_of_two_equal_systems_hardly_more_than_one_in_forty_is_called_better():
+    called = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        truth = (rng.random((150, 1)) < 0.3).astype(np.int8)
+        one, other = ([judged(rng, truth, 0.8) for _ in range(3)] for _ in range(2))
+        called += compare_seeds(one, other, [None] * 150, seed).better
+    assert called <= 6
