@@ -18,6 +18,7 @@ from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
+from smallprint.cli.monitor_command import monitor
 from smallprint.cli.policy_command import policy
 from smallprint.cli.scan_command import scan
 from smallprint.cli.serve_command import key, serve
@@ -227,6 +228,7 @@ app.command()(backbones)
 app.command()(check)
 app.command()(split)
 app.command()(suggest)
+app.command()(monitor)
 
 
 @app.callback(invoke_without_command=True)

@@ -239,6 +239,11 @@ class EvaluationConfig(Section):
         "examples that thresholds are tuned on; 'none': scores stay as the model gives them.",
     )
     worst_errors: int = Field(25, ge=0, le=1000, description="Errors shown with their text in the report.")
+    reference: bool = Field(
+        True,
+        description="Keep numbers of the validation texts in the bundle (scores, lengths, sketches of words; no text), with which "
+        "`smallprint monitor` compares new texts.",
+    )
 
 
 class TrackingConfig(Section):

@@ -1,0 +1,178 @@
+"""New texts beside those that a model knows. In: an engine, a `Reference` and texts. Out: a `Drift`, and lines that say it.
+
+It reads no files and stores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smallprint.core.errors import BundleError, DataError
+from smallprint.core.results import Array
+from smallprint.data.sketch import number_texts
+from smallprint.evaluation.drift import NAMES, Drift, Measure, Seen, find_drift
+from smallprint.evaluation.moves import draw_moves
+from smallprint.evaluation.thresholds import apply_thresholds
+from smallprint.inference.engine import Engine
+from smallprint.packaging.reference import Reference
+
+FEWEST = 20
+NO_LABEL = "(no label)"
+ROUNDS = 999
+SHOWN = 5
+
+
+def monitor_texts(
+    engine: Engine,
+    reference: Reference,
+    texts: Sequence[str],
+    groups: Sequence[Any] | None = None,
+    *,
+    scores: Array | None = None,
+    alpha: float = 0.01,
+    limits: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Drift:
+    """Gives what moved between what a model knows and new texts.
+
+    Args:
+        engine: The model.
+        reference: Of texts that it did not learn from.
+        texts: New ones, none of them blank.
+        groups: Document of each text; None where they are not known: each text then counts as independent of the others.
+        scores: The engine's of these texts, where they are known.
+        alpha: Probability of an alarm where nothing moved.
+        limits: By measure; see `find_drift`.
+        seed: Of everything that is drawn.
+
+    Raises:
+        DataError: Too few texts or documents to tell anything from chance.
+        BundleError: The reference is of another model.
+    """
+    if len(texts) < FEWEST:
+        raise DataError(
+            f"There {'is 1 new text' if len(texts) == 1 else f'are {len(texts)} new texts'}.",
+            f"at least {FEWEST}: fewer cannot be told from chance",
+            "Collect more, over a longer time.",
+        )
+    scores = (engine.score(texts) if scores is None else np.asarray(scores)).astype(np.float16)
+    if reference.scores.shape[1] != scores.shape[1]:
+        raise BundleError(
+            f"The reference has {reference.scores.shape[1]} scores a text, and the model gives {scores.shape[1]}.",
+            "the reference of this model",
+            "Name the model's own data by --reference.",
+        )
+    both = reference.groups is not None and groups is not None
+    drawn = (reference.groups.tolist(), list(groups)) if reference.groups is not None and groups is not None else None
+    rounds = max(ROUNDS, int(np.ceil(2 * len(NAMES) / alpha)) - 1)
+    moves = draw_moves(len(reference), len(texts), drawn, rounds=rounds, seed=seed)
+    if moves.smallest_p * len(NAMES) > alpha:
+        new = int(moves.new.sum())
+        unit = "documents" if both else "texts"
+        raise DataError(
+            f"There are {new} new {unit} and {len(moves.new) - new} in the reference: too few ways to part them "
+            f"to tell anything from chance (alpha {alpha:g}).",
+            f"more {unit}, as what stands in one is drawn together",
+            "Collect more, or raise --alpha.",
+        )
+    names, said = _labels(engine, reference.scores, scores)
+    numbers = number_texts(texts, reference.usual)
+    old = reference.numbers
+    before, now = (
+        Seen(label, score.astype(np.float32), part.lengths, part.words.astype(np.float32), part.rarity)
+        for label, score, part in zip(said, (reference.scores, scores), (old, numbers), strict=True)
+    )
+    drift = find_drift(
+        before, now, moves, names, list(engine.labels.score_names), alpha=alpha, limits=limits, seed=seed
+    )
+    drift.notes.extend(_notes(reference, groups))
+    return drift
+
+
+def _labels(engine: Engine, *scores: Array) -> tuple[list[str], list[Array]]:
+    """Gives names and 0/1 columns of what the model says; where a text may have no label, that is a column too."""
+    task = engine.labels.task
+    said = [apply_thresholds(part.astype(np.float32), engine.thresholds, task) for part in scores]
+    names = list(engine.labels.score_names)
+    if task == "multilabel":
+        names.append(NO_LABEL)
+        said = [np.concatenate([part, ~part.any(axis=1, keepdims=True)], axis=1) for part in said]
+    return names, said
+
+
+def _notes(reference: Reference, groups: Sequence[Any] | None) -> list[str]:
+    notes = []
+    if reference.groups is not None and groups is None:
+        notes.append(
+            "Documents of the new texts are not known, so each text counts as independent: texts of few documents then "
+            "seem to move although they do not. Name the column by --group."
+        )
+    elif reference.groups is None:
+        notes.append(
+            "Documents of the reference are not known, so each text counts as independent: where several texts of one "
+            "document stand in either, things seem to move although they do not."
+        )
+    if reference.usual is None:
+        notes.append("How rare words were in training is not known: words are compared by the classifier alone.")
+    return notes
+
+
+def tell_drift(drift: Drift) -> list[str]:
+    """Gives what moved as lines of text, the most important first."""
+    unit = "documents" if drift.by_group else "texts, each taken as independent"
+    sides = [
+        f"{rows:,} {word} texts ({units:,} {unit})" if drift.by_group else f"{rows:,} {word} texts"
+        for word, (rows, units) in (("new", drift.new), ("reference", drift.reference))
+    ]
+    lines = [f"{sides[0]} beside {sides[1]}; alarms where nothing moved: at most {drift.alpha:.1%} of the time"]
+    moved = [measure for measure in drift.measures if measure.moved]
+    lines += [line for measure in moved for line in _say_moved(measure, drift.alpha)]
+    still = [measure.name for measure in drift.measures if not measure.moved]
+    if not moved:
+        lines.append("Nothing moved beyond chance.")
+    elif still:
+        lines.append(f"Not beyond chance: {', '.join(still)}.")
+    lines += [f"note: {note}" for note in drift.notes]
+    lines.append("measure       size  by chance       p  p, corrected")
+    for measure in drift.measures:
+        mark = "  over the limit" if measure.over else ""
+        lines.append(
+            f"{measure.name:<10}{measure.size:8.3f}{measure.chance:11.3f}{measure.p:8.4f}{measure.p_adjusted:14.4f}{mark}"
+        )
+    return lines
+
+
+def _say_moved(measure: Measure, alpha: float) -> list[str]:
+    if measure.name == "texts":
+        return [
+            f"A classifier tells new texts from known ones: area under the curve {measure.size:.2f} "
+            f"[{measure.low:.2f}, {measure.high:.2f}] on held-out texts, {measure.chance:.2f} by chance."
+        ]
+    factor = max(measure.p_adjusted / measure.p, 1.0) if measure.p else 1.0
+    kept = [part for part in measure.parts if part.p * factor <= alpha] or measure.parts[:1]
+    lines = []
+    for part in kept[:SHOWN]:
+        if measure.name == "labels":
+            moved = f"'{part.name}': {part.before:.1%} of texts before, {part.now:.1%} now"
+            between = f"{100 * part.low:+.1f} to {100 * part.high:+.1f} points"
+        elif measure.name == "words":
+            kind = "rarer" if part.now > part.before else "more usual"
+            moved = f"Words are {kind} in training: {part.before:.2f} bits each before, {part.now:.2f} now"
+            between = f"{part.low:+.2f} to {part.high:+.2f}"
+        elif measure.name == "lengths":
+            moved = f"Length: {part.before:,.0f} characters before, {part.now:,.0f} now, on average"
+            between = f"{part.low:+,.0f} to {part.high:+,.0f}"
+        else:
+            moved = f"Scores of '{part.name}': {part.before:.3f} before, {part.now:.3f} now, on average"
+            between = f"{part.low:+.3f} to {part.high:+.3f}"
+        shape = "" if part.ks is None else f"; distance {part.ks:.2f} (KS), PSI {part.psi:.2f}, {part.js:.3f} bits (JS)"
+        lines.append(f"{moved} ({between}, 95% interval{shape}).")
+    if len(kept) > SHOWN:
+        lines.append(f"... and {len(kept) - SHOWN:,} more of {measure.name}.")
+    return lines
+
+
+__all__ = ["FEWEST", "NO_LABEL", "monitor_texts", "tell_drift"]
