@@ -35,6 +35,10 @@ class TextNumbers:
     words: NDArray[np.int8]
     rarity: NDArray[np.float32] | None
 
+    def take(self, rows: NDArray[np.int64]) -> TextNumbers:
+        """Gives the numbers of some texts."""
+        return TextNumbers(self.lengths[rows], self.words[rows], None if self.rarity is None else self.rarity[rows])
+
 
 @dataclass(frozen=True)
 class WordBits:

@@ -31,7 +31,7 @@ class Part:
         name: Label, or what is compared.
         before: Mean in the reference.
         now: Mean in the new texts.
-        low: Lower end of the 95% interval of now less before.
+        low: Lower end of the 95% interval of now less before, where there is one.
         high: Its upper end.
         p: Adjusted within the measure.
         ks: Kolmogorov-Smirnov distance of the distributions, in [0, 1]; None for shares.
@@ -42,8 +42,8 @@ class Part:
     name: str
     before: float
     now: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
     ks: float | None = None
     psi: float | None = None
@@ -149,7 +149,7 @@ def find_drift(
         label_names: Columns of `labels`.
         score_names: Columns of `scores`.
         alpha: Probability of an alarm where nothing moved, over all measures together.
-        limits: Size that each measure may have although it moved; 0 (texts: 0.5) when left out.
+        limits: Size that each measure may have although it moved; none when left out.
         seed: Of folds and resamples.
     """
     both = {
@@ -162,15 +162,17 @@ def find_drift(
         _distributions("scores", both["scores"], both["scores"], moves, score_names, seed),
         _distributions("lengths", log_lengths, both["lengths"][:, None], moves, ["characters"], seed),
     ]
+    vectors = [both["words"], log_lengths]
     if reference.rarity is not None and new.rarity is not None:
         rarity = np.concatenate([reference.rarity, new.rarity])[:, None]
+        vectors.append(rarity)
         measures.append(_distributions("words", rarity, rarity, moves, ["bits a word"], seed))
-    measures.append(_texts(np.concatenate([both["words"], log_lengths], axis=1), moves, seed))
+    measures.append(_texts(np.concatenate(vectors, axis=1), moves, seed))
     adjusted = holm([measure.p for measure in measures])
     limits = limits or {}
     for i, (measure, p) in enumerate(zip(measures, adjusted, strict=True)):
         moved = p <= alpha
-        over = moved and measure.size > limits.get(measure.name, 0.5 if measure.name == "texts" else 0.0)
+        over = moved and measure.size > limits.get(measure.name, -1.0)
         measures[i] = replace(measure, p_adjusted=p, moved=moved, over=over)
     new_rows, new_units = int(moves.new_rows.sum()), int(moves.new.sum())
     return Drift(
@@ -197,16 +199,19 @@ def _means(name: Name, columns: Array, moves: Moves, names: Sequence[str], seed:
 
 
 def _distributions(name: Name, columns: Array, shown: Array, moves: Moves, names: Sequence[str], seed: int) -> Measure:
-    """Distributions of columns: the largest Kolmogorov-Smirnov distance, each in units of its own spread under chance.
+    """Distributions of columns: the largest difference of the shares below a cut, each in units of its own spread under chance.
 
-    Distances are taken at `CUTS` quantiles of all rows together, which no parting moves. `shown` are the values whose means are told.
+    So the tails count as much as the middle, where the plain Kolmogorov-Smirnov distance is largest; that is told as the size. Cuts are
+    `CUTS` quantiles of all rows together, which no parting moves. `shown` are the values whose means are told.
     """
     kept = np.sort(np.argsort(-columns.mean(axis=0), kind="stable")[:MOST_COLUMNS])
     apart = np.zeros((len(moves.parts), len(kept)), dtype=np.float32)
+    farthest = np.zeros_like(apart)
     for i, k in enumerate(kept):
         cuts = np.unique(np.quantile(columns[:, k], np.linspace(0, 1, CUTS + 2)[1:-1]))
-        apart[:, i] = np.abs(moves.differences(columns[:, k, None] <= cuts)).max(axis=1)
-    p, each = _largest(apart)
+        below = np.abs(moves.differences(columns[:, k, None] <= cuts))
+        apart[:, i], farthest[:, i] = below.max(axis=1), _scaled(below).max(axis=1)
+    p, each = _largest(farthest)
     before, now = (side[0] for side in moves.means(shown[:, kept]))
     low, high = moves.interval(shown[:, kept], seed=seed)
     new = moves.new_rows
@@ -220,17 +225,24 @@ def _distributions(name: Name, columns: Array, shown: Array, moves: Moves, names
 
 def _texts(vectors: Array, moves: Moves, seed: int) -> Measure:
     apart = tell_apart(vectors, moves, seed)
-    areas = apart.areas
-    return Measure("texts", float(areas[0]), float(np.median(areas[1:])), p_of(areas), low=apart.low, high=apart.high)
+    areas, share = apart.areas, float(moves.new_rows.mean())
+    surest = Part("new among the surest", share, share + float(apart.surest[0, 0]), None, None, p_of(apart.surest[0]))
+    chance = float(np.median(areas[1:]))
+    p = p_of(apart.statistic)
+    return Measure("texts", float(areas[0]), chance, p, low=apart.low, high=apart.high, parts=[surest])
 
 
 def _largest(apart: Array) -> tuple[float, Array]:
     """Gives the p-value of the largest of several statistics `[1 + rounds, k]`, and one adjusted for that of each `[k]`."""
-    spread = np.sqrt((apart.astype(np.float64) ** 2).mean(axis=0))
-    scaled = apart / np.maximum(spread, 1e-12)
-    scaled[:, spread < 1e-9] = 0.0
+    scaled = _scaled(apart)
     largest = scaled.max(axis=1)
     return p_of(largest), np.asarray((largest[:, None] >= scaled[0] - 1e-9).mean(axis=0))
+
+
+def _scaled(apart: Array) -> Array:
+    """Gives absolute differences `[1 + rounds, k]` in units of each column's spread; what never differs stays 0."""
+    spread = np.sqrt((apart.astype(np.float64) ** 2).mean(axis=0))
+    return np.asarray(np.where(spread < 1e-7, 0.0, apart / np.maximum(spread, 1e-7)))
 
 
 def _most_moved(p: Array, apart: Array) -> list[int]:

@@ -14,7 +14,7 @@ from smallprint.core.errors import BundleError, DataError
 from smallprint.core.results import Array
 from smallprint.data.sketch import number_texts
 from smallprint.evaluation.drift import NAMES, Drift, Measure, Seen, find_drift
-from smallprint.evaluation.moves import draw_moves
+from smallprint.evaluation.moves import draw_moves, match_sizes
 from smallprint.evaluation.thresholds import apply_thresholds
 from smallprint.inference.engine import Engine
 from smallprint.packaging.reference import Reference
@@ -58,17 +58,28 @@ def monitor_texts(
             f"at least {FEWEST}: fewer cannot be told from chance",
             "Collect more, over a longer time.",
         )
-    scores = (engine.score(texts) if scores is None else np.asarray(scores)).astype(np.float16)
-    if reference.scores.shape[1] != scores.shape[1]:
+    n_outputs = engine.labels.n_outputs
+    if reference.scores.shape[1] != n_outputs:
         raise BundleError(
-            f"The reference has {reference.scores.shape[1]} scores a text, and the model gives {scores.shape[1]}.",
+            f"The reference has {reference.scores.shape[1]} scores a text, and the model gives {n_outputs}.",
             "the reference of this model",
             "Name the model's own data by --reference.",
         )
-    both = reference.groups is not None and groups is not None
-    drawn = (reference.groups.tolist(), list(groups)) if reference.groups is not None and groups is not None else None
+    notes, drawn = _notes(reference, groups), None
+    old_rows, new_rows = np.arange(len(reference)), np.arange(len(texts))
+    if reference.groups is not None and groups is not None:
+        old_groups = reference.groups.tolist()
+        old_rows, new_rows = match_sizes((old_groups, groups), seed)
+        drawn = [old_groups[i] for i in old_rows], [groups[int(i)] for i in new_rows]
+        if len(old_rows) < len(reference) or len(new_rows) < len(texts):
+            notes.append(
+                f"Documents are thinned to like sizes, as only these can be compared: {len(old_rows):,} of {len(reference):,} "
+                f"reference texts and {len(new_rows):,} of {len(texts):,} new ones are compared."
+            )
+    both = drawn is not None
+    texts = [texts[int(i)] for i in new_rows]
     rounds = max(ROUNDS, int(np.ceil(2 * len(NAMES) / alpha)) - 1)
-    moves = draw_moves(len(reference), len(texts), drawn, rounds=rounds, seed=seed)
+    moves = draw_moves(len(old_rows), len(texts), drawn, rounds=rounds, seed=seed)
     if moves.smallest_p * len(NAMES) > alpha:
         new = int(moves.new.sum())
         unit = "documents" if both else "texts"
@@ -78,17 +89,19 @@ def monitor_texts(
             f"more {unit}, as what stands in one is drawn together",
             "Collect more, or raise --alpha.",
         )
-    names, said = _labels(engine, reference.scores, scores)
+    scores = (engine.score(texts) if scores is None else np.asarray(scores)[new_rows]).astype(np.float16)
+    old_scores = reference.scores[old_rows]
+    names, said = _labels(engine, old_scores, scores)
     numbers = number_texts(texts, reference.usual)
-    old = reference.numbers
+    old = reference.numbers.take(old_rows)
     before, now = (
         Seen(label, score.astype(np.float32), part.lengths, part.words.astype(np.float32), part.rarity)
-        for label, score, part in zip(said, (reference.scores, scores), (old, numbers), strict=True)
+        for label, score, part in zip(said, (old_scores, scores), (old, numbers), strict=True)
     )
     drift = find_drift(
         before, now, moves, names, list(engine.labels.score_names), alpha=alpha, limits=limits, seed=seed
     )
-    drift.notes.extend(_notes(reference, groups))
+    drift.notes.extend(notes)
     return drift
 
 
@@ -149,25 +162,27 @@ def _say_moved(measure: Measure, alpha: float) -> list[str]:
     if measure.name == "texts":
         return [
             f"A classifier tells new texts from known ones: area under the curve {measure.size:.2f} "
-            f"[{measure.low:.2f}, {measure.high:.2f}] on held-out texts, {measure.chance:.2f} by chance."
+            f"[{measure.low:.2f}, {measure.high:.2f}] on held-out texts, {measure.chance:.2f} by chance; of those that it is surest "
+            f"of {measure.parts[0].now:.0%} are new, of all {measure.parts[0].before:.0%}."
         ]
     factor = max(measure.p_adjusted / measure.p, 1.0) if measure.p else 1.0
     kept = [part for part in measure.parts if part.p * factor <= alpha] or measure.parts[:1]
     lines = []
     for part in kept[:SHOWN]:
+        low, high = part.low or 0.0, part.high or 0.0
         if measure.name == "labels":
             moved = f"'{part.name}': {part.before:.1%} of texts before, {part.now:.1%} now"
-            between = f"{100 * part.low:+.1f} to {100 * part.high:+.1f} points"
+            between = f"{100 * low:+.1f} to {100 * high:+.1f} points"
         elif measure.name == "words":
             kind = "rarer" if part.now > part.before else "more usual"
             moved = f"Words are {kind} in training: {part.before:.2f} bits each before, {part.now:.2f} now"
-            between = f"{part.low:+.2f} to {part.high:+.2f}"
+            between = f"{low:+.2f} to {high:+.2f}"
         elif measure.name == "lengths":
             moved = f"Length: {part.before:,.0f} characters before, {part.now:,.0f} now, on average"
-            between = f"{part.low:+,.0f} to {part.high:+,.0f}"
+            between = f"{low:+,.0f} to {high:+,.0f}"
         else:
             moved = f"Scores of '{part.name}': {part.before:.3f} before, {part.now:.3f} now, on average"
-            between = f"{part.low:+.3f} to {part.high:+.3f}"
+            between = f"{low:+.3f} to {high:+.3f}"
         shape = "" if part.ks is None else f"; distance {part.ks:.2f} (KS), PSI {part.psi:.2f}, {part.js:.3f} bits (JS)"
         lines.append(f"{moved} ({between}, 95% interval{shape}).")
     if len(kept) > SHOWN:
