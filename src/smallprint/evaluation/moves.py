@@ -150,7 +150,7 @@ def match_sizes(
     kept = []
     for side, own, other in zip(rows_of, sizes, sizes[::-1], strict=True):
         rank = (np.arange(len(own)) + 0.5) / len(own)
-        most = np.maximum(np.floor(np.quantile(other, rank)).astype(int), 1)
+        most = np.maximum(np.floor(np.quantile(other, rank, method="hazen")).astype(int), 1)
         parts = [rng.permutation(rows)[:n] for rows, n in zip(side, most, strict=True)]
         kept.append(np.sort(np.concatenate(parts)))
     return kept[0], kept[1]
