@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from smallprint.core.errors import DocumentError
+from smallprint.core.progress import counted
 from smallprint.documents.document import Document
 from smallprint.documents.sentences import split_sentences
 from smallprint.inference.engine import Asked
 from smallprint.inference.evidence import tell_evidence
+from smallprint.inference.long_texts import read_whole
 
 REVIEW = ("text", "labels", "document", "place")
 EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
@@ -30,13 +32,14 @@ def scan_document(engine: Asked, document: Document, explain: bool = False, ever
     Returns:
         `name`, `characters`, `pages`, `sentences`, `notes`, and `findings`, each with `text`, `start`, `end` (half-open, in
         characters of the extracted text), `page` (from 1, or null), `heading` (or null), `labels`, `scores` (of every label),
-        `decision` (null without a policy) and with `explain` `evidence` (`start`, `end` in the sentence, `text`, `weight`).
+        `decision` (null without a policy), of a sentence that is longer than the model reads at once `window` (`start`, `end`
+        in characters of the extracted text, `of`: how many there are) that scores its first label highest, and with `explain`
+        `evidence` (`start`, `end` in the sentence, `text`, `weight`).
     """
     spans = split_sentences(document.text)
     texts = [document.text[start:end] for start, end in spans]
-    cut = engine.n_truncated
-    given = engine.predict(texts)
-    cut = engine.n_truncated - cut
+    reading = read_whole(engine, texts)
+    given = reading.given
     names, several = list(given.label_names), engine.labels.task == "multilabel"
     fair = "" if several or engine.labels.task == "multiclass" else engine.labels.names[0]
     findings: list[dict[str, Any]] = []
@@ -56,14 +59,24 @@ def scan_document(engine: Asked, document: Document, explain: bool = False, ever
             "scores": scores,
             "decision": decision,
         }
+        label = _first_label(finding)
+        place = (0, len(texts[i]))
+        if i in reading.windows:
+            place = reading.windows[i].best(names.index(label))
+            finding["window"] = {
+                "start": start + place[0],
+                "end": start + place[1],
+                "of": len(reading.windows[i].places),
+            }
         if explain and len(findings) < EXPLAINED:
-            finding["evidence"] = _evidence(engine, texts[i], finding)
+            finding["evidence"] = _evidence(engine, texts[i], place, label)
         findings.append(finding)
     notes = [*document.notes]
-    if cut:
-        notes.append(
-            f"{cut:,} sentences are longer than the model reads ({engine.max_length} tokens); their ends were not read."
-        )
+    long = f"longer than the model reads at once ({engine.max_length} tokens)"
+    if reading.windows:
+        notes.append(f"{counted(len(reading.windows), 'sentence')} {long} and read in windows.")
+    if reading.cut:
+        notes.append(f"{counted(reading.cut, 'sentence')} {long}; the end was not read.")
     entry = {
         "name": document.name,
         "characters": len(document.text),
@@ -104,10 +117,19 @@ def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, s
     ]
 
 
-def _evidence(engine: Asked, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
-    names = list(finding["scores"])
-    label = next((name for name in finding["labels"] if name in names), max(names, key=finding["scores"].__getitem__))
-    return tell_evidence(engine, text, label)
+def _first_label(finding: dict[str, Any]) -> str:
+    """Gives the label that is explained: the likeliest that was given and has a score, else the likeliest."""
+    scores: dict[str, float] = finding["scores"]
+    return next((name for name in finding["labels"] if name in scores), max(scores, key=scores.__getitem__))
+
+
+def _evidence(engine: Asked, text: str, place: tuple[int, int], label: str) -> list[dict[str, Any]]:
+    """Gives the evidence of the part of a text that the model read, with places in the whole."""
+    start, end = place
+    return [
+        {**part, "start": part["start"] + start, "end": part["end"] + start}
+        for part in tell_evidence(engine, text[start:end], label)
+    ]
 
 
 __all__ = ["REVIEW", "for_review", "scan_all", "scan_document"]
