@@ -37,6 +37,9 @@ def tell_scan(entry: dict[str, Any]) -> list[str]:
             )
         if finding.get("evidence"):
             lines.append(f"      by: {', '.join(part['text'] for part in finding['evidence'])}")
+        for like in finding.get("similar", ()):
+            said = ", ".join(like["labels"]) or "no label"
+            lines.append(f"      like ({like['likeness']:.2f}, {said}): {printable(shorten(like['text'], SHOWN))}")
     return lines
 
 
@@ -67,7 +70,10 @@ def render_scan(scanned: Scanned, model: str) -> str:
             if (window := finding.get("window")) and document is not None:
                 inside = printable(document.text[window["start"] : window["end"]])
                 extra["window"] = {"text": shorten(inside, SHOWN)}
-            findings.append({"evidence": None, "window": None, **finding, **extra})
+            similar = [
+                {**like, "text": printable(shorten(like["text"], 2 * SHOWN))} for like in finding.get("similar", ())
+            ]
+            findings.append({"evidence": None, "window": None, **finding, **extra, "similar": similar})
         blocks = [] if document is None else _blocks(document, findings)
         documents.append({"error": None, **entry, "findings": findings, "blocks": blocks})
     labels = [name for name, _ in counts.most_common()]
