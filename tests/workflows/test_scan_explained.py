@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from smallprint.cli.app import app
 
-TEXT = "We may use the crimson ink.\nThe service is good.\n"
+TEXT = "Crimson ink.\nThe service is good.\n"
 
 
 def invoke(*arguments):
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 def test_similar_training_texts_stand_with_their_labels(toy_run, path, tmp_path):
     (entry,) = json.loads(invoke(toy_run, path, "--similar", "3", "--format", "json").stdout)["documents"]
-    finding = next(found for found in entry["findings"] if "crimson" in found["text"])
+    finding = next(found for found in entry["findings"] if "Crimson" in found["text"])
     assert len(finding["similar"]) == 3
     assert "crimson" in finding["similar"][0]["text"]
     assert "red" in finding["similar"][0]["labels"]
@@ -55,7 +55,7 @@ def test_a_bundle_alone_needs_the_data_named(toy_run, path, tmp_path):
 
 def test_ways_to_explain(toy_run, path):
     (entry,) = json.loads(invoke(toy_run, path, "--explain-by", "occlusion", "--format", "json").stdout)["documents"]
-    assert "crimson" in [part["text"] for part in entry["findings"][0]["evidence"]]
+    assert "Crimson" in [part["text"] for part in entry["findings"][0]["evidence"]]
     done = invoke(toy_run, path, "--explain-by", "magic")
     assert done.exit_code == 2
     assert "occlusion or gradients" in done.output
