@@ -45,7 +45,7 @@ def monitor(
         new_texts: A CSV, TSV, JSON Lines, Parquet or .txt file, or '-' for standard input.
         reference: Labelled data whose validation split is compared with; what the bundle holds when left out.
         text: The text column of the new texts; found by name when left out.
-        group: Their document column; the training's, or found by name, when left out.
+        group: Their document column; the training's, or found by name, when left out; '' takes each text as independent.
         alpha: Probability of an alarm where nothing moved, over all measures together.
         limits: Size by which a measure may move without being over its limit.
         seed: Of everything that is drawn.
@@ -68,12 +68,14 @@ def monitor(
             "numbers of its validation texts",
             "Name the data that it was trained on: --reference DATA.",
         )
-    texts, groups = read_new(new_texts, text, group, engine, say)
+    texts, groups, column = read_new(new_texts, text, group, engine, say)
+    if groups is not None and known.groups is not None and not group:
+        say(f"Texts of one '{column}' are taken together; --group '' takes each as independent.")
     if len(texts) > MOST:
         chosen = np.sort(np.random.default_rng(seed).choice(len(texts), MOST, replace=False))
         say(f"{MOST:,} of {len(texts):,} new texts, drawn at random, are compared.")
         texts, groups = [texts[i] for i in chosen], groups and [groups[i] for i in chosen]
-    return monitor_texts(engine, known, texts, groups, alpha=alpha, limits=limits, seed=seed)
+    return monitor_texts(engine, known, texts, groups, alpha=alpha, limits=limits, seed=seed, say=say)
 
 
 def check_limits(limits: Mapping[str, float], alpha: float) -> None:
@@ -82,8 +84,8 @@ def check_limits(limits: Mapping[str, float], alpha: float) -> None:
     Raises:
         ConfigError: A limit for something that is not measured or below 0, or alpha out of range.
     """
-    if not 1e-4 <= alpha <= 0.2:
-        raise ConfigError(f"alpha is {alpha:g}.", "0.0001 to 0.2", "Give --alpha 0.01, for one.")
+    if not 1e-3 <= alpha <= 0.2:
+        raise ConfigError(f"alpha is {alpha:g}.", "0.001 to 0.2", "Give --alpha 0.01, for one.")
     for name, value in limits.items():
         if name not in NAMES:
             raise ConfigError(
@@ -113,8 +115,8 @@ def read_limits(given: Sequence[str]) -> dict[str, float]:
 
 def read_new(
     source: str | Path, text: str | None, group: str | None, engine: Engine, say: Say
-) -> tuple[list[str], list[str | None] | None]:
-    """Gives the texts of a table that are not blank, and the document of each where a column has them.
+) -> tuple[list[str], list[str | None] | None, str | None]:
+    """Gives the texts of a table that are not blank, the document of each where a column has them, and that column.
 
     Raises:
         DataError: The table cannot be read, or lacks a column.
@@ -124,7 +126,7 @@ def read_new(
     blank = 0
     column: str | None = None
     with open_rows(source, text=text) as stream:
-        wanted = [group] if group else [(engine.config or Config()).data.group, *GROUP_NAMES]
+        wanted = [group] if group is not None else [(engine.config or Config()).data.group, *GROUP_NAMES]
         column = next((name for name in wanted if name in stream.columns and name != stream.text), None)
         if group and column is None:
             require_column(stream.columns, group, "--group", str(source))
@@ -138,9 +140,7 @@ def read_new(
                 groups.append(None if column is None or row[1] is None else str(row[1]))
     if blank:
         say(f"{counted(blank, 'row')} without text left out.")
-    if column is not None and not group:
-        say(f"Texts of one '{column}' are taken together.")
-    return texts, groups if column is not None else None
+    return texts, groups if column is not None else None, column
 
 
 def read_reference(engine: Engine, data: Any, say: Say) -> Reference:

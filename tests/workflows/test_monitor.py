@@ -82,6 +82,13 @@ def test_texts_of_another_language(run, tmp_path):
     assert any("Documents of the new texts are not known" in note for note in found["notes"])
 
 
+def test_documents_can_be_left_out(run, same):
+    assert "are taken together" in invoke(run, same).stderr
+    done = invoke(run, same, "--group", "", "--json")
+    assert json.loads(done.stdout)["by_group"] is False
+    assert "are taken together" not in done.stderr
+
+
 def test_a_text_file_and_blank_lines(run, tmp_path):
     (tmp_path / "new.txt").write_text("\n\n".join(BANK * 10))
     done = invoke(run, tmp_path / "new.txt")

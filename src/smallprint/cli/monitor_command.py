@@ -18,7 +18,9 @@ def monitor(
         str | None, typer.Option("--reference", help=f"Compare with this labelled data. {DATA_HELP}")
     ] = None,
     text: Text = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column of the new texts with their document.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Column of the new texts with their document; '' for none.")
+    ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Probability of an alarm where nothing moved.")] = 0.01,
     limit: Annotated[
         list[str] | None,

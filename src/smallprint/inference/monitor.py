@@ -5,12 +5,14 @@ It reads no files and stores nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from smallprint.core.errors import BundleError, DataError
+from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.data.sketch import number_texts
 from smallprint.evaluation.drift import NAMES, Drift, Measure, Seen, find_drift
@@ -23,6 +25,7 @@ FEWEST = 20
 NO_LABEL = "(no label)"
 ROUNDS = 999
 SHOWN = 5
+AT_ONCE, SAY_SECONDS = 256, 5.0
 
 
 def monitor_texts(
@@ -35,6 +38,7 @@ def monitor_texts(
     alpha: float = 0.01,
     limits: Mapping[str, float] | None = None,
     seed: int = 0,
+    say: Say = say_nothing,
 ) -> Drift:
     """Gives what moved between what a model knows and new texts.
 
@@ -47,6 +51,7 @@ def monitor_texts(
         alpha: Probability of an alarm where nothing moved.
         limits: By measure; see `find_drift`.
         seed: Of everything that is drawn.
+        say: Takes a line every few seconds while texts are scored.
 
     Raises:
         DataError: Too few texts or documents to tell anything from chance.
@@ -87,9 +92,9 @@ def monitor_texts(
             f"There are {new} new {unit} and {len(moves.new) - new} in the reference: too few ways to part them "
             f"to tell anything from chance (alpha {alpha:g}).",
             f"more {unit}, as what stands in one is drawn together",
-            "Collect more, or raise --alpha.",
+            "Collect more, or raise --alpha; --group '' takes each text as independent, which finds moves too easily.",
         )
-    scores = (engine.score(texts) if scores is None else np.asarray(scores)[new_rows]).astype(np.float16)
+    scores = (_score(engine, texts, say) if scores is None else np.asarray(scores)[new_rows]).astype(np.float16)
     old_scores = reference.scores[old_rows]
     names, said = _labels(engine, old_scores, scores)
     numbers = number_texts(texts, reference.usual)
@@ -103,6 +108,19 @@ def monitor_texts(
     )
     drift.notes.extend(notes)
     return drift
+
+
+def _score(engine: Engine, texts: Sequence[str], say: Say) -> Array:
+    """Gives the engine's scores, and says every few seconds how long it will take."""
+    start = said = time.monotonic()
+    parts: list[Array] = []
+    for first in range(0, len(texts), AT_ONCE):
+        parts.append(engine.score(texts[first : first + AT_ONCE]))
+        done, now = min(first + AT_ONCE, len(texts)), time.monotonic()
+        if now - said >= SAY_SECONDS and done < len(texts):
+            said = now
+            say(f"{done:,} of {len(texts):,} texts scored, {(now - start) / done * (len(texts) - done):.0f} s left")
+    return np.concatenate(parts)
 
 
 def _labels(engine: Engine, *scores: Array) -> tuple[list[str], list[Array]]:
