@@ -39,6 +39,7 @@ from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
+from smallprint.packaging.reference import build_reference
 from smallprint.training import processes
 from smallprint.training.fit import check_processes, seed_everything
 from smallprint.training.stored import VectorCache
@@ -148,6 +149,12 @@ def train(
         clock.lap("baseline")
 
         # package and report
+        of_validation = unseen.scores[-len(splits.validation) :]
+        reference = (
+            build_reference(splits.validation.texts, of_validation, splits.validation.groups, splits.train.texts)
+            if config.evaluation.reference
+            else None
+        )
         metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)
         save_bundle(
             run.bundle,
@@ -159,6 +166,7 @@ def train(
             metrics=metrics,
             calibration=calibration,
             known_texts=known_texts,
+            reference=reference,
             head_is_own=parts.head is not None,
         )
         write_scores(run.folder, scored, splits.validation.groups)

@@ -13,6 +13,7 @@ from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import ScoredSplit
+from smallprint.evaluation.operating import Aim, tune_band
 from smallprint.evaluation.policy import Policy, find_policy
 from smallprint.evaluation.score_files import units, unseen_scores
 from smallprint.inference.engine import Engine, open_model
@@ -28,6 +29,7 @@ def policy(
     recall: float | None = 0.95,
     precision: float | None = None,
     confidence: float = 0.95,
+    aim: Aim | None = None,
     save: bool = False,
 ) -> tuple[Policy, ScoredSplit, list[str | None]]:
     """Gives how far a model may decide alone, and the scores and documents that this stands on.
@@ -39,6 +41,7 @@ def policy(
         recall: To be kept of the texts with a label, by what is cleared.
         precision: To be kept of the labels that are flagged alone; None flags nothing alone.
         confidence: Share of new sets of documents in which it shall hold.
+        aim: Tune borders to this instead, of which nothing is promised.
         save: Store it in the bundle: `predict` then adds a column `decision`.
 
     Raises:
@@ -58,9 +61,12 @@ def policy(
         raise ConfigError(
             "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
         )
-    found = find_policy(
-        scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
-    )
+    if aim is not None:
+        found = Policy(None, None, tune_band(scored.targets, scored.scores, aim))
+    else:
+        found = find_policy(
+            scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
+        )
     if save:
         store_policy(bundle, found)
     return found, scored, groups

@@ -22,6 +22,7 @@ from smallprint.data.read import open_source
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.inference.engine import Engine
 from smallprint.packaging.bundle import Bundle, find_bundle, load_bundle, save_bundle, store_policy
+from smallprint.packaging.reference import load_reference
 from smallprint.packaging.registered import read_word
 
 Format = Literal["onnx", "onnx-int8", "transformers"]
@@ -126,6 +127,7 @@ def export(
         metrics={**manifest["metrics"], "export": _told(found)},
         calibration=bundle.calibration,
         known_texts=bundle.known_texts,
+        reference=load_reference(folder, bundle.labels.n_outputs),
     )
     if bundle.policy is not None:
         store_policy(out, bundle.policy)

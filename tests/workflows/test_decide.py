@@ -120,3 +120,23 @@ def test_findings_go_out_once_however_often_it_runs(run, tmp_path):
     assert ended.value.code == 1
     with pytest.raises(ConfigError, match="--outbox FILE"):
         decide.act(run.run, tmp_path / "new.csv", "-", tmp_path / "rules.yaml")
+
+
+def test_a_tuned_band_is_stored_and_said_to_promise_nothing(run, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(run.run), "--cost-ratio", "10", "--budget", "0.2", "--save"])
+    told, errors = capsys.readouterr()
+    assert ended.value.code in (0, None), errors
+    assert "a miss costing 10 false alarms, with a person reading 20% at most" in told
+    assert "Nothing is guaranteed of it" in told
+    assert "Chosen:" not in told  # no promise was chosen
+    band = smallprint.load(run.run).policy.band
+    assert 0 <= band.low <= band.high
+    assert set(smallprint.load(run.run).predict(["we may scarlet", "fine"]).decisions) <= {
+        "cleared",
+        "flagged",
+        "person",
+    }
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(run.run), "--f-beta", "1", "--budget", "0.2"])
+    assert ended.value.code == 2

@@ -35,6 +35,7 @@ def test_from_table_to_answer(settings, tmp_path):
         "model.safetensors",
         "terms.json",
         "train_texts.u64",
+        "reference.safetensors",
     }
     assert result.test.values["f1_macro"] > 0.5
     assert any("terms fitted" in line for line in lines)

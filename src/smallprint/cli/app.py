@@ -19,6 +19,7 @@ from smallprint.cli.backbones_command import backbones
 from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
+from smallprint.cli.monitor_command import monitor
 from smallprint.cli.policy_command import policy
 from smallprint.cli.push_command import push
 from smallprint.cli.registry_commands import models, promote, rollback
@@ -237,6 +238,7 @@ app.command()(report)
 app.command()(card)
 app.command()(push)
 app.command()(sweep)
+app.command()(monitor)
 
 
 @app.callback(invoke_without_command=True)

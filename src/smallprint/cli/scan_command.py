@@ -27,6 +27,18 @@ def scan(
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File; standard output when left out.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say which words carried each finding.")] = False,
+    explain_by: Annotated[
+        str | None,
+        typer.Option(
+            "--explain-by", help="occlusion, or gradients (a torch encoder; smallprint[explain]); implies --explain."
+        ),
+    ] = None,
+    similar: Annotated[
+        int, typer.Option("--similar", min=0, max=50, help="Show so many labelled training texts like each finding.")
+    ] = 0,
+    training: Annotated[
+        str | None, typer.Option("--training", help="Labelled data for --similar; that of the run when left out.")
+    ] = None,
     review: Annotated[
         Path | None, typer.Option("--review", help="CSV of what a person shall look at, to be corrected.")
     ] = None,
@@ -41,7 +53,7 @@ def scan(
     from smallprint.documents.read import read_documents
     from smallprint.inference.engine import open_model
     from smallprint.inference.scan_page import csv_of, render_scan, tell_scan
-    from smallprint.inference.scanner import REVIEW, for_review, scan_all
+    from smallprint.inference.scanner import REVIEW, for_review, scan_all, weigher
 
     form = form or (
         "table" if out is None else {".htm": "html", ".txt": "table"}.get(out.suffix.lower(), out.suffix.lower()[1:])
@@ -51,8 +63,16 @@ def scan(
     if actions is not None and outbox is None and out is None:
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
     engine = open_model(model)
+    weigh = weigher(engine, explain_by)
+    known = None
+    if similar:
+        from smallprint.similar import read_similar
+
+        known = read_similar(engine, model, training, say)
     start, scanned = time.monotonic(), []
-    for entry, document in scan_all(engine, read_documents(files), explain):
+    for entry, document in scan_all(engine, read_documents(files), explain or explain_by is not None, weigh=weigh):
+        if known is not None:
+            known.add_to(entry, similar)
         scanned.append((entry, document))
         if "error" in entry:
             say(f"Error: {DocumentError(**entry['error'])}")

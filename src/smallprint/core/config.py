@@ -275,6 +275,11 @@ class EvaluationConfig(Section):
         description="What the report holds a model against: 'linear' fits TF-IDF with a linear SVM beside it, in seconds; "
         "'none': the best constant answer alone.",
     )
+    reference: bool = Field(
+        True,
+        description="Keep numbers of the validation texts in the bundle (scores, lengths, sketches of words; no text), with which "
+        "`smallprint monitor` compares new texts.",
+    )
 
 
 class TrackingConfig(Section):

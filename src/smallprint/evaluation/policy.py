@@ -15,6 +15,7 @@ import numpy as np
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.evaluation.checks import check_arrays
+from smallprint.evaluation.operating import Band, band_of
 from smallprint.evaluation.ranking import any_score
 
 Decision = Literal["cleared", "flagged", "person"]
@@ -54,10 +55,12 @@ class Policy:
     Attributes:
         clear: The promise of the lower border, on the score that a text has any label; None clears nothing.
         flag: The promise of the upper border, on single labels' scores; None flags nothing alone.
+        band: Borders that were tuned, without a promise; where there are any, they alone decide.
     """
 
     clear: Promise | None
     flag: Promise | None
+    band: Band | None = None
 
     def decide(self, scores: Array) -> list[Decision]:
         """Gives what is done with each text: 'cleared', 'flagged' or 'person'.
@@ -65,6 +68,12 @@ class Policy:
         Args:
             scores: Calibrated where the model is, `[n, n_outputs]`.
         """
+        if self.band is not None:
+            any_label = any_score(scores)[:, 0]
+            return [
+                "flagged" if up else "cleared" if down else "person"
+                for up, down in zip(any_label >= self.band.high, any_label < self.band.low, strict=True)
+            ]
         low = -1.0 if self.clear is None or self.clear.border is None else self.clear.border
         high = np.inf if self.flag is None or self.flag.border is None else self.flag.border
         anything, best = any_score(scores)[:, 0], scores.max(axis=1, initial=0.0)
@@ -76,9 +85,9 @@ class Policy:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        return {
-            name: None if part is None else asdict(part) for name, part in (("clear", self.clear), ("flag", self.flag))
-        }
+        parts = (("clear", self.clear), ("flag", self.flag))
+        tree: dict[str, Any] = {name: None if part is None else asdict(part) for name, part in parts}
+        return tree if self.band is None else {**tree, "band": asdict(self.band)}
 
     @staticmethod
     def from_dict(tree: dict[str, Any]) -> Policy:
@@ -87,7 +96,7 @@ class Policy:
         for part in parts.values():
             if part is not None and not (part.border is None or isinstance(part.border, float)):
                 raise TypeError(f"border is a {type(part.border).__name__}")
-        return Policy(parts["clear"], parts["flag"])
+        return Policy(parts["clear"], parts["flag"], band_of(tree.get("band")))
 
 
 def find_policy(

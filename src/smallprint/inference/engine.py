@@ -21,7 +21,7 @@ from smallprint.core.results import Prediction
 from smallprint.data.labels import LabelSet
 from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.policy import Policy
-from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.scorer import Cuts, Scorer
 from smallprint.packaging.bundle import find_bundle, load_bundle
 
 
@@ -38,7 +38,17 @@ class Asked(Protocol):
     def n_truncated(self) -> int:
         """As the engine's."""
 
+    @property
+    def windows(self) -> bool:
+        """As the engine's."""
+
     def predict(self, texts: Sequence[str], /) -> Prediction:
+        """As the engine's."""
+
+    def decide(self, scores: NDArray[np.float32], /) -> Prediction:
+        """As the engine's."""
+
+    def spans(self, text: str, /) -> list[tuple[int, int]]:
         """As the engine's."""
 
     def score(self, texts: Sequence[str], /) -> NDArray[np.float32]:
@@ -87,6 +97,15 @@ class Engine:
         """Texts that were cut so far."""
         return self.scorer.n_truncated
 
+    @property
+    def windows(self) -> bool:
+        """Whether long texts are read whole by `score` too, in windows."""
+        return bool(getattr(self.scorer, "windows", True))
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Gives the windows in which a text can be read whole, half-open, in characters; one where it is short enough."""
+        return self.scorer.spans(text) if isinstance(self.scorer, Cuts) else [(0, len(text))]
+
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`; columns are `labels.score_names`.
 
@@ -107,7 +126,10 @@ class Engine:
         Raises:
             DataError: Something that is not a text.
         """
-        scores = self.score(texts)
+        return self.decide(self.score(texts))
+
+    def decide(self, scores: NDArray[np.float32]) -> Prediction:
+        """Gives what follows from scores `[n, n_outputs]`, as `predict` does."""
         decisions = None if self.policy is None else [*map(str, self.policy.decide(scores))]
         return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds), decisions)
 

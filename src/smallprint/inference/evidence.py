@@ -77,9 +77,14 @@ def tell_evidence(engine: Asked, text: str, label: str) -> list[dict[str, Any]]:
     Raises:
         DataError: The model has no such label.
     """
+    return as_json(text, find_evidence(engine, text, label))
+
+
+def as_json(text: str, evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """Gives the strongest of these words as JSON holds them."""
     return [
         {"start": part.start, "end": part.end, "text": text[part.start : part.end], "weight": round(part.weight, 3)}
-        for part in strongest(find_evidence(engine, text, label))
+        for part in strongest(evidence)
     ]
 
 
@@ -90,4 +95,4 @@ def _parts(text: str) -> list[tuple[int, int]]:
     return [(run[0][0], run[-1][1]) for run in runs]
 
 
-__all__ = ["Evidence", "find_evidence", "strongest", "tell_evidence"]
+__all__ = ["Evidence", "as_json", "find_evidence", "strongest", "tell_evidence"]

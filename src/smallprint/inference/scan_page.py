@@ -11,7 +11,7 @@ from typing import Any
 
 from smallprint.core.files import csv_text
 from smallprint.documents.document import Document
-from smallprint.evaluation.page_text import printable
+from smallprint.evaluation.page_text import printable, shorten
 
 COLUMNS = ("document", "page", "start", "end", "heading", "labels", "score", "decision", "text")
 SHOWN = 160
@@ -31,8 +31,15 @@ def tell_scan(entry: dict[str, Any]) -> list[str]:
         labels = ", ".join(f"{label} {_score(finding, label):.2f}" for label in finding["labels"]) or "for a person"
         lines.append(f"  {where}{finding['start']}-{finding['end']}  {labels}{decision}")
         lines.append(f"      {printable(text)}")
+        if window := finding.get("window"):
+            lines.append(
+                f"      in {window['start']}-{window['end']}, one of {window['of']} windows of a long sentence"
+            )
         if finding.get("evidence"):
             lines.append(f"      by: {', '.join(part['text'] for part in finding['evidence'])}")
+        for like in finding.get("similar", ()):
+            said = ", ".join(like["labels"]) or "no label"
+            lines.append(f"      like ({like['likeness']:.2f}, {said}): {printable(shorten(like['text'], SHOWN))}")
     return lines
 
 
@@ -59,7 +66,14 @@ def render_scan(scanned: Scanned, model: str) -> str:
             number += 1
             shown = finding["labels"] or ["for a person"]
             counts.update(shown)
-            findings.append({"evidence": None, **finding, "number": number, "shown": shown})
+            extra: dict[str, Any] = {"number": number, "shown": shown}
+            if (window := finding.get("window")) and document is not None:
+                inside = printable(document.text[window["start"] : window["end"]])
+                extra["window"] = {"text": shorten(inside, SHOWN)}
+            similar = [
+                {**like, "text": printable(shorten(like["text"], 2 * SHOWN))} for like in finding.get("similar", ())
+            ]
+            findings.append({"evidence": None, "window": None, **finding, **extra, "similar": similar})
         blocks = [] if document is None else _blocks(document, findings)
         documents.append({"error": None, **entry, "findings": findings, "blocks": blocks})
     labels = [name for name, _ in counts.most_common()]

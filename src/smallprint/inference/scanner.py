@@ -5,20 +5,25 @@ In: an engine and documents. Out: plain dicts, the same for JSON, CSV, the termi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from smallprint.core.errors import DocumentError
+from smallprint.core.errors import ConfigError, DocumentError
+from smallprint.core.progress import counted
 from smallprint.documents.document import Document
 from smallprint.documents.sentences import split_sentences
 from smallprint.inference.engine import Asked
 from smallprint.inference.evidence import tell_evidence
+from smallprint.inference.long_texts import read_whole
 
 REVIEW = ("text", "labels", "document", "place")
+Weigh = Callable[[Asked, str, str], list[dict[str, Any]]]
 EXPLAINED = 200  # findings of a document whose words are weighed: each costs as many sentences as it has words
 
 
-def scan_document(engine: Asked, document: Document, explain: bool = False, every: bool = False) -> dict[str, Any]:
+def scan_document(
+    engine: Asked, document: Document, explain: bool = False, every: bool = False, weigh: Weigh = tell_evidence
+) -> dict[str, Any]:
     """Gives the findings of one document, in its order.
 
     Args:
@@ -26,17 +31,19 @@ def scan_document(engine: Asked, document: Document, explain: bool = False, ever
         document: As `read_documents` gives them.
         explain: Say which words carried each finding's first label.
         every: Give `scored` too: start, end and scores (in the order of `labels.score_names`) of every sentence.
+        weigh: How words are weighed: `tell_evidence` or `gradients.tell_gradients`.
 
     Returns:
         `name`, `characters`, `pages`, `sentences`, `notes`, and `findings`, each with `text`, `start`, `end` (half-open, in
         characters of the extracted text), `page` (from 1, or null), `heading` (or null), `labels`, `scores` (of every label),
-        `decision` (null without a policy) and with `explain` `evidence` (`start`, `end` in the sentence, `text`, `weight`).
+        `decision` (null without a policy), of a sentence that is longer than the model reads at once `window` (`start`, `end`
+        in characters of the extracted text, `of`: how many there are) that scores its first label highest, and with `explain`
+        `evidence` (`start`, `end` in the sentence, `text`, `weight`).
     """
     spans = split_sentences(document.text)
     texts = [document.text[start:end] for start, end in spans]
-    cut = engine.n_truncated
-    given = engine.predict(texts)
-    cut = engine.n_truncated - cut
+    reading = read_whole(engine, texts)
+    given = reading.given
     names, several = list(given.label_names), engine.labels.task == "multilabel"
     fair = "" if several or engine.labels.task == "multiclass" else engine.labels.names[0]
     findings: list[dict[str, Any]] = []
@@ -56,14 +63,24 @@ def scan_document(engine: Asked, document: Document, explain: bool = False, ever
             "scores": scores,
             "decision": decision,
         }
+        label = _first_label(finding)
+        place = (0, len(texts[i]))
+        if i in reading.windows:
+            place = reading.windows[i].best(names.index(label))
+            finding["window"] = {
+                "start": start + place[0],
+                "end": start + place[1],
+                "of": len(reading.windows[i].places),
+            }
         if explain and len(findings) < EXPLAINED:
-            finding["evidence"] = _evidence(engine, texts[i], finding)
+            finding["evidence"] = _evidence(engine, texts[i], place, label, weigh)
         findings.append(finding)
     notes = [*document.notes]
-    if cut:
-        notes.append(
-            f"{cut:,} sentences are longer than the model reads ({engine.max_length} tokens); their ends were not read."
-        )
+    long = f"longer than the model reads at once ({engine.max_length} tokens)"
+    if reading.windows:
+        notes.append(f"{counted(len(reading.windows), 'sentence')} {long} and read in windows.")
+    if reading.cut:
+        notes.append(f"{counted(reading.cut, 'sentence')} {long}; the end was not read.")
     entry = {
         "name": document.name,
         "characters": len(document.text),
@@ -79,7 +96,11 @@ def scan_document(engine: Asked, document: Document, explain: bool = False, ever
 
 
 def scan_all(
-    engine: Asked, read: Iterable[tuple[str, Document | DocumentError]], explain: bool = False, every: bool = False
+    engine: Asked,
+    read: Iterable[tuple[str, Document | DocumentError]],
+    explain: bool = False,
+    every: bool = False,
+    weigh: Weigh = tell_evidence,
 ) -> Iterable[tuple[dict[str, Any], Document | None]]:
     """Gives findings and text of each document; of one that could not be read `name` and `error`, and no text."""
     for name, document in read:
@@ -87,7 +108,24 @@ def scan_all(
             error = {"found": document.found, "expected": document.expected, "do": document.do}
             yield {"name": name, "error": error}, None
         else:
-            yield scan_document(engine, document, explain, every), document
+            yield scan_document(engine, document, explain, every, weigh), document
+
+
+def weigher(engine: Asked, name: str | None) -> Weigh:
+    """Gives the way to weigh words by its name, 'occlusion' or 'gradients'; None is occlusion.
+
+    Raises:
+        ConfigError: There is no such way, or this model has no gradients.
+        MissingExtraError: captum, which gradients need, is not installed.
+    """
+    if name in (None, "occlusion"):
+        return tell_evidence
+    if name != "gradients":
+        raise ConfigError(f"Words cannot be weighed by {name!r}.", "occlusion or gradients", "Choose one of these.")
+    from smallprint.inference.gradients import check_gradients, tell_gradients
+
+    check_gradients(engine)
+    return tell_gradients
 
 
 def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
@@ -104,10 +142,19 @@ def for_review(scanned: Iterable[dict[str, Any]]) -> list[tuple[str, str, str, s
     ]
 
 
-def _evidence(engine: Asked, text: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
-    names = list(finding["scores"])
-    label = next((name for name in finding["labels"] if name in names), max(names, key=finding["scores"].__getitem__))
-    return tell_evidence(engine, text, label)
+def _first_label(finding: dict[str, Any]) -> str:
+    """Gives the label that is explained: the likeliest that was given and has a score, else the likeliest."""
+    scores: dict[str, float] = finding["scores"]
+    return next((name for name in finding["labels"] if name in scores), max(scores, key=scores.__getitem__))
 
 
-__all__ = ["REVIEW", "for_review", "scan_all", "scan_document"]
+def _evidence(engine: Asked, text: str, place: tuple[int, int], label: str, weigh: Weigh) -> list[dict[str, Any]]:
+    """Gives the evidence of the part of a text that the model read, with places in the whole."""
+    start, end = place
+    return [
+        {**part, "start": part["start"] + start, "end": part["end"] + start}
+        for part in weigh(engine, text[start:end], label)
+    ]
+
+
+__all__ = ["REVIEW", "Weigh", "for_review", "scan_all", "scan_document", "weigher"]

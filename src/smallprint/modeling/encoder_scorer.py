@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from smallprint.modeling.backbone import use_attention
 from smallprint.modeling.batching import pad_batch, plan_batches
 from smallprint.modeling.classifier import TextClassifier
-from smallprint.modeling.tokenizer import Tokens, padding_id, tokenize, tokenize_windows
-from smallprint.modeling.windows import combine_windows
+from smallprint.modeling.tokenizer import OVERLAP, Tokens, padding_id, tokenize, tokenize_windows
+from smallprint.modeling.windows import combine_windows, place_windows
 
 BATCH_SIZE = 256
 BATCH_TOKENS = {"cuda": 8192, "cpu": 2048}
@@ -78,6 +78,25 @@ class EncoderScorer:
         if tokens.text_of is None or len(scores) == len(texts):
             return scores
         return combine_windows(scores, tokens.text_of, tokens.lengths, self.task == "multiclass")
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Gives the windows in which a text can be read whole, half-open, in characters; one where it is short enough.
+
+        A slow tokenizer does not tell where its tokens stand: it gives one window, of which the end is cut.
+        """
+        if (text.isascii() and len(text) < self.max_length - 2) or not getattr(self.tokenizer, "is_fast", False):
+            return [(0, len(text))]
+        with self._tokenizer_lock:
+            encoded = self.tokenizer(
+                text,
+                truncation=True,
+                max_length=self.max_length,
+                stride=self.max_length // OVERLAP,
+                return_overflowing_tokens=True,
+                return_offsets_mapping=True,
+                return_attention_mask=False,
+            )
+        return place_windows(text, encoded["offset_mapping"])
 
     def score_vectors(self, vectors: torch.Tensor) -> NDArray[np.float32]:
         """Gives scores as `score` does, of what the classifier's `embed` gave for the texts, fp32 `[n, width]`."""

@@ -17,7 +17,7 @@ from smallprint.core.errors import BundleError, MissingExtraError
 from smallprint.evaluation.calibration import sigmoid
 from smallprint.modeling.batching import pad_arrays, plan_batches
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
-from smallprint.modeling.windows import combine_windows
+from smallprint.modeling.windows import combine_windows, place_windows
 
 BATCH_SIZE, BATCH_TOKENS = 64, 1024  # more tokens fall out of a processor's caches
 CHUNK = 1024  # texts that are tokenized at once
@@ -69,6 +69,7 @@ class OnnxScorer:
         stride = max_length // OVERLAP if windows else 0
         self._tokenizer.enable_truncation(max_length, stride=stride)
         self._lock = Lock()
+        self._cutter: Any = None  # made when a text is long
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`, as `EncoderScorer.score` does."""
@@ -83,6 +84,20 @@ class OnnxScorer:
         if tokens.text_of is None or len(scores) == len(texts):
             return scores
         return combine_windows(scores, tokens.text_of, tokens.lengths, self.task == "multiclass")
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Gives the windows in which a text can be read whole, as `EncoderScorer.spans` does."""
+        if text.isascii() and len(text) < self.max_length - 2:
+            return [(0, len(text))]
+        with self._lock:
+            if self._cutter is None:
+                from tokenizers import Tokenizer
+
+                self._cutter = Tokenizer.from_str(self.tokenizer_json)
+                self._cutter.no_padding()
+                self._cutter.enable_truncation(self.max_length, stride=self.max_length // OVERLAP)
+        encoded = self._cutter.encode(text)
+        return place_windows(text, [part.offsets for part in (encoded, *encoded.overflowing)])
 
     def _tokenize(self, texts: Sequence[str]) -> Tokens:
         ids: list[NDArray[np.int32]] = []

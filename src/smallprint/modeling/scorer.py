@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,4 +24,14 @@ class Scorer(Protocol):
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`."""
 
 
-__all__ = ["Scorer"]
+@runtime_checkable
+class Cuts(Protocol):
+    """What a scorer that has a longest input offers too, so that nothing of a long text need be lost."""
+
+    windows: bool
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Gives the windows in which a text can be read whole, half-open, in characters."""
+
+
+__all__ = ["Cuts", "Scorer"]

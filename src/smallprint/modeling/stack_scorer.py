@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallprint.evaluation.stack import Stack
-from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.scorer import Cuts, Scorer
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,17 @@ class StackScorer:
     def n_truncated(self) -> int:
         """Texts that were cut so far, by the member that cut most."""
         return max(scorer.n_truncated for scorer in self._scorers())
+
+    @property
+    def windows(self) -> bool:
+        """Whether no member cuts texts."""
+        return all(getattr(scorer, "windows", True) for scorer in self._scorers())
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Gives the windows in which every member can read a text whole, as `EncoderScorer.spans` does."""
+        cutting = [scorer for scorer in self._scorers() if scorer.max_length is not None]
+        places = [scorer.spans(text) for scorer in cutting if isinstance(scorer, Cuts)]
+        return max(places, key=len, default=[(0, len(text))])
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`."""

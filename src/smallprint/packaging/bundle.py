@@ -6,6 +6,7 @@ pickle and no code, and no code that it names is ever run.
     manifest.json       family, task, label names, thresholds, calibration, versions, data, metrics, sha256 of all other files
     config.yaml         the settings, without tracking
     train_texts.u64     64-bit hashes of the texts that it was trained on
+    reference.safetensors  numbers of validation texts, for `monitor`: see `reference.py`
     model.safetensors   and more, by family: see `encoder_files.py`, `onnx_files.py`, `linear_files.py`, `stack_files.py`
 """
 
@@ -53,6 +54,7 @@ from smallprint.packaging.manifest import (
     unreadable,
 )
 from smallprint.packaging.onnx_files import ONNX, load_onnx, save_onnx
+from smallprint.packaging.reference import Reference, save_reference
 from smallprint.packaging.registered import read_word, registered_bundle
 from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
 
@@ -97,6 +99,7 @@ def save_bundle(
     metrics: Mapping[str, Any],
     calibration: Calibration | None = None,
     known_texts: NDArray[np.uint64] | None = None,
+    reference: Reference | None = None,
     head_is_own: bool = False,
 ) -> Path:
     """Writes a bundle, whole or not at all, and gives its folder; a bundle that is already there is replaced.
@@ -111,6 +114,7 @@ def save_bundle(
         metrics: JSON-ready.
         calibration: Of the whole model's scores; the bundles of a stack's members have none.
         known_texts: Hashes of the texts that it was trained on (`text_hashes`), by which `evaluate` knows them again.
+        reference: Numbers of texts that it was not trained on, with which `monitor` compares new ones.
         head_is_own: The head is an object of your own, whatever the settings name.
 
     Raises:
@@ -138,6 +142,8 @@ def save_bundle(
         write_text(temporary / SETTINGS, render_config(shipped))
         if known_texts is not None:
             (temporary / KNOWN).write_bytes(np.unique(known_texts).astype("<u8").tobytes())
+        if reference is not None:
+            save_reference(temporary, reference)
         tree = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,

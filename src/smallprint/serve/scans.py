@@ -58,6 +58,19 @@ class QueuedEngine:
             None if self.served.engine.policy is None else decisions,
         )
 
+    @property
+    def windows(self) -> bool:
+        """As the engine's."""
+        return self.served.engine.windows
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """As the engine's."""
+        return self.served.engine.spans(text)
+
+    def decide(self, scores: Any) -> Prediction:
+        """As the engine's."""
+        return self.served.engine.decide(scores)
+
     def score(self, texts: Sequence[str]) -> Any:
         """As the engine's."""
         return self.predict(texts).scores

@@ -68,6 +68,14 @@ class ExplainOut(BaseModel):
     evidence: list[EvidenceOut]
 
 
+class WindowOut(BaseModel):
+    """The part of a long sentence that carried a finding, in characters of the document, and how many parts there are."""
+
+    start: int
+    end: int
+    of: int
+
+
 class FindingOut(BaseModel):
     """A sentence that was labelled, or is left to a person."""
 
@@ -79,6 +87,7 @@ class FindingOut(BaseModel):
     labels: list[str]
     scores: dict[str, float]
     decision: str | None
+    window: WindowOut | None = None
 
 
 class ErrorOut(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any
 from smallprint.core.config import Config
 from smallprint.core.progress import Say, say_nothing
 from smallprint.sweep.study import Row, Study
+from smallprint.training.journal import MAIN
 from smallprint.training.tracking import Tracker
 
 PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests runs
@@ -25,8 +26,9 @@ class SweepTracking:
 
     def __init__(self, study: Study, config: Config, say: Say) -> None:
         self._config = config
-        self.parent = Tracker(config, study.folder.name, say, study.recall("mlflow_run_id"))
-        if self.parent.run_id and study.recall("mlflow_run_id") is None:
+        known = study.recall("mlflow_run_id")
+        self.parent = Tracker(config, study.folder.name, say, {MAIN: known} if known else None)
+        if self.parent.run_id and known is None:
             study.remember("mlflow_run_id", self.parent.run_id)
             self.parent.log_tags({"smallprint.sweep": str(study.folder.absolute())})
 
@@ -59,7 +61,7 @@ class SweepTracking:
     def adopt(self, run_id: str | None) -> None:
         """Puts a run that a training made under the parent."""
         if run_id and self.parent.run_id:
-            tracker = Tracker(self._config, "", say_nothing, run_id)
+            tracker = Tracker(self._config, "", say_nothing, {MAIN: run_id})
             tracker.log_tags({PARENT: self.parent.run_id})
             tracker.finish("FINISHED")
 

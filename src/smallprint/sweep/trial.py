@@ -80,6 +80,13 @@ class Curve:
         if lags or self._stop():
             raise PrunedError(LAGS if lags else TIME)
 
+    def nested(self, run: str) -> MetricLog:
+        """Gives the log of a part of the fit: it has no say in when the trial ends."""
+        return self._log.nested(run)
+
+    def finish(self, status: str = "FINISHED") -> None:
+        """Ends nothing: the trial's own run is ended by the sweep."""
+
 
 def run_trial(
     study: Study, trial: Any, row: Row, judge: Judge, cache: VectorCache, deadline: Deadline, log: MetricLog, say: Say
