@@ -5,29 +5,25 @@ open -> load candidate -> compare with the champion -> log as MLflow model -> re
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from smallprint.core.config import Config
 from smallprint.core.errors import BundleError, ConfigError
-from smallprint.core.files import sha256_file
-from smallprint.core.mlflow_store import experiment_of, open_client, shown, store_errors, tracking_uri, used
+from smallprint.core.mlflow_store import open_client, shown, store_errors, tracking_uri
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.run import Run, open_run
-from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.engine import load_engine
 from smallprint.packaging.bundle import find_bundle
-from smallprint.packaging.manifest import MANIFEST, read_manifest
-from smallprint.packaging.registered import HASH, Registered, Word, find_version, read_word, registered_bundle
-from smallprint.registry.contest import MARGIN, MEASURES, Verdict, compare_models, find_test_rows
-from smallprint.registry.flavour import save_mlflow_model
+from smallprint.packaging.manifest import read_manifest
+from smallprint.packaging.registered import Registered, Word, find_version, read_word, registered_bundle
+from smallprint.registry.contest import MARGIN, Verdict, compare_models, find_test_rows
 from smallprint.registry.history import LOCK, locked, read_history, write_history
+from smallprint.registry.register import Candidate, register
 
 CHAMPION = "champion"
 ALIAS = re.compile(r"(?!v?\d+$)(?!latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
@@ -59,15 +55,6 @@ class Promoted:
         """A JSON-ready dict."""
         kept = {key: getattr(self, key) for key in ("name", "version", "alias", "before", "store")}
         return {**kept, "verdict": None if self.verdict is None else self.verdict.to_dict()}
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    bundle: Path
-    manifest: dict[str, Any]
-    engine: Engine
-    run: Run | None
-    registered: Registered | None
 
 
 def promote(
@@ -103,7 +90,7 @@ def promote(
         if champion is not None and champion.version != version and champion.version not in compared:
             compared[champion.version] = None if force else _contest(champion, candidate, margin, say)
         if version is None:
-            version = _register(uri, name, candidate, say)
+            version = register(uri, name, candidate, say)
         moved, before = _move(uri, name, alias, version, expected=None if champion is None else champion.version)
         if moved:
             verdict = None if before is None else compared.get(before)
@@ -170,7 +157,7 @@ def registry_uri(run: Run | None) -> str:
     return tracking_uri(run.config)
 
 
-def _open_candidate(model: str | Path, name: str) -> _Candidate:
+def _open_candidate(model: str | Path, name: str) -> Candidate:
     word, run, registered = read_word(model), None, None
     if word is not None:
         if word.name != name:
@@ -186,7 +173,7 @@ def _open_candidate(model: str | Path, name: str) -> _Candidate:
         for folder in (Path(model).expanduser(), bundle.parent):
             if run is None and (folder / "run.json").is_file() and (folder / "config.yaml").is_file():
                 run = open_run(folder, clear=False)
-    return _Candidate(bundle, read_manifest(bundle), load_engine(bundle), run, registered)
+    return Candidate(bundle, read_manifest(bundle), load_engine(bundle), run, registered)
 
 
 def _version_of(uri: str, name: str, alias: str) -> Registered | None:
@@ -206,7 +193,7 @@ def _version_of(uri: str, name: str, alias: str) -> Registered | None:
     return find_version(Word(name, str(model.aliases[alias])), uri)
 
 
-def _contest(champion: Registered, candidate: _Candidate, margin: float, say: Say) -> Verdict:
+def _contest(champion: Registered, candidate: Candidate, margin: float, say: Say) -> Verdict:
     """Gives the verdict on a candidate.
 
     Raises:
@@ -227,55 +214,6 @@ def _contest(champion: Registered, candidate: _Candidate, margin: float, say: Sa
     better = "better than" if verdict.paired.better else "not shown to be worse than"
     say(f"Compared: {better} version {champion.version}. {verdict}.")
     return verdict
-
-
-def _register(uri: str, name: str, candidate: _Candidate, say: Say) -> int:
-    """Copies the bundle into the store, as an MLflow model, and gives the number of its version."""
-    manifest, run = candidate.manifest, candidate.run
-    with store_errors(uri), used(uri), tempfile.TemporaryDirectory(prefix="smallprint-") as temporary:
-        from mlflow.exceptions import MlflowException
-        from mlflow.models import Model
-
-        client = open_client(uri, make=True)
-        tracked = _tracked_run(client, run)
-        experiment = (
-            tracked.info.experiment_id
-            if tracked
-            else experiment_of(client, uri, (run.config if run else Config()).tracking.experiment)
-        )
-        tags = _tags(candidate)
-        logged = client.create_logged_model(
-            experiment,
-            name=re.sub(r"[^A-Za-z0-9_ -]", "-", name),
-            source_run_id=tracked.info.run_id if tracked else None,
-            tags=tags,
-            model_type="smallprint",
-        )
-        try:
-            entry = Model(model_uuid=logged.model_id, model_id=logged.model_id, run_id=logged.source_run_id)
-            folder = Path(temporary) / "model"
-            save_mlflow_model(candidate.bundle, candidate.engine, folder, manifest.get("family", "encoder"), entry)
-            client.log_model_artifacts(logged.model_id, str(folder))
-            client.finalize_logged_model(logged.model_id, "READY")
-        except BaseException:
-            _give_up(client, logged.model_id)
-            raise
-        try:
-            client.create_registered_model(name, tags={"smallprint": "1"})
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
-                raise
-        version = client.create_model_version(
-            name, f"models:/{logged.model_id}", run_id=logged.source_run_id, tags=tags, model_id=logged.model_id
-        )
-    say(f"Registered as version {version.version} of {name} in {shown(uri)}.")
-    return int(version.version)
-
-
-def _give_up(client: Any, model_id: str) -> None:
-    """Marks what was only half logged as failed, if the store still answers."""
-    with contextlib.suppress(Exception):
-        client.finalize_logged_model(model_id, "FAILED")
 
 
 def _move(uri: str, name: str, alias: str, version: int, expected: int | None) -> tuple[bool, int | None]:
@@ -305,44 +243,6 @@ def _note(uri: str, name: str, alias: str, version: int, verdict: Verdict | None
         client = open_client(uri)
         for key, value in notes.items():
             client.set_model_version_tag(name, str(version), key, value)
-
-
-def _tags(candidate: _Candidate) -> dict[str, str]:
-    """Gives what a version tells of itself: no text of an example."""
-    manifest, run = candidate.manifest, candidate.run
-    task = manifest["task"]
-    metrics = manifest["metrics"].get("test", {})
-    tags = {
-        HASH: sha256_file(candidate.bundle / MANIFEST),
-        "smallprint.task": str(task),
-        "smallprint.family": str(manifest.get("family", "encoder")),
-        "smallprint.measure": MEASURES[task],
-        "smallprint.version": str(manifest["versions"].get("smallprint", "")),
-        "smallprint.trained": str(manifest["created"]),
-        "smallprint.n_test": str(manifest["data"].get("rows", {}).get("test", "")),
-        "smallprint.data.test.fingerprint": str(manifest["data"].get("fingerprints", {}).get("test", "")),
-        **{f"test.{key.replace('@', '_at_')}": f"{value:.6f}" for key, value in metrics.items()},
-    }
-    if run is not None:
-        tags["smallprint.run"] = str(run.folder.absolute())
-        if isinstance(data := run.state.get("data"), str):
-            tags["smallprint.data"] = data
-    return tags
-
-
-def _tracked_run(client: Any, run: Run | None) -> Any:
-    """Gives MLflow's run of a training, where it is in the same store."""
-    from mlflow.exceptions import MlflowException
-
-    run_id = None if run is None else run.state.get("mlflow_run_id")
-    if not run_id:
-        return None
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
 
 
 def _quoted(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from smallprint.core.config import Config
 from smallprint.core.progress import Say, say_nothing
 from smallprint.sweep.study import Row, Study
-from smallprint.training.journal import MAIN
+from smallprint.training.sending import MAIN
 from smallprint.training.tracking import Tracker
 
 PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests runs

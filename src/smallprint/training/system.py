@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from importlib import import_module
 from typing import Any
 
 SECONDS = 10.0
@@ -57,15 +58,12 @@ class SystemWatch:
 
 
 def _monitors() -> list[Any]:
-    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-
-    monitors: list[Any] = [CPUMonitor()]
-    try:
-        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-
-        monitors.append(GPUMonitor())
-    except Exception:  # no GPU, or no package that knows it
-        return monitors
+    monitors: list[Any] = []
+    for module, name in (("cpu_monitor", "CPUMonitor"), ("gpu_monitor", "GPUMonitor")):
+        try:
+            monitors.append(getattr(import_module(f"mlflow.system_metrics.metrics.{module}"), name)())
+        except Exception:  # no GPU, or no package that knows it
+            continue
     return monitors
 
 
