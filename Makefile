@@ -45,8 +45,10 @@ bench: $(STAMP)  ## train first tasks and figure 1, and rewrite the results (hou
 	$(BIN)/python benchmarks/first_results.py
 	$(BIN)/python benchmarks/figure1.py
 
-docs:  ## say where the documentation is
-	@echo "README.md, CONTRIBUTING.md, docs/decisions/; every setting: $(BIN)/smallprint config"
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP)  ## build the site into site/ (no network; a warning is an error)
+	$(BIN)/python -m mkdocs build --strict
+	@echo "Open site/index.html in a browser."
 
 clean:  ## remove the environment and caches, not runs
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site
