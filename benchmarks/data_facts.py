@@ -79,17 +79,29 @@ def banking77() -> dict[str, Any]:
     """Gives rows, labels and the rarest and commonest label's rows of Banking77."""
     train, test = (pl.read_csv(DATA / "banking77" / f"{split}.csv") for split in ("train", "test"))
     counts = train["category"].value_counts()["count"]
-    return {"train": len(train), "test": len(test), "labels": len(counts), "rarest": counts.min(), "commonest": counts.max()}
+    return {
+        "train": len(train),
+        "test": len(test),
+        "labels": len(counts),
+        "rarest": counts.min(),
+        "commonest": counts.max(),
+    }
 
 
 def sample() -> dict[str, Any]:
     """Gives the size of the sample corpus."""
     frame = open_source("sample").read(None)
-    return {"rows": len(frame), "companies": frame["company"].n_unique(), "with_a_label": int((frame["labels"].list.len() > 0).sum())}
+    return {
+        "rows": len(frame),
+        "companies": frame["company"].n_unique(),
+        "with_a_label": int((frame["labels"].list.len() > 0).sum()),
+    }
 
 
 def main() -> None:
-    write_json(RESULTS, {"unfair_tos": unfair_tos(), "split": split_matters(), "banking77": banking77(), "sample": sample()})
+    write_json(
+        RESULTS, {"unfair_tos": unfair_tos(), "split": split_matters(), "banking77": banking77(), "sample": sample()}
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Puts every measured figure of README and docs where it stands: `<!-- NAME: begin -->` blocks and `<!-- =NAME -->value<!-- . -->` in a sentence.
+"""Puts every measured figure of README and docs where it stands.
 
     python benchmarks/pages.py [--check]
 
-In: benchmarks/results/*.json. Out: pages rewritten; with --check nothing is written, and the code is 1 where a page is not what the results say.
+In: benchmarks/results/*.json. Out: pages rewritten, in blocks between `<!-- NAME: begin -->` and `<!-- NAME: end -->` and in sentences with
+`<!-- =NAME -->value<!-- . -->`; with --check nothing is written, and the code is 1 where a page is not what the results say.
 """
 
 from __future__ import annotations
@@ -65,8 +66,29 @@ def figure1_short() -> str:
         spent = "" if not seconds else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
         f1 = with_interval(row, "binary_f1") if "binary_f1" in row["mean"] else ""
         size = f"{cost['size_mb']:.0f}" if cost else ""
-        cells = [with_interval(row, "nine_macro"), percent(row["mean"]["nine_micro"]), f1, str(len(seeds) or ""), spent, size]
+        cells = [
+            with_interval(row, "nine_macro"),
+            percent(row["mean"]["nine_micro"]),
+            f1,
+            str(len(seeds) or ""),
+            spent,
+            size,
+        ]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def commands() -> str:
+    """Every command with the first sentence of its help."""
+    import typer.main
+
+    from smallprint.cli.app import app
+
+    lines = ["| | |", "|---|---|"]
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        first = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
+        lines.append(f"| `{name}` | {first} |")
     return "\n".join(lines)
 
 
@@ -105,7 +127,10 @@ def split_matters() -> str:
     found = read("data_facts")["split"]
     lines = ["| test rows are | macro F1 | average precision |", "|---|---|---|"]
     for name, words in (("by_document", "of documents that train has not seen"), ("at_random", "drawn at random")):
-        cells = [f"{percent(found[name][key]['mean'])} ±{percent(found[name][key]['spread'])}" for key in ("f1_macro", "average_precision_macro")]
+        cells = [
+            f"{percent(found[name][key]['mean'])} ±{percent(found[name][key]['spread'])}"
+            for key in ("f1_macro", "average_precision_macro")
+        ]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -113,11 +138,22 @@ def split_matters() -> str:
 def prompt_or_tune() -> str:
     """A large general model that is prompted, beside small ones that were fitted."""
     lines = ["| | macro F1, 9 [95%] | unfair or not, F1 [95%] | clauses a second | MB |", "|---|---|---|---|---|"]
-    for title in ("GPT-3.5-turbo, zero-shot", "GPT-3.5-turbo, 8-shot", "TF-IDF + linear SVM", "MiniLM, full", "MiniLM distilled", "stack of linear, frozen mpnet"):
+    for title in (
+        "GPT-3.5-turbo, zero-shot",
+        "GPT-3.5-turbo, 8-shot",
+        "TF-IDF + linear SVM",
+        "MiniLM, full",
+        "MiniLM distilled",
+        "stack of linear, frozen mpnet",
+    ):
         row = figure_row(title)
         cost = row.get("cost")
         tail = [f"{cost['clauses_per_second']:,.0f}", f"{cost['size_mb']:.0f}"] if cost else ["", ""]
-        lines.append(f"| {row['title']} | {with_interval(row, 'nine_macro')} | {with_interval(row, 'binary_f1')} | " + " | ".join(tail) + " |")
+        lines.append(
+            f"| {row['title']} | {with_interval(row, 'nine_macro')} | {with_interval(row, 'binary_f1')} | "
+            + " | ".join(tail)
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -147,7 +183,11 @@ def tour_shapes() -> str:
     """What each step makes of a batch of three."""
     found = read("tour")
     rows = [
-        ("ids and mask of the first three clauses", "x".join(map(str, found["batch"])), f"{found['padding']} are padding"),
+        (
+            "ids and mask of the first three clauses",
+            "x".join(map(str, found["batch"])),
+            f"{found['padding']} are padding",
+        ),
         ("vectors", "x".join(map(str, found["vectors"])), ""),
         ("logits", f"{found['vectors'][0]}x{len(found['logits'])}", ""),
     ]
@@ -158,8 +198,12 @@ def tour_scores() -> str:
     """Logit, score, threshold and decision of each label."""
     found = read("tour")
     lines = ["    | label | logit | score | threshold | |", "    |---|---|---|---|---|"]
-    for name, logit, score, threshold in zip(found["label_names"], found["logits"], found["scores"], found["thresholds"], strict=True):
-        lines.append(f"    | {name} | {logit:.2f} | {score:.3f} | {threshold:.3f} | {'**given**' if name in found['labels'] else ''} |")
+    for name, logit, score, threshold in zip(
+        found["label_names"], found["logits"], found["scores"], found["thresholds"], strict=True
+    ):
+        lines.append(
+            f"    | {name} | {logit:.2f} | {score:.3f} | {threshold:.3f} | {'**given**' if name in found['labels'] else ''} |"
+        )
     return "\n".join(lines)
 
 
@@ -171,7 +215,7 @@ def tour_evidence() -> str:
 
 
 BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"figure1_short": figure1_short},
+    README: {"commands": commands, "figure1_short": figure1_short},
     RESULTS_PAGE: {
         "figure1": lambda: render_figure(read("figure1")),
         "first_results": of_benchmark("first_results"),
@@ -179,7 +223,11 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
         "few_labels": of_benchmark("few_labels"),
     },
     DOCS / "guide" / "overview.md": {"prompt_or_tune": prompt_or_tune},
-    DOCS / "guide" / "problem.md": {"labels_of_data": labels_of_data, "metric_trap": metric_trap, "split_matters": split_matters},
+    DOCS / "guide" / "problem.md": {
+        "labels_of_data": labels_of_data,
+        "metric_trap": metric_trap,
+        "split_matters": split_matters,
+    },
     DOCS / "guide" / "tour.md": {
         "tour_clause": tour_clause,
         "tour_tokens": tour_tokens,
@@ -228,7 +276,9 @@ def values() -> dict[str, str]:
         "floor.accuracy": percent(floor["accuracy_fair_or_not"]),
         "split.by_document": percent(facts["split"]["by_document"]["f1_macro"]["mean"]),
         "split.at_random": percent(facts["split"]["at_random"]["f1_macro"]["mean"]),
-        "split.flatters": percent(facts["split"]["at_random"]["f1_macro"]["mean"] - facts["split"]["by_document"]["f1_macro"]["mean"]),
+        "split.flatters": percent(
+            facts["split"]["at_random"]["f1_macro"]["mean"] - facts["split"]["by_document"]["f1_macro"]["mean"]
+        ),
         "split.seeds": str(facts["split"]["seeds"]),
         "banking.rows": f"{facts['banking77']['train'] + facts['banking77']['test']:,}",
         "banking.labels": str(facts["banking77"]["labels"]),
@@ -261,6 +311,7 @@ def values() -> dict[str, str]:
         "suggest.chosen": percent(chosen[0]),
         "suggest.random": percent(drawn[0]),
         "faults.copies": f"{faults['copies']['found']} of {faults['copies']['planted']}",
+        "faults.flips": str(faults["flips"]["among_first_100"]),
         "resume.kills": str(resume["kills"]),
         "resume.identical": str(resume["identical"]),
         "formats.pdf": f"{round(formats['same_findings']['pdf'] * formats['findings'])} of {formats['findings']}",

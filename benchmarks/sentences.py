@@ -80,7 +80,10 @@ def main() -> None:
 
 def render(results: dict[str, Any]) -> str:
     """Gives the table."""
-    lines = [f"| n = {results['judged']} stops | F1 of boundaries | wrong | seconds, six documents |", "|---|---|---|---|"]
+    lines = [
+        f"| n = {results['judged']} stops | F1 of boundaries | wrong | seconds, six documents |",
+        "|---|---|---|---|",
+    ]
     lines += [
         f"| {name} | {row['f1']:.4f} | {row['wrong']} | {row['seconds']:.2f} |"
         for name, row in results.items()

@@ -3,7 +3,8 @@
     smallprint train sample --out RUN
     python benchmarks/tour.py RUN
 
-In: a finished run of an encoder on the sample corpus. Out: benchmarks/results/tour.json; `python benchmarks/pages.py` puts it into the tour.
+In: a finished run of an encoder on the sample corpus. Out: benchmarks/results/tour.json, which `python benchmarks/pages.py` puts into
+the tour.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ def measure(run: Path) -> dict[str, Any]:
         "labels": answer.labels[0],
         "evidence_of": label,
         "evidence": tell_evidence(engine, clause, label),
-        "train": {"epochs": metrics["epochs"], "best_epoch": metrics["best_epoch"], "seconds": timings["seconds_total"]},
-        "test": {"n": metrics["test"]["n_examples"], "f1_macro": metrics["test"]["values"]["f1_macro"]},
-        "files": {
-            path.name: path.stat().st_size for path in sorted((run / "bundle").iterdir()) if path.is_file()
+        "train": {
+            "epochs": metrics["epochs"],
+            "best_epoch": metrics["best_epoch"],
+            "seconds": timings["seconds_total"],
         },
+        "test": {"n": metrics["test"]["n_examples"], "f1_macro": metrics["test"]["values"]["f1_macro"]},
+        "files": {path.name: path.stat().st_size for path in sorted((run / "bundle").iterdir()) if path.is_file()},
     }
 
 

@@ -1,4 +1,4 @@
-"""Draws the figures of README and the guide. In: results files and the imports of the source. Out: docs/figures/*.svg, the same bytes each time.
+"""Draws the figures of README and the guide. In: results files and the source's imports. Out: docs/figures/*.svg, the same bytes each time.
 
     python docs/figures.py
 
@@ -22,7 +22,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "smallprint"
 RESULTS = ROOT / "benchmarks" / "results"
 FIGURES = ROOT / "docs" / "figures"
-HEAVY = ("torch", "transformers", "pytorch_lightning", "peft", "sklearn", "polars", "mlflow", "onnxruntime", "fastapi", "lxml", "pypdfium2", "typer")
+HEAVY = (
+    "torch",
+    "transformers",
+    "pytorch_lightning",
+    "peft",
+    "sklearn",
+    "polars",
+    "mlflow",
+    "onnxruntime",
+    "fastapi",
+    "lxml",
+    "pypdfium2",
+    "typer",
+)
 
 
 class Drawing:
@@ -36,17 +49,37 @@ class Drawing:
             STYLE,
         ]
 
-    def word(self, x: float, y: float, text: str, anchor: str = "start", colour: str = "ink", size: float = 13, bold: bool = False) -> None:
+    def word(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        anchor: str = "start",
+        colour: str = "ink",
+        size: float = 13,
+        bold: bool = False,
+    ) -> None:
         weight = ' font-weight="600"' if bold else ""
         place = f'x="{x:g}" y="{y:g}" text-anchor="{anchor}" fill="var(--{colour})" font-size="{size:g}"{weight}'
         self.parts.append(f"<text {place}>{escape(text)}</text>")
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, colour: str = "grid", width: float = 1, dashed: bool = False) -> None:
+    def line(
+        self, x1: float, y1: float, x2: float, y2: float, colour: str = "grid", width: float = 1, dashed: bool = False
+    ) -> None:
         dash = ' stroke-dasharray="4 4"' if dashed else ""
         ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
         self.parts.append(f'<line {ends} stroke="var(--{colour})" stroke-width="{width:g}"{dash}/>')
 
-    def box(self, x: float, y: float, width: float, height: float, fill: str = "paper", stroke: str = "grid", round_: float = 5) -> None:
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str = "paper",
+        stroke: str = "grid",
+        round_: float = 5,
+    ) -> None:
         size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{round_:g}"'
         ink = "none" if fill == "none" else f"var(--{fill})"
         self.parts.append(f'<rect {size} fill="{ink}" stroke="var(--{stroke})"/>')
@@ -61,7 +94,11 @@ class Drawing:
 
     def arrow(self, x: float, y: float, down: bool = False) -> None:
         """The head of an arrow, with its point at x, y."""
-        points = f"{x - 4:g},{y - 7:g} {x + 4:g},{y - 7:g} {x:g},{y:g}" if down else f"{x - 7:g},{y - 4:g} {x - 7:g},{y + 4:g} {x:g},{y:g}"
+        points = (
+            f"{x - 4:g},{y - 7:g} {x + 4:g},{y - 7:g} {x:g},{y:g}"
+            if down
+            else f"{x - 7:g},{y - 4:g} {x - 7:g},{y + 4:g} {x:g},{y:g}"
+        )
         self.parts.append(f'<polygon points="{points}" fill="var(--soft)"/>')
 
     def text(self) -> str:
@@ -80,7 +117,7 @@ def flow() -> str:
     drawing = Drawing("flow", "From a labelled table to a bundle, and from new texts to decisions", 960, 268)
     steps = [
         ("your table", "text, labels", "grid"), ("check", "what is wrong", "grid"), ("split", "documents whole", "grid"),
-        ("fit", "encoder, linear, stack", "ours"), ("tune", "thresholds", "grid"), ("evaluate", "with intervals", "grid"),
+        ("fit", "Lightning, linear", "ours"), ("tune", "thresholds", "grid"), ("evaluate", "with intervals", "grid"),
         ("bundle", "no pickle, hashes", "ours"),
     ]  # fmt: skip
     width, gap, top = 118, 20, 34
@@ -96,12 +133,14 @@ def flow() -> str:
             drawing.arrow(x, top + 26)
     a, b = 2 * (width + gap) + width / 2, 5 * (width + gap) + width / 2
     drawing.path(f"M{a:g},{top + 52}V{top + 72}H{b:g}V{top + 59}", dashed=True)
-    drawing.parts.append(f'<polygon points="{b - 4:g},{top + 60} {b + 4:g},{top + 60} {b:g},{top + 53}" fill="var(--soft)"/>')
+    drawing.parts.append(
+        f'<polygon points="{b - 4:g},{top + 60} {b + 4:g},{top + 60} {b:g},{top + 53}" fill="var(--soft)"/>'
+    )
     drawing.word((a + b) / 2, top + 88, "the test split: opened once, at the end", "middle", "soft", 11.5)
     low = 186
     drawing.word(0, low - 18, "predict, scan, serve", bold=True)
-    drawing.word(150, low - 18, "every day, on new texts and documents", colour="soft", size=12)
-    used = [("texts, documents", "csv, pdf, docx, html", "grid"), ("score", "torch or ONNX", "ours"), ("findings", "place, label, words", "grid"),
+    drawing.word(214, low - 18, "every day, on rows and whole documents", colour="soft", size=12)
+    used = [("new texts", "csv, pdf, docx, html", "grid"), ("score", "torch or ONNX", "ours"), ("findings", "place, label, words", "grid"),
             ("policy", "how far alone", "grid")]  # fmt: skip
     for k, (name, under, stroke) in enumerate(used):
         x = k * (width + gap)
@@ -112,7 +151,11 @@ def flow() -> str:
             drawing.path(f"M{x - gap},{low + 26}H{x - 6}")
             drawing.arrow(x, low + 26)
     x = 4 * (width + gap)
-    ends = [("cleared", "by the machine"), ("flagged", "by the machine: webhook, command"), ("person", "reads it, and labels what comes next")]
+    ends = [
+        ("cleared", "by the machine"),
+        ("flagged", "by the machine: webhook, command"),
+        ("person", "reads it, and labels what comes next"),
+    ]
     for k, (name, under) in enumerate(ends):
         y = low - 4 + k * 30
         drawing.path(f"M{x - gap},{low + 26}C{x - 8},{low + 26} {x - 12},{y + 12} {x - 6},{y + 12}")
@@ -121,7 +164,9 @@ def flow() -> str:
         drawing.word(x + 66, y + 16, under, colour="soft", size=12)
     end = 6 * (width + gap) + width / 2
     drawing.path(f"M{end:g},{top + 52}V{top + 104}H{width + gap + width / 2:g}V{low - 6}", "ours", width=1.6)
-    drawing.parts.append(f'<polygon points="{width + gap + width / 2 - 4:g},{low - 8} {width + gap + width / 2 + 4:g},{low - 8} {width + gap + width / 2:g},{low}" fill="var(--ours)"/>')
+    down = width + gap + width / 2
+    points = f"{down - 4:g},{low - 8} {down + 4:g},{low - 8} {down:g},{low}"
+    drawing.parts.append(f'<polygon points="{points}" fill="var(--ours)"/>')
     return drawing.text()
 
 
@@ -130,7 +175,9 @@ def flow() -> str:
 
 def layers() -> list[list[str]]:
     """The layers that import-linter holds, uppermost first."""
-    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ][0]
     return [[part.strip().removeprefix("smallprint.") for part in row.split("|")] for row in contract["layers"]]
 
 
@@ -178,14 +225,21 @@ def architecture() -> str:
             y += step
         y += 7
     columns = {part: grid + 22 * k for k, part in enumerate(parts)}
-    width = grid + 22 * len(parts) + 40
-    drawing = Drawing("architecture", "The parts of smallprint in layers, and which imports which, counted from the source", int(width), int(y) + 44)
+    width = grid + 22 * len(parts) + 14
+    drawing = Drawing(
+        "architecture",
+        "The parts of smallprint in layers, and which imports which, counted from the source",
+        int(width),
+        int(y) + 44,
+    )
     drawing.word(0, 16, "Parts, uppermost layer first", bold=True)
     drawing.word(0, 34, "A layer may import those below it, never one above.", colour="soft", size=12)
     drawing.word(grid - 10, 16, "imports", bold=True)
-    drawing.word(grid + 48, 16, "(files of the row that import the column)", colour="soft", size=12)
+    drawing.word(grid + 54, 16, "(files of the row that import the column)", colour="soft", size=12)
     for part, x in columns.items():
-        drawing.parts.append(f'<text transform="translate({x + 4:g},{top - 10}) rotate(-52)" font-size="11.5" fill="var(--soft)">{part}</text>')
+        drawing.parts.append(
+            f'<text transform="translate({x + 4:g},{top - 10}) rotate(-52)" font-size="11.5" fill="var(--soft)">{part}</text>'
+        )
     for row in rows:
         first, last = gaps[row[0]], gaps[row[-1]]
         drawing.box(0.5, first - 3, width - 1.5, last - first + step - 1, stroke="grid")
@@ -193,7 +247,7 @@ def architecture() -> str:
             y = gaps[part]
             within, outside = imports_of(part)
             drawing.word(10, y + 14, part, bold=True)
-            drawing.word(94, y + 14, sentence_of(part), colour="soft", size=11)
+            drawing.word(104, y + 14, sentence_of(part), colour="soft", size=11)
             drawing.word(grid - 16, y + 14, ", ".join(outside[:4]), "end", "ours", 10)
             for name, x in columns.items():
                 if name == part:
@@ -202,8 +256,20 @@ def architecture() -> str:
                     radius = 2.5 + 3.2 * log10(count + 1) * 1.6
                     drawing.dot(x, y + 10, radius, opacity=0.85)
     bottom = int(max(gaps.values())) + step + 22
-    drawing.word(0, bottom, "Blue words: packages that a part needs from outside; heavy ones are imported inside functions, so that importing costs nothing.", colour="soft", size=11)
-    drawing.word(0, bottom + 16, "All dots stand right of the dashes: nothing imports upwards (tests and import-linter hold that).", colour="soft", size=11)
+    drawing.word(
+        0,
+        bottom,
+        "Blue words: packages that a part needs from outside; heavy ones are imported inside functions, so that importing costs nothing.",
+        colour="soft",
+        size=11,
+    )
+    drawing.word(
+        0,
+        bottom + 16,
+        "All dots stand right of the dashes: nothing imports upwards (tests and import-linter hold that).",
+        colour="soft",
+        size=11,
+    )
     return drawing.text()
 
 
@@ -216,17 +282,30 @@ def imbalance() -> str:
     labels, splits = facts["labels"], facts["splits"]
     order = sorted(range(len(labels)), key=lambda k: -splits["train"]["positives"][k])
     left, scale, top, step = 170, 500 / max(splits["train"]["positives"]), 42, 46
-    drawing = Drawing("imbalance", "Clauses that carry each label, in train, validation and test", 760, top + step * len(labels) + 8)
+    drawing = Drawing(
+        "imbalance", "Clauses that carry each label, in train, validation and test", 760, top + step * len(labels) + 8
+    )
     total = sum(split["rows"] for split in splits.values())
     flagged = sum(split["with_a_label"] for split in splits.values())
-    drawing.word(0, 16, f"{flagged:,} of {total:,} clauses carry a label; the rarest label has {min(splits['test']['positives'])} in test", bold=True)
+    drawing.word(
+        0,
+        16,
+        f"{flagged:,} of {total:,} clauses carry a label; the rarest label has {min(splits['test']['positives'])} in test",
+        bold=True,
+    )
     for place, k in enumerate(order):
         y = top + step * place
         drawing.word(left - 10, y + 20, labels[k], "end")
         for row, (split, colour) in enumerate((("train", "ours"), ("validation", "theirs"), ("test", "warm"))):
             count = splits[split]["positives"][k]
             drawing.box(left, y + 1 + 12 * row, max(count * scale, 1), 9, colour, colour, 1)
-            drawing.word(left + count * scale + 6, y + 9.5 + 12 * row, f"{count} {split}" if not place else str(count), size=10.5, colour="soft")
+            drawing.word(
+                left + count * scale + 6,
+                y + 9.5 + 12 * row,
+                f"{count} {split}" if not place else str(count),
+                size=10.5,
+                colour="soft",
+            )
     return drawing.text()
 
 
@@ -235,13 +314,20 @@ def certainty() -> str:
     figure = read("figure1")
     ours = sorted((row for row in figure["rows"] if "cost" in row), key=lambda row: -row["mean"]["nine_macro"])
     best = max((row for row in figure["rows"] if "n_test" not in row), key=lambda row: row["mean"]["nine_macro"])
-    name_end, low, high = 322, 0.66, 0.90
+    name_end, low, high = 350, 0.66, 0.90
     first, second = 250, 210
     top, step = 66, 34
     height = top + step * len(ours) + 40
-    drawing = Drawing("certainty", "Macro F1 over nine columns with its uncertainty, and differences to the linear baseline", 860, height + 6)
+    drawing = Drawing(
+        "certainty",
+        "Macro F1 over nine columns with its uncertainty, and differences to the linear baseline",
+        915,
+        height + 6,
+    )
     drawing.word(name_end, 16, "Macro F1, nine columns at 0.5 (%)", bold=True)
-    drawing.word(name_end, 34, f"dots: seeds; line: 95% over {figure['data']['documents']} documents", colour="soft", size=11.5)
+    drawing.word(
+        name_end, 34, f"dots: seeds; line: 95% over {figure['data']['documents']} documents", colour="soft", size=11.5
+    )
     start = name_end + first + 50
     drawing.word(start, 16, "Difference to the linear baseline", bold=True)
     drawing.word(start, 34, "points, paired over documents, 95%", colour="soft", size=11.5)
@@ -261,7 +347,14 @@ def certainty() -> str:
         drawing.word(x2(tick), bottom + 16, f"{100 * tick:+.0f}" if tick else "0", "middle", "soft", 11)
     published = best["mean"]["nine_macro"]
     drawing.line(x1(published), top - 8, x1(published), bottom, "warm", 1.4, dashed=True)
-    drawing.word(x1(published), bottom + 32, f"best published, one run: {best['title']}, {100 * published:.1f}", "middle", "warm", 11)
+    drawing.word(
+        x1(published),
+        bottom + 32,
+        f"best published, one run: {best['title']}, {100 * published:.1f}",
+        "middle",
+        "warm",
+        11,
+    )
     for place, row in enumerate(ours):
         y = top + step * place + 12
         drawing.word(name_end - 12, y + 4, row["title"], "end", size=12)
@@ -284,7 +377,9 @@ def labelling() -> str:
     """What labels bring: average precision by number of labelled examples, chosen or at random."""
     found = read("suggest")
     left, top, width, height = 60, 50, 560, 220
-    drawing = Drawing("labelling", "Average precision on validation by number of labelled clauses", 760, top + height + 52)
+    drawing = Drawing(
+        "labelling", "Average precision on validation by number of labelled clauses", 760, top + height + 52
+    )
     drawing.word(0, 16, "Average precision on validation (%), TF-IDF + linear SVM", bold=True)
     drawing.word(0, 34, f"mean and standard deviation over {found['seeds']} draws", colour="soft", size=11.5)
 
@@ -300,8 +395,15 @@ def labelling() -> str:
     for n in (100, 300, 500, 1000):
         drawing.word(x(n), top + height + 18, f"{n:,}", "middle", "soft", 11)
     drawing.word(left + width / 2, top + height + 38, "labelled clauses", "middle", "soft", 12)
-    for name, colour, told in (("suggest", "ours", "chosen by smallprint suggest"), ("random", "warm", "drawn at random")):
-        points = [(int(key.split()[1]), *row["average_precision"]) for key, row in found["mean"].items() if key.startswith(name)]
+    for name, colour, told in (
+        ("suggest", "ours", "chosen by smallprint suggest"),
+        ("random", "warm", "drawn at random"),
+    ):
+        points = [
+            (int(key.split()[1]), *row["average_precision"])
+            for key, row in found["mean"].items()
+            if key.startswith(name)
+        ]
         drawing.path("M" + "L".join(f"{x(n):.1f},{y(mean):.1f}" for n, mean, _ in points), colour, width=2)
         for n, mean, spread in points:
             drawing.line(x(n), y(mean - spread), x(n), y(mean + spread), colour, 1.4)
@@ -311,7 +413,13 @@ def labelling() -> str:
     return drawing.text()
 
 
-DRAWN = {"flow": flow, "architecture": architecture, "imbalance": imbalance, "certainty": certainty, "labelling": labelling}
+DRAWN = {
+    "flow": flow,
+    "architecture": architecture,
+    "imbalance": imbalance,
+    "certainty": certainty,
+    "labelling": labelling,
+}
 
 
 def main() -> None:

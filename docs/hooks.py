@@ -20,6 +20,10 @@ LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 FIGURE = re.compile(r'<p>\s*<img alt="([^"]*)" src="[^"]*?([a-z0-9_-]+)\.svg"\s*/?>\s*</p>')
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {".py": "python", ".json": "json", ".yml": "yaml", ".toml": "toml", ".csv": "text", ".jsonl": "json"}
+EXIT_CODES = (
+    "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug, 2 wrong use or settings, "
+    "3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed."
+)
 LONGEST = 60_000  # characters of a file that a page shows
 
 
@@ -109,13 +113,23 @@ def show_file(path: str) -> str:
 def show_python(text: str) -> list[str]:
     """Gives a module in pieces: what stands before the first function, then each function and class under its name."""
     lines, start, parts = text.splitlines(), 1, []
-    named = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    named = [
+        node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
     for node in named:
         first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
         parts += _piece(lines[start - 1 : first - 1], start)
-        methods = [part.name for part in ast.walk(node) if isinstance(part, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
+        methods = (
+            [part.name for part in ast.walk(node) if isinstance(part, ast.FunctionDef)]
+            if isinstance(node, ast.ClassDef)
+            else []
+        )
         anchors = "".join(f'<span id="{node.name.lower()}.{name.lower()}"></span>' for name in dict.fromkeys(methods))
-        parts += [f"\n## {node.name} {{#{node.name.lower()}}}\n", anchors, *_piece(lines[first - 1 : node.end_lineno], first)]
+        parts += [
+            f"\n## {node.name} {{#{node.name.lower()}}}\n",
+            anchors,
+            *_piece(lines[first - 1 : node.end_lineno], first),
+        ]
         start = (node.end_lineno or 0) + 1
     return [*parts, *_piece(lines[start - 1 :], start)]
 
@@ -134,17 +148,27 @@ def show_commands() -> str:
 
     from smallprint.cli.app import app
 
-    parts = ["# Commands", "", "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug, "
-             "2 wrong use or settings, 3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed.", ""]  # fmt: skip
+    parts = ["# Commands", "", EXIT_CODES, ""]
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         usage = " ".join(_argument(part) for part in command.params if part.param_type_name == "argument")
-        parts += [f"## {name}", "", f"`smallprint {name} {usage}`".replace(" `", "`"), "", (command.help or "").strip(), ""]
+        parts += [
+            f"## {name}",
+            "",
+            f"`smallprint {name} {usage}`".replace(" `", "`"),
+            "",
+            (command.help or "").strip(),
+            "",
+        ]
         rows = [
             f"| {', '.join(f'`{flag}`' for flag in option.opts + option.secondary_opts)} | {_cell(option.help)} | {_default(option)} |"
             for option in command.params
             if option.param_type_name == "option" and option.name != "help"
         ]
-        rows = [f"| `{_argument(part)}` | {_cell(part.help)} | |" for part in command.params if part.param_type_name == "argument"] + rows
+        rows = [
+            f"| `{_argument(part)}` | {_cell(part.help)} | |"
+            for part in command.params
+            if part.param_type_name == "argument"
+        ] + rows
         if rows:
             parts += ["| option | does | default |", "|---|---|---|", *rows, ""]
     return "\n".join(parts)
@@ -169,7 +193,7 @@ def show_settings() -> str:
     from smallprint.core.settings import render_config
 
     return (
-        "# Settings\n\nWhat `smallprint config` prints: every setting with its default and a sentence. A YAML file is given with `--config`, "
-        "single ones with `--set section.key=value`; the nearest valid name is told where one is misspelt.\n\n"
+        "# Settings\n\nWhat `smallprint config` prints: every setting with its default and a sentence. A YAML file is given with "
+        "`--config`, single ones with `--set section.key=value`; the nearest valid name is told where one is misspelt.\n\n"
         f"```yaml\n{render_config()}```\n"
     )

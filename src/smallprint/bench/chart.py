@@ -12,7 +12,7 @@ STYLE = (
     "@media(prefers-color-scheme:dark){:root{--ink:#e8eaee;--soft:#a9b1bd;--grid:#474d57;--paper:#2a2e37;--ours:#6aa9e9;"
     "--theirs:#8f98a6;--warm:#f0985c}}</style>"
 )
-ROW, LEFT, WIDTH, TOP = 24, 330, 380, 34
+ROW, LEFT, WIDTH, TOP = 24, 355, 380, 34
 
 
 def render_chart(figure: dict[str, Any]) -> str:
