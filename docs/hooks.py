@@ -18,11 +18,12 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 FIGURE = re.compile(r'<p>\s*<img alt="([^"]*)" src="[^"]*?([a-z0-9_-]+)\.svg"\s*/?>\s*</p>')
+MARK = re.compile(r"<!-- (?:=[a-z0-9_.]+|\.|[a-z0-9_]+: (?:begin|end)) -->")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {".py": "python", ".json": "json", ".yml": "yaml", ".toml": "toml", ".csv": "text", ".jsonl": "json"}
 EXIT_CODES = (
-    "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug, 2 wrong use or settings, "
-    "3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed."
+    "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug, 2 wrong use or "
+    "settings, 3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed."
 )
 LONGEST = 60_000  # characters of a file that a page shows
 
@@ -54,6 +55,13 @@ def on_files(files: Any, config: Any) -> Any:
         for link, _ in LINK.findall(FENCE.sub("", file.content_string))
         if (path := repository_path(link, file.src_uri))
     }
+    for path in [path for path in linked if path.endswith(".svg")]:
+        files.append(
+            File.generated(
+                config, f"figures/{posixpath.basename(path)}", content=(ROOT / path).read_text(encoding="utf-8")
+            )
+        )
+        linked.remove(path)
     written = {f"source/{path}.md": show_file(path) for path in sorted(linked)}
     written |= {"reference/commands.md": show_commands(), "reference/settings.md": show_settings()}
     for place, text in written.items():
@@ -68,16 +76,18 @@ def _included(place: str) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turns links out of docs/ into links to the pages that show these files."""
+    """Turns links out of docs/ into links to the pages that show these files; takes out the marks of `benchmarks/pages.py`."""
 
     def turn(found: re.Match[str]) -> str:
         path = repository_path(found.group(1), page.file.src_uri)
         if path is None:
             return found.group()
         here = posixpath.dirname(page.file.src_uri)
+        if path.endswith(".svg"):
+            return posixpath.relpath(f"figures/{posixpath.basename(path)}", here or ".")
         return posixpath.relpath(f"source/{path}.md", here or ".") + (found.group(2) or "").lower()
 
-    return LINK.sub(turn, markdown)
+    return LINK.sub(turn, MARK.sub("", markdown))
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -104,8 +114,6 @@ def show_file(path: str) -> str:
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".py":
         return head + "\n".join(show_python(text))
-    if file.suffix == ".svg":
-        return head + f"\n{text}\n"
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "\n... (the file goes on)"
     return head + f"\n````{LANGUAGES.get(file.suffix, 'text')}\n{shown}\n````\n"
 
