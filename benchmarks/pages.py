@@ -63,7 +63,15 @@ def figure1_short() -> str:
         cost, seeds = row.get("cost"), row.get("seeds", [])
         title = f"**{row['title']}**" if cost else row["title"]
         seconds = cost["train_seconds"] if cost else None
-        spent = "" if not seconds else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+        spent = (
+            ""
+            if not seconds
+            else f"{seconds:.0f} s"
+            if seconds < 90
+            else f"{seconds / 60:.1f} min"
+            if seconds < 600
+            else f"{seconds / 60:.0f} min"
+        )
         f1 = with_interval(row, "binary_f1") if "binary_f1" in row["mean"] else ""
         size = f"{cost['size_mb']:.0f}" if cost else ""
         cells = [
