@@ -1,6 +1,7 @@
 """What mkdocs does beyond Markdown here. In: pages that also read well as plain files. Out: a site that needs nothing outside itself.
 
 - A link to a file of the repository outside docs/ becomes a page of the site that shows the file, with an anchor for each function.
+- A picture NAME-light.png has NAME-dark.png beside it, and the theme shows the one that fits.
 - A figure (docs/figures/*.svg) is put into the page itself, so that it follows the theme's light and dark.
 - reference/commands.md and settings.md are written from the command line and the settings themselves.
 """
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 FIGURE = re.compile(r'<p>\s*<img alt="([^"]*)" src="[^"]*?([a-z0-9_-]+)\.svg"\s*/?>\s*</p>')
 MARK = re.compile(r"<!-- (?:=[a-z0-9_.]+|\.|[a-z0-9_]+: (?:begin|end)) -->")
+PICTURE = re.compile(r"(!\[[^\]]*\]\([^)\s]+)-light\.png\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {".py": "python", ".json": "json", ".yml": "yaml", ".toml": "toml", ".csv": "text", ".jsonl": "json"}
 EXIT_CODES = (
@@ -87,7 +89,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return posixpath.relpath(f"figures/{posixpath.basename(path)}", here or ".")
         return posixpath.relpath(f"source/{path}.md", here or ".") + (found.group(2) or "").lower()
 
-    return LINK.sub(turn, MARK.sub("", markdown))
+    return LINK.sub(turn, PICTURE.sub(r"\1-light.png#only-light)\n\1-dark.png#only-dark)", MARK.sub("", markdown)))
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -61,3 +61,14 @@ def test_a_new_result_changes_a_figure(figures, monkeypatch):
     before = figures.certainty()
     monkeypatch.setattr(figures, "read", lambda name: changed if name == "figure1" else real(name))
     assert figures.certainty() != before
+
+
+def test_every_picture_has_its_dark_one_and_is_shown():
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))
+    light = sorted(FIGURES.glob("*-light.png"))
+    assert len(light) >= 3
+    for picture in light:
+        assert picture.with_name(picture.name.replace("-light", "-dark")).exists()
+        assert f"figures/{picture.name})" in pages
+        assert picture.stat().st_size < 200_000
+    assert len(list(FIGURES.glob("*.png"))) == 2 * len(light)
