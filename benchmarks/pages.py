@@ -8,6 +8,7 @@ In: benchmarks/results/*.json. Out: pages rewritten, in blocks between `<!-- NAM
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -97,6 +98,22 @@ def commands() -> str:
     for name, command in group.commands.items():
         first = (command.help or "").strip().split("\n\n")[0].replace("\n", " ")
         lines.append(f"| `{name}` | {first} |")
+    return "\n".join(lines)
+
+
+def benchmarks() -> str:
+    """Every benchmark with how it is called and the first sentence of its docstring."""
+    lines = ["| command | measures |", "|---|---|"]
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "__main__" not in text or path == Path(__file__):
+            continue
+        told = (ast.get_docstring(ast.parse(text)) or "").replace("|", "\\|")
+        usage = re.search(r"^ {4}(?:PYTHONPATH\S+ )?(python benchmarks/\S+[^\n]*?)(?: {2,}#.*)?$", told, re.MULTILINE)
+        paragraph = told.split("\n\n")[0].replace("\n", " ")
+        called = usage.group(1) if usage else f"python benchmarks/{path.name}"
+        first = re.split(r"(?<=[a-z)`]{2})[.] ", paragraph)[0].rstrip(".")
+        lines.append(f"| `{called}` | {first} |")
     return "\n".join(lines)
 
 
@@ -224,6 +241,7 @@ def tour_evidence() -> str:
 
 BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"commands": commands, "figure1_short": figure1_short},
+    ROOT / "CONTRIBUTING.md": {"benchmarks": benchmarks},
     RESULTS_PAGE: {
         "figure1": lambda: render_figure(read("figure1")),
         "first_results": of_benchmark("first_results"),
