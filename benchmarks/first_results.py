@@ -1,4 +1,4 @@
-"""Trains the three first tasks with default settings and writes benchmarks/results/first_results.json and README's table.
+"""Trains the three first tasks with default settings and writes benchmarks/results/first_results.json and the guide's table.
 
     python benchmarks/first_results.py [--only unfair-tos|unfair-tos-binary|banking77] [--stack [--run FOLDER]] [--render]
 
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from readme import ROOT, write_section
+from readme import RESULTS_PAGE, ROOT, write_section
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "first_results.json"
@@ -108,7 +108,7 @@ def main() -> None:
             results[name] = {**run(name), "baseline": run(name, "--backbone", "tfidf")["test"]}
             RESULTS.write_text(json.dumps({key: results[key] for key in TASKS if key in results}, indent=2) + "\n")
     table = render(results)
-    write_section("first_results", table)
+    write_section("first_results", table, RESULTS_PAGE)
     print(table)
 
 

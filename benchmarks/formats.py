@@ -27,6 +27,7 @@ from smallprint.core.files import write_json
 RESULTS = ROOT / "benchmarks" / "results" / "formats.json"
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 STYLE = "<style>body { font: 12pt serif; margin: 2cm }</style>"
+PAGE = ROOT / "docs" / "scan.md"
 
 
 def write_formats(text: str, name: str, folder: Path, browser: str | None) -> list[Path]:
@@ -59,7 +60,8 @@ def main() -> None:
     parser.add_argument("model", nargs="?", help="left out: only write the table from the results file")
     given = parser.parse_args()
     if given.model is None:
-        return render(json.loads(RESULTS.read_text(encoding="utf-8")))
+        write_section("formats", render(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE)
+        return
     from smallprint.documents.read import read_documents
     from smallprint.inference.engine import load_engine
     from smallprint.inference.scanner import scan_all
@@ -108,10 +110,10 @@ def main() -> None:
         print(kind, rest[1], rest[2:], rest[0][:100])
     print(results)
     write_json(RESULTS, results)
-    return render(results)
+    write_section("formats", render(results), PAGE)
 
 
-def render(results: dict[str, Any]) -> None:
+def render(results: dict[str, Any]) -> str:
     total = results["findings"]
     lines = ["| | the same findings as in txt | more |", "|---|---|---|"]
     for kind, share in results["same_findings"].items():
@@ -119,7 +121,7 @@ def render(results: dict[str, Any]) -> None:
     speed = f"{results['sentences_a_second']:.0f} sentences a second (txt, {results['model']})"
     whole = results["six_documents_to_html_seconds"]
     lines += ["", f"{speed}; all six by the command line to HTML, start included: {whole:.1f} s."]
-    write_section("formats", "\n".join(lines), ROOT / "docs" / "scan.md")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

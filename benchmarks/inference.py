@@ -31,6 +31,7 @@ from smallprint.core.files import write_json
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
 N, SINGLE, REPEATS = 600, 200, 3
+PAGE = ROOT / "docs" / "export.md"
 
 
 def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("exports", nargs="*")
     given = parser.parse_args()
     if given.run is None:
-        return render(json.loads(RESULTS.read_text(encoding="utf-8")))
+        write_section("inference", render(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE)
+        return
     from transformers import AutoModelForSequenceClassification, pipeline
 
     from smallprint.inference.engine import load_engine
@@ -124,10 +126,10 @@ def main() -> None:
         print(f"{name:22}", {key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()})
     print(results["start_to_answer_seconds"], f"peak {peak:.0f} GFLOP/s")
     write_json(RESULTS, results)
-    return render(results)
+    write_section("inference", render(results), PAGE)
 
 
-def render(results: dict[str, Any]) -> None:
+def render(results: dict[str, Any]) -> str:
     lines = [
         "| | clauses a second | times the default | times the best | one clause, p50 | p99 |",
         "|---|---|---|---|---|---|",
@@ -140,7 +142,7 @@ def render(results: dict[str, Any]) -> None:
     peaks = [f"{name} {row['gflops']:.0f}" for name, row in results["rows"].items() if "gflops" in row]
     peak = f"numpy's matrix product {results['fp32_peak_gflops']:.0f}"
     lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(peaks)}, {peak}."]
-    write_section("inference", "\n".join(lines), ROOT / "docs" / "export.md")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

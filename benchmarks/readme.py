@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+RESULTS_PAGE = ROOT / "docs" / "guide" / "results.md"
 
 
 def write_section(name: str, content: str, page: Path = README) -> None:

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from readme import ROOT, write_section
 from smallprint.core.files import write_json
@@ -58,7 +59,7 @@ def main() -> None:
         "pysbd": by_pysbd,
         "regular expression": by_expression,
     }
-    results: dict[str, object] = {"judged": len(judged), "boundaries": sum(row["ends"] for row in judged)}
+    results: dict[str, Any] = {"judged": len(judged), "boundaries": sum(row["ends"] for row in judged)}
     for name, split in splitters.items():
         split("Once. To begin.")
         start = time.perf_counter()
@@ -74,13 +75,21 @@ def main() -> None:
         }
         print(f"{name:20} F1 {f1:.4f}  {seconds:.3f} s", flush=True)
     write_json(RESULTS, results)
-    lines = [f"| n = {len(judged)} stops | F1 of boundaries | wrong | seconds, six documents |", "|---|---|---|---|"]
+    write_section("sentences", render(results), ROOT / "docs" / "scan.md")
+
+
+def render(results: dict[str, Any]) -> str:
+    """Gives the table."""
+    lines = [
+        f"| n = {results['judged']} stops | F1 of boundaries | wrong | seconds, six documents |",
+        "|---|---|---|---|",
+    ]
     lines += [
         f"| {name} | {row['f1']:.4f} | {row['wrong']} | {row['seconds']:.2f} |"
         for name, row in results.items()
         if isinstance(row, dict)
     ]
-    write_section("sentences", "\n".join(lines), ROOT / "docs" / "scan.md")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

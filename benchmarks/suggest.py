@@ -75,17 +75,24 @@ def main() -> None:
         curves["random"].append([{"n": n, **measure(fit(order[:n]))} for n in RANDOM])
         print(seed, "random", curves["random"][-1], flush=True)
     results: dict[str, Any] = {"seeds": given.seeds, "curves": curves, "mean": {}}
-    lines = ["| labels | macro F1 | micro F1 | average precision |", "|---|---|---|---|"]
     for name, runs in curves.items():
         for k in range(len(runs[0])):
             row = {key: [run[k][key] for run in runs] for key in ("macro_f1", "micro_f1", "average_precision")}
             told = {key: (float(np.mean(values)), float(np.std(values, ddof=1))) for key, values in row.items()}
             results["mean"][f"{name} {runs[0][k]['n']}"] = told
-            cells = " | ".join(f"{100 * mean:.1f} ±{100 * spread:.1f}" for mean, spread in told.values())
-            lines.append(f"| {runs[0][k]['n']:,}, {name} | {cells} |")
     write_json(RESULTS, results)
-    write_section("suggest", "\n".join(lines), ROOT / "docs" / "suggest.md")
-    print("\n".join(lines))
+    write_section("suggest", render(results), ROOT / "docs" / "suggest.md")
+    print(render(results))
+
+
+def render(results: dict[str, Any]) -> str:
+    """Gives the table."""
+    lines = ["| labels | macro F1 | micro F1 | average precision |", "|---|---|---|---|"]
+    for place, row in results["mean"].items():
+        way, n = place.split()
+        cells = " | ".join(f"{100 * mean:.1f} ±{100 * spread:.1f}" for mean, spread in row.values())
+        lines.append(f"| {int(n):,}, {way} | {cells} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,22 @@ def test_labels_that_are_rare_or_missing(rows_of, kinds):
     assert "x, y" in found["label-missing-from-test"].found
 
 
+def test_a_rare_label_that_is_spelt_like_another_is_named_with_it(rows_of, kinds):
+    many = [(f"t{i}", [name]) for i in range(6) for name in ("fraud", "card_pin", "fee")]
+    rows = rows_of({"train": [*many, ("a", ["Fraud"]), ("b", ["card_pn"]), ("c", ["refund"])]}, task="multiclass")
+    told = kinds(look(rows))["rare-label"].found
+    assert "Fraud (1, like 'fraud')" in told
+    assert "card_pn (1, like 'card_pin')" in told
+    assert "refund (1)" in told
+
+
+def test_labels_that_could_not_be_read_are_not_called_missing(rows_of, kinds):
+    rows = rows_of({"train": [("a", None), ("b", None)]}, task="multiclass", names=["x", "y"])
+    assert "label-missing-from-train" not in kinds(look(rows))
+    empty = rows_of({"train": [("a", []), ("b", [])]}, names=["x", "y"])
+    assert "label-missing-from-train" in kinds(look(empty))
+
+
 def test_labels_that_hardly_come_alone(rows_of, kinds):
     rows = rows_of({"train": [(f"a{i}", ["x", "y"]) for i in range(10)] + [(f"b{i}", ["y"]) for i in range(10)]})
     assert "'x' with 'y' (10 of 10)" in kinds(look(rows))["bound-labels"].found

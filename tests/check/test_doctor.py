@@ -27,6 +27,16 @@ def write(path, **columns):
     return str(path)
 
 
+def test_empty_texts_that_shall_be_left_out_are_no_error(tmp_path):
+    data = write(tmp_path / "t.csv", text=["a b", None, "c d"], label=["x", "y", "x"])
+    severity = {}
+    for choice in ("error", "drop"):
+        report = check_data(data, build_config({"data": {"empty_text": choice}}).data)
+        severity[choice] = next(finding.severity for finding in report.findings if finding.kind == "empty-text")
+        assert ("1 row without text." in " ".join(gravest(report))) == (choice == "error")
+    assert severity == {"error": "error", "drop": "note"}
+
+
 def test_every_problem_at_once(tmp_path):
     splits = ["train"] * 3 + ["test"]
     data = write(tmp_path / "t.csv", text=["a b", None, "c d", "A B"], label=["x", "x", None, "y"], split=splits)

@@ -68,7 +68,7 @@ def test_two_labels_in_a_single_label_split_are_named():
     train = pl.DataFrame({"text": ["a", "b"], "labels": [["x"], ["y"]]})
     other = pl.DataFrame({"text": ["a", "b"], "labels": [["x"], ["x", "y"]]})
     source = open_source({"train": train, "test": other})
-    with pytest.raises(DataError, match="test split has 1 rows without exactly one label in 'labels': test, row 2"):
+    with pytest.raises(DataError, match="test split has 1 row without exactly one label in 'labels': test, row 2"):
         to_examples(other, detect_schema(source, DataConfig()), "test", source)
 
 

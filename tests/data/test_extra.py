@@ -163,7 +163,7 @@ def test_places_hold_after_rows_without_text(folder, write):
         ("text,labels\nn1,3\n", r"label id 3"),
         ("text,label\nn1,Arbitration\n", r"extra\.csv has no column 'labels'; it has 'text', 'label'"),
         ("clause,labels\nn1,Arbitration\n", r"no column 'text'"),
-        ("text,labels\nn1,\n ,\n", r"1 rows without text(.|\n)*line 3"),
+        ("text,labels\nn1,\n ,\n", r"1 row without text(.|\n)*line 3"),
         ("text,labels\n", r"extra\.csv"),
         ("", r"empty \(0 bytes\)"),
     ],

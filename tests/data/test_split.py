@@ -171,7 +171,7 @@ def test_test_labels_of_a_split_column_are_checked_and_placed():
 
 def test_test_rows_that_do_not_fit_the_task_are_found():
     train = pl.DataFrame({"text": list("ab"), "label": ["x", "y"]})
-    with pytest.raises(DataError, match="test split has 1 rows without exactly one label"):
+    with pytest.raises(DataError, match="test split has 1 row without exactly one label"):
         check({"train": train, "test": train.with_columns(label=pl.Series(["x", None]))})
 
 

@@ -145,6 +145,8 @@ def look(
         lap("deep")
     counts = {split: rows.frame.filter(pl.col("split") == split).height for split in rows.splits}
     order = {severity: i for i, severity in enumerate(GRAVEST)}
+    if config.empty_text == "drop":  # asked for, so no error
+        findings = [replace(found, severity="note") if found.kind == "empty-text" else found for found in findings]
     ranked = sorted(findings, key=lambda finding: order[finding.severity])
     return Report(source.name, said, counts, support, ranked, seconds)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from smallprint.check.findings import SHOWN, Finding, Place, Rows, excerpt
+from smallprint.core.progress import counted
 from smallprint.data.normalise import normalised
 
 PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
@@ -80,7 +81,7 @@ def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
         Finding(
             f"repeated-in-{split}",
             "note",
-            f"{extra:,} texts of {split} repeat an earlier one.",
+            f"{counted(extra, 'text')} of {split} that {'repeats' if extra == 1 else 'repeat'} an earlier one.",
             "Harmless in small number; many weigh some texts more than others."
             + (" `--fix` removes those with equal labels." if split == "train" else ""),
             extra,

@@ -5,6 +5,8 @@ Labels without enough examples, missing from a split, or bound to each other; gr
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import numpy as np
 import polars as pl
 
@@ -12,6 +14,7 @@ from smallprint.check.findings import Finding, Rows
 
 FEW, HARDLY = 2, 5
 MOST_LABELS = 400  # of more labels pairs are not counted
+NEARLY = 0.8  # of the letters of two names, where one may be the other misspelt
 STRONG = 0.9  # of the rarer label's examples have the other too
 
 
@@ -35,7 +38,8 @@ def check_labels(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding
 
 def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
     train, findings = support.get("train", {}), []
-    absent = [name for name, n in train.items() if not n]
+    unread = rows.frame.filter(pl.col("split") == "train")["labels"].is_null().all()  # said apart, with the place
+    absent = [] if unread else [name for name, n in train.items() if not n]
     if absent and rows.task != "binary":
         findings.append(
             Finding(
@@ -46,7 +50,11 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
                 len(absent),
             )
         )
-    rare = [f"{name} ({n})" for name, n in sorted(train.items(), key=lambda item: item[1]) if 0 < n < HARDLY]
+    rare = [
+        f"{name} ({n}{_alike(name, train)})"
+        for name, n in sorted(train.items(), key=lambda item: item[1])
+        if 0 < n < HARDLY
+    ]
     if rare:
         single = sum(1 for n in train.values() if 0 < n < FEW)
         findings.append(
@@ -72,6 +80,14 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _alike(name: str, counts: dict[str, int]) -> str:
+    """Gives ', like NAME' where a commoner label is spelt nearly so."""
+    common = {other.casefold(): other for other, n in counts.items() if n >= HARDLY}
+    if len(counts) > MOST_LABELS or not (near := get_close_matches(name.casefold(), common, n=1, cutoff=NEARLY)):
+        return ""
+    return f", like '{common[near[0]]}'"
 
 
 def _bound(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from smallprint.check.findings import Finding, Rows
+from smallprint.core.progress import counted
 
 # what UTF-8 becomes when it is read as Latin-1 or cp1252: a letter of its first bytes before one of its second ones
 SECOND_BYTES = (
@@ -55,7 +56,7 @@ def check_rows(rows: Rows) -> list[Finding]:
             Finding(
                 "empty-text",
                 "error",
-                f"{blank.height:,} rows have no text.",
+                f"{counted(blank.height, 'row')} without text.",
                 "Fill them in or remove them; `--fix` removes them, and --set data.empty_text=drop leaves them out.",
                 blank.height,
                 rows.places(blank, told),

@@ -13,6 +13,7 @@ from functools import cached_property
 import polars as pl
 
 from smallprint.core.errors import DataError
+from smallprint.core.progress import counted
 from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import distinct_rows, read_label_lists
 from smallprint.data.read import Source
@@ -127,7 +128,7 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
     odd = [row for row, labels in enumerate(lists) if len(labels) != 1]
     if odd:
         raise DataError(
-            f"The {split} split has {len(odd):,} rows without exactly one label in {', '.join(schema.labels)!r}: "
+            f"The {split} split has {counted(len(odd), 'row')} without exactly one label in {', '.join(schema.labels)!r}: "
             f"{places(odd, place)}.",
             f"one label in every row, as the task is {schema.task}",
             "Fill them in or remove the rows; use --task multilabel if an empty label means 'none'.",
@@ -167,7 +168,7 @@ def _bytes_of(column: pl.Series) -> memoryview:
 def _blank_texts(rows: pl.Series, split: str, source: Source, column: str) -> DataError:
     where = places([int(row) for row in rows.head(SHOWN_PLACES + 1)], lambda row: source.place(split, row), len(rows))
     return DataError(
-        f"The {split} split has {len(rows):,} rows without text in {column!r}: {where}.",
+        f"The {split} split has {counted(len(rows), 'row')} without text in {column!r}: {where}.",
         "text in every row",
         "Fill them in, or leave them out with --set data.empty_text=drop.",
     )
