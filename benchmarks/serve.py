@@ -4,7 +4,8 @@ benchmarks/results/serve.json and docs/serve.md's table.
     python benchmarks/serve.py ONNX RUN [--seconds 60] [--clients 200] [--requests 100000] [--render]
 
 ONNX is an exported bundle, RUN the run that it came from: its encoder is what the pipeline runs. The load comes from wrk (Debian: apt-get
-install wrk) on the same machine, test clauses of UNFAIR-ToS (SMALLPRINT_DATA), one a request. Throughput is closed (each client asks
+install wrk) on the same machine, test clauses of UNFAIR-ToS (SMALLPRINT_DATA), one a request. Where LitServe is
+installed, the same bundle is measured behind it. Throughput is closed (each client asks
 again at once, 32 of them); the load of 200 clients has each wait about a second between requests, at an offered rate below and then above
 the capacity that was measured before. Memory is the resident size of server and workers, after 2,000 requests and at the end, with
 four-word texts, so that there are many.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -241,6 +243,13 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
             load(port, texts, 8, 3)
             found["pipeline, one at a time"] = load(port, texts, 1, short)
             found["pipeline, 32 clients"] = load(port, texts, 32, short)
+    if importlib.util.find_spec("litserve"):
+        port = free_port()
+        peer = [sys.executable, str(ROOT / "benchmarks" / "peers" / "litserve_app.py"), str(port)]
+        with server(peer, port, ONNX_MODEL=given.onnx):
+            load(port, texts, 8, 3)
+            found["LitServe, one at a time"] = load(port, texts, 1, short)
+            found["LitServe, 32 clients"] = load(port, texts, 32, short)
     print(json.dumps(found, indent=1))
     return found
 
