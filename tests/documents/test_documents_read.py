@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from pathlib import Path
 
@@ -180,6 +181,23 @@ def test_a_pdf_with_pages_hyphens_and_running_heads(tmp_path):
 )
 def test_what_cannot_be_read_is_refused(content, name, words, tmp_path):
     assert words in refusal(content, name, tmp_path)
+
+
+def test_a_pdf_that_loops_ends(tmp_path):
+    good = pdf_of([["Hello there."]]).decode("latin-1")
+    table = good.rindex("xref\n0")
+    loops = {
+        "pages": good.replace("/Kids [4 0 R]", "/Kids [2 0 R]"),  # a page tree that is its own child
+        "table": good.replace("/Size", f"/Prev {table} /Size"),  # a table whose earlier table is itself
+        "content": good.replace("/Contents 5 0 R", "/Contents 4 0 R"),  # a page that draws itself
+    }
+    for name, looped in loops.items():
+        assert looped != good
+        path = tmp_path / f"{name}.pdf"
+        path.write_bytes(looped.encode("latin-1"))
+        start = time.monotonic()
+        read_all(path)  # read, or refused
+        assert time.monotonic() - start < 20
 
 
 def test_an_encrypted_pdf_is_refused(tmp_path):

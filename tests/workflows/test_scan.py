@@ -98,6 +98,11 @@ def test_findings_go_out_once_however_often_a_document_is_scanned(toy_run, tmp_p
     found = json.loads(out.read_text(encoding="utf-8"))["documents"][0]["findings"]
     assert len(given) == sum(len(finding["labels"]) for finding in found)
     assert invoke(toy_run, path, "--actions", tmp_path / "rules.yaml").exit_code == 2
+    (tmp_path / "wrong.yaml").write_text(json.dumps([{**rules[0], "when": ["no such label"]}]))
+    none = tmp_path / "none.json"
+    done = invoke(toy_run, path, "-o", none, "--actions", tmp_path / "wrong.yaml")
+    assert done.exit_code == 2
+    assert not none.exists()  # told before anything is read
 
 
 def test_one_bad_document_does_not_stop_the_others(toy_run, tmp_path):

@@ -94,6 +94,14 @@ def test_a_setting_error_is_said_once(command):
     assert "Traceback" not in done.stderr
 
 
+def test_four_processes_judge_as_one_does(command, tmp_path):
+    subprocess.run(command("--devices", "4", "--epochs", "1"), check=True, capture_output=True)
+    run = tmp_path / "run"
+    said = json.loads((run / "metrics.json").read_text())["test"]["values"]
+    alone = api.evaluate(run, tmp_path / "table.parquet")[0].values
+    assert said["average_precision_macro"] == pytest.approx(alone["average_precision_macro"], abs=1e-6)
+
+
 def test_gradient_checkpointing_changes_no_score(tiny_backbone, labelled_frame, tmp_path):
     scores = []
     for more in ([], ["training.gradient_checkpointing=true"]):

@@ -63,6 +63,10 @@ def scan(
     if actions is not None and outbox is None and out is None:
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
     engine = open_model(model)
+    if actions is not None:  # a mistake in it is told before hours of reading
+        from smallprint.actions.rules import read_rules
+
+        read_rules(actions, engine.labels.names)
     weigh = weigher(engine, explain_by)
     known = None
     if similar:
