@@ -21,6 +21,7 @@ from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
 from smallprint.cli.monitor_command import monitor
 from smallprint.cli.policy_command import policy
+from smallprint.cli.predict_command import predict
 from smallprint.cli.push_command import push
 from smallprint.cli.registry_commands import models, promote, rollback
 from smallprint.cli.report_command import report
@@ -126,37 +127,7 @@ def evaluate(
         print("\n".join(runs.table(metrics)))
 
 
-@app.command()
-def predict(
-    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
-    ] = "-",
-    out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
-    text: Text = None,
-    output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
-    actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
-    outbox: Annotated[Path | None, typer.Option("--outbox", help="File that remembers what was delivered.")] = None,
-) -> None:
-    """Add labels and scores to every row.
-
-    Order and columns are kept, and the file may be larger than memory.
-    """
-    # not by way of `api`: a bundle in ONNX needs no torch
-    from smallprint.inference.engine import open_model
-    from smallprint.inference.predictor import predict_file
-
-    engine = open_model(model)
-    if source == "-" and sys.stdin.isatty():
-        say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
-    if actions is None:
-        predict_file(engine, source, out, text=text, output_format=output_format, say=say)
-        return
-    from smallprint import decide
-
-    counts = decide.act(engine, source, out, actions, outbox, text=text, output_format=output_format, say=say)
-    if counts["dead"]:
-        raise SystemExit(1)
+app.command()(predict)
 
 
 @app.command()

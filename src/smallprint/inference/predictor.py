@@ -76,10 +76,10 @@ def predict_file(
     rows = skipped = 0
     cut_before, last_said = engine.n_truncated, time.monotonic()
     with open_rows(input, text=text) as stream:
-        chosen = _choose_format(output, output_format, stream)
+        chosen = choose_format(output, output_format, stream)
         with RowWriter(output, chosen, exact=stream.columns) as writer:
             for frame in stream:
-                scored, empty = _score_frame(engine, frame, stream.text, rows)
+                scored, empty = score_frame(engine, frame, stream.text, rows)
                 writer.exact |= set(frame.columns)
                 writer.write(scored)
                 if found is not None:
@@ -96,7 +96,7 @@ def predict_file(
     return PredictSummary(rows, skipped, str(output), truncated)
 
 
-def _choose_format(output: str | Path, wanted: str | None, stream: RowStream) -> OutputFormat:
+def choose_format(output: str | Path, wanted: str | None, stream: RowStream) -> OutputFormat:
     for known in get_args(OutputFormat):
         if wanted == known:
             return known  # type: ignore[no-any-return]
@@ -110,7 +110,7 @@ def _choose_format(output: str | Path, wanted: str | None, stream: RowStream) ->
     return stream.format
 
 
-def _score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: int) -> tuple[pl.DataFrame, int]:
+def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: int) -> tuple[pl.DataFrame, int]:
     """Gives a chunk with the new columns, and the number of its rows without text."""
     labels = engine.labels
     several = labels.task == "multilabel"

@@ -1,0 +1,69 @@
+"""`smallprint predict`: labels and scores for every row of a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallprint.cli.terminal import MODEL_HELP, Text, say
+from smallprint.core.errors import ConfigError
+
+ENGINES = ("one", "ray")
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
+    ] = "-",
+    out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
+    text: Text = None,
+    output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
+    actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
+    outbox: Annotated[Path | None, typer.Option("--outbox", help="File that remembers what was delivered.")] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="one: this process; ray: several workers, on this machine or a cluster.")
+    ] = "one",
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Of ray; as many as processors.")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Of a Ray cluster; none: this machine alone.")
+    ] = None,
+) -> None:
+    """Add labels and scores to every row.
+
+    Order and columns are kept, and the file may be larger than memory. With --engine ray the file is scored in shards by several
+    workers; what was stopped goes on with the shards that are missing.
+    """
+    # not by way of `api`: a bundle in ONNX needs no torch
+    from smallprint.inference.engine import open_model
+    from smallprint.inference.predictor import predict_file
+
+    if engine not in ENGINES:
+        raise ConfigError(f"The engine {engine!r} is not known.", ", ".join(ENGINES), "Choose one with --engine.")
+    if engine == "one" and (workers is not None or address is not None):
+        raise ConfigError(
+            "--workers and --address belong to --engine ray.", "--engine ray", "Add it, or leave them out."
+        )
+    if engine == "ray":
+        from smallprint.inference.sharded import predict_sharded
+
+        if actions is not None:
+            raise ConfigError("Actions cannot go with --engine ray.", "one process", "Leave out one of them.")
+        predict_sharded(
+            model, source, out, text=text, output_format=output_format, workers=workers, address=address, say=say
+        )
+        return
+    opened = open_model(model)
+    if source == "-" and sys.stdin.isatty():
+        say("Reading texts from the keyboard, one a line; end with Ctrl-D.")
+    if actions is None:
+        predict_file(opened, source, out, text=text, output_format=output_format, say=say)
+        return
+    from smallprint import decide
+
+    counts = decide.act(opened, source, out, actions, outbox, text=text, output_format=output_format, say=say)
+    if counts["dead"]:
+        raise SystemExit(1)

@@ -1,0 +1,230 @@
+"""Scoring a table by many workers, on one machine or a cluster, by Ray Data. In: a bundle, a table. Out: the same file as by one process.
+
+The table is cut into shards that `predict_file` would score as one chunk, so that the answers are the same to the bit. A shard that is
+scored is a file of its own: what was stopped goes on with those that are missing. On a cluster the folder of shards and the bundle must be
+where every machine finds them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.extras import import_extra
+from smallprint.core.files import atomic_path, write_json
+from smallprint.core.progress import Say, counted, say_nothing
+from smallprint.data.row_writer import RowWriter
+from smallprint.data.stream import open_rows
+from smallprint.inference.engine import Engine, load_engine
+from smallprint.inference.predictor import PredictSummary, choose_format, score_frame
+from smallprint.packaging.bundle import find_bundle
+from smallprint.packaging.manifest import read_manifest
+
+PLAN = "shards.json"
+SAY_SECONDS = 5.0
+
+
+class ShardScorer:
+    """A worker: loads the bundle once, and scores shards.
+
+    Args:
+        bundle: Folder of it.
+        text: The text column.
+    """
+
+    def __init__(self, bundle: str, text: str) -> None:
+        self.engine: Engine = load_engine(Path(bundle))
+        self.text = text
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Scores one shard, and gives its number and how many of its rows have no text or were cut.
+
+        Raises:
+            DataError: As for `predict_file`.
+        """
+        before = self.engine.n_truncated
+        try:
+            frame = pl.read_parquet(row["rows"])
+            scored, empty = score_frame(self.engine, frame, self.text, int(row["before"]))
+            with atomic_path(Path(row["scored"])) as path:
+                scored.write_parquet(path)
+        except DataError as error:  # Ray would wrap it, with a traceback
+            return {
+                "shard": row["shard"],
+                "empty": 0,
+                "cut": 0,
+                "error": json.dumps([error.found, error.expected, error.do]),
+            }
+        return {"shard": row["shard"], "empty": empty, "cut": self.engine.n_truncated - before, "error": ""}
+
+
+def predict_sharded(
+    model: str | Path,
+    input: str | Path,
+    output: str | Path,
+    *,
+    text: str | None = None,
+    output_format: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    folder: Path | None = None,
+    say: Say = say_nothing,
+) -> PredictSummary:
+    """Writes what `predict_file` writes, by several workers.
+
+    Args:
+        model: Folder of a bundle or run, or NAME@ALIAS.
+        input: A CSV, TSV, JSON Lines, Parquet or .txt file.
+        output: A file.
+        text: The text column; found by name when left out.
+        output_format: csv, tsv, jsonl or parquet; by the suffix of `output` when left out.
+        workers: How many; the processors that there are when left out.
+        address: Of a Ray cluster; a local one is started when left out, which listens on this machine alone.
+        folder: Of the shards; OUTPUT.shards when left out. Removed once the output is whole.
+        say: Takes lines for a person.
+
+    Raises:
+        ConfigError: Standard input or output, or shards of another input or model.
+        DataError: As for `predict_file`.
+        MissingExtraError: Ray is not installed.
+    """
+    if str(input) == "-" or str(output) == "-":
+        raise ConfigError("Shards need files.", "INPUT and -o FILE", "Name both, or leave out --engine ray.")
+    ray = _import_ray()
+    bundle = find_bundle(model).absolute()
+    folder = folder or Path(f"{output}.shards")
+    plan = _plan(bundle, Path(input).expanduser(), folder, text, say)
+    missing = [shard for shard in plan["shards"] if not Path(shard["scored"]).exists()]
+    if len(missing) < len(plan["shards"]):
+        say(f"{counted(len(plan['shards']) - len(missing), 'shard')} of {len(plan['shards']):,} are scored already.")
+    cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
+    with open_rows(input, text=text) as stream:
+        form, exact = choose_format(output, output_format, stream), stream.columns
+    rows = skipped = 0
+    with RowWriter(output, form, exact=exact) as writer:
+        for shard in plan["shards"]:
+            scored = pl.read_parquet(shard["scored"])
+            writer.exact |= set(pl.read_parquet_schema(shard["rows"]))
+            writer.write(scored)
+            empty = scored[plan["text"]].fill_null("").str.strip_chars().eq("").sum()
+            rows, skipped = rows + scored.height, skipped + int(empty)
+    shutil.rmtree(folder)
+    say(f"{counted(rows, 'row')} predicted in {counted(len(plan['shards']), 'shard')}; written to {output}")
+    return PredictSummary(rows, skipped, str(output), cut)
+
+
+def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -> dict[str, Any]:
+    """Gives the shards of a table, cut now or found cut: rows in, rows scored, and how many rows come before."""
+    state = input.stat() if input.exists() else None
+    source = {
+        "input": str(input.absolute()),
+        "bytes": state.st_size if state else 0,
+        "changed": state.st_mtime_ns if state else 0,
+        "model": read_manifest(bundle)["files"],
+        "column": text,
+    }
+    if (folder / PLAN).exists():
+        plan: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        if plan["source"] != source:
+            raise ConfigError(
+                f"{folder} holds shards of another input or model.",
+                "shards of this one",
+                "Remove it, or name another output.",
+            )
+        return plan
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shards, before = [], 0
+    with open_rows(input, text=text) as stream:
+        column = stream.text
+        for number, frame in enumerate(stream):
+            place = folder / f"rows-{number:06}.parquet"
+            try:
+                frame.write_parquet(place)
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise DataError(
+                    f"Rows from {before + 1:,} on hold values that fit into no column ({str(error).splitlines()[0]}).",
+                    "columns of one type each",
+                    "Leave out --engine ray: one process writes them as they are.",
+                ) from None
+            scored = str((folder / f"scored-{number:06}.parquet").absolute())
+            shards.append({"shard": number, "rows": str(place.absolute()), "scored": scored, "before": before})
+            before += frame.height
+    say(f"{counted(before, 'row')} in {counted(len(shards), 'shard')}")
+    plan = {"source": source, "text": column, "shards": shards}
+    write_json(folder / PLAN, plan)
+    return plan
+
+
+def _import_ray() -> Any:
+    """Gives Ray, silent: what it logs while it works is no user's."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import_extra("ray.data", "Scoring by many workers needs", "ray")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    return import_extra("ray", "Scoring by many workers needs", "ray")
+
+
+def _score(
+    ray: Any,
+    bundle: Path,
+    column: str,
+    shards: list[dict[str, Any]],
+    workers: int | None,
+    address: str | None,
+    say: Say,
+) -> int:
+    """Has the shards scored, and gives how many texts were cut."""
+    mine = not ray.is_initialized()
+    if mine and address is None:
+        ray.init(
+            num_cpus=workers or os.cpu_count(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+        )
+    elif mine:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(
+                f"There is no Ray cluster at {address} ({first}).", "one that answers", "Leave out --address."
+            ) from None
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        most = min(len(shards), workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+        given = ray.data.from_items(shards, override_num_blocks=len(shards))
+        answers = given.map(
+            ShardScorer,
+            fn_constructor_args=(str(bundle), column),
+            compute=ray.data.ActorPoolStrategy(size=most),
+            num_cpus=1,
+        )
+        done = cut = 0
+        start = said = time.monotonic()
+        for answer in answers.iter_rows():
+            if answer["error"]:
+                raise DataError(*json.loads(answer["error"]))
+            done, cut = done + 1, cut + int(answer["cut"])
+            if time.monotonic() - said >= SAY_SECONDS and done < len(shards):
+                said = time.monotonic()
+                left = (said - start) / done * (len(shards) - done)
+                say(f"{done:,} of {len(shards):,} shards done, about {left:,.0f} s left")
+        return cut
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+__all__ = ["ShardScorer", "predict_sharded"]

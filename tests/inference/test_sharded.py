@@ -1,0 +1,69 @@
+"""Scoring by several workers: the same file as by one, also after a stop, and what cannot be done is said."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from smallprint.core.errors import ConfigError, DataError
+from smallprint.inference.predictor import predict_file
+from smallprint.inference.sharded import PLAN, predict_sharded
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+
+
+@pytest.fixture
+def table(tmp_path):
+    texts = ["we may use scarlet", "the leaf and the ocean", None, "nothing at all", " ", "crimson sky, moss"] * 2_000
+    path = tmp_path / "many.csv"
+    pl.DataFrame({"n": range(len(texts)), "text": texts}).write_csv(path)
+    return path
+
+
+@needs_ray
+@pytest.mark.usefixtures("loopback")
+def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path):
+    out, shards = tmp_path / "many.jsonl", tmp_path / "many.jsonl.shards"
+    command = [sys.executable, "-m", "smallprint", "predict", str(toy_run), str(table), "-o", str(out)]
+    work = subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.PIPE)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not list(shards.glob("scored-*")) and work.poll() is None:
+        time.sleep(0.01)
+    os.kill(work.pid, signal.SIGKILL)
+    work.wait()
+    done = list(shards.glob("scored-*"))
+    assert done
+    assert not out.exists()
+    changed = done[0].stat().st_mtime_ns
+    said = []
+    summary = predict_sharded(toy_run, table, out, workers=2, say=said.append)
+    assert any("scored already" in line for line in said)
+    assert changed
+    alone = predict_file(toy_run / "bundle", table, tmp_path / "alone.jsonl")
+    assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
+    assert (summary.rows, summary.skipped_empty) == (alone.rows, alone.skipped_empty) == (12_000, 4_000)
+    assert not shards.exists()
+
+
+@needs_ray
+@pytest.mark.usefixtures("loopback")
+def test_an_error_of_a_worker_is_told_as_ours(toy_run, tmp_path):
+    pl.DataFrame({"text": ["red"], "score_red": [1.0]}).write_csv(tmp_path / "taken.csv")
+    with pytest.raises(DataError, match="already has a column 'score_red'"):
+        predict_sharded(toy_run, tmp_path / "taken.csv", tmp_path / "out.csv", workers=1)
+
+
+@needs_ray
+def test_what_cannot_be_done_is_said(toy_run, table, tmp_path):
+    with pytest.raises(ConfigError, match="Shards need files"):
+        predict_sharded(toy_run, "-", tmp_path / "out.csv")
+    folder = tmp_path / "out.csv.shards"
+    folder.mkdir()
+    (folder / PLAN).write_text('{"source": {"input": "another"}}')
+    with pytest.raises(ConfigError, match="another input or model"):
+        predict_sharded(toy_run, table, tmp_path / "out.csv")
