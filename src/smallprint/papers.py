@@ -23,7 +23,7 @@ from smallprint.evaluation.report import Span, render_report
 from smallprint.evaluation.report_data import tell_data
 from smallprint.evaluation.score_files import read_scores, units, write_scores
 from smallprint.evaluation.score_intervals import score_intervals
-from smallprint.evaluation.side_by_side import Row, compare_splits
+from smallprint.evaluation.side_by_side import Row, compare_lead
 from smallprint.evaluation.workload import RECALLS
 from smallprint.evaluation.worst import find_worst_errors
 from smallprint.families.baseline import BASELINE, Baseline
@@ -114,7 +114,7 @@ def compare_baseline(
     if drawn is not None and len(set(drawn)) < 2:
         drawn = None
     limits = np.asarray(kept["thresholds"], dtype=np.float64)
-    return compare_splits(other, scored, (limits, thresholds), drawn, most=0).lead
+    return compare_lead(other, scored, (limits, thresholds), drawn)
 
 
 def promised(run: Run, saved: dict[str, Any]) -> list[Promise]:
