@@ -14,7 +14,7 @@ import numpy as np
 
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
-from smallprint.core.files import write_json, write_text
+from smallprint.core.files import sha256_file, write_json, write_text
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
@@ -160,7 +160,9 @@ def write_card(run: Run, settings: list[str] | None = None) -> Path:
     if settings:
         write_text(run.folder / "config.yaml", render_config(run.config))
     write_text(run.folder / SHEET, render_sheet(facts))
-    return write_text(run.folder / CARD, render_card(facts))
+    card = write_text(run.folder / CARD, render_card(facts))
+    run.update(card_sha256=sha256_file(card))  # by which a card that was edited by hand is known
+    return card
 
 
 def facts_of_run(run: Run, repository: str | None = None) -> CardFacts:
