@@ -14,7 +14,7 @@ import numpy as np
 
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
-from smallprint.core.files import write_json, write_text
+from smallprint.core.files import sha256_file, write_json, write_text
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
@@ -23,7 +23,7 @@ from smallprint.evaluation.report import Span, render_report
 from smallprint.evaluation.report_data import tell_data
 from smallprint.evaluation.score_files import read_scores, units, write_scores
 from smallprint.evaluation.score_intervals import score_intervals
-from smallprint.evaluation.side_by_side import Row, compare_splits
+from smallprint.evaluation.side_by_side import Row, compare_lead
 from smallprint.evaluation.workload import RECALLS
 from smallprint.evaluation.worst import find_worst_errors
 from smallprint.families.baseline import BASELINE, Baseline
@@ -118,7 +118,7 @@ def compare_baseline(
     if drawn is not None and len(set(drawn)) < 2:
         drawn = None
     limits = np.asarray(kept["thresholds"], dtype=np.float64)
-    return compare_splits(other, scored, (limits, thresholds), drawn, most=0).lead
+    return compare_lead(other, scored, (limits, thresholds), drawn)
 
 
 def promised(run: Run, saved: dict[str, Any]) -> list[Promise]:
@@ -164,7 +164,9 @@ def write_card(run: Run, settings: list[str] | None = None) -> Path:
     if settings:
         write_text(run.folder / "config.yaml", render_config(run.config))
     write_text(run.folder / SHEET, render_sheet(facts))
-    return write_text(run.folder / CARD, render_card(facts))
+    card = write_text(run.folder / CARD, render_card(facts))
+    run.update(card_sha256=sha256_file(card))  # by which a card that was edited by hand is known
+    return card
 
 
 def facts_of_run(run: Run, repository: str | None = None) -> CardFacts:

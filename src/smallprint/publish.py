@@ -14,11 +14,11 @@ from typing import Any
 
 from smallprint import papers
 from smallprint.core.errors import ConfigError, ExportError, SmallprintError
+from smallprint.core.files import sha256_file
 from smallprint.core.progress import Say, say_nothing
-from smallprint.core.run import open_run
+from smallprint.core.run import Run, open_run
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.card import CARD, SHEET, render_card, render_sheet
-from smallprint.packaging.card_facts import CardFacts
 from smallprint.packaging.manifest import MANIFEST, check_files, check_manifest, files_in, read_manifest
 
 FOLDER, REPORT = "bundle", "report.html"
@@ -104,7 +104,7 @@ def collect_files(model: Path, repository: str, with_report: bool = False) -> di
         facts, report = papers.facts_of_run(run, repository), run.report
     for name, text in ((CARD, render_card(facts)), (SHEET, render_sheet(facts))):
         files[name] = text.encode()
-    if run is not None and (edited := _edited_card(run.folder, papers.facts_of_run(run))):
+    if run is not None and (edited := _edited_card(run)):
         files[CARD] = edited
     if with_report:
         if report is None or not report.exists():
@@ -131,10 +131,10 @@ def _is_run_of(place: Path, bundle: Path) -> bool:
     return (place / "run.json").is_file() and (place / "metrics.json").is_file() and (place / "bundle") == bundle
 
 
-def _edited_card(folder: Path, facts: CardFacts) -> bytes | None:
+def _edited_card(run: Run) -> bytes | None:
     """The card in the run's folder, where somebody changed it by hand: it goes up as it is."""
-    path = folder / CARD
-    if not path.exists() or path.read_text(encoding="utf-8") == render_card(facts):
+    path = run.folder / CARD
+    if not path.exists() or sha256_file(path) == run.state.get("card_sha256"):
         return None
     return path.read_bytes()
 

@@ -8,7 +8,7 @@ from smallprint.core.errors import DataError
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, paired_bootstrap
 from smallprint.evaluation.metrics import compute_metrics
-from smallprint.evaluation.side_by_side import align_labels, compare_splits
+from smallprint.evaluation.side_by_side import align_labels, compare_lead, compare_splits
 from smallprint.evaluation.side_by_side_page import render_comparison, tell_comparison, verdict
 
 HALF = {"binary": np.full(1, 0.5), "multiclass": np.full(4, 0.5), "multilabel": np.full(4, 0.5)}
@@ -43,6 +43,7 @@ def test_values_are_those_of_metrics_and_the_better_one_is_said_so(task):
         assert row.b == pytest.approx(compute_metrics(b, HALF[task]).values[row.measure])
     assert found.lead.measure == {"binary": "f1", "multiclass": "accuracy", "multilabel": "f1_macro"}[task]
     assert found.lead.verdict == "B"
+    assert compare_lead(a, b, (HALF[task], HALF[task])) == found.lead
     assert verdict(found, "old", "new").startswith("new is better than old")
     turned = compare_splits(b, a, (HALF[task], HALF[task]))
     assert turned.lead.verdict == "A"

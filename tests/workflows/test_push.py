@@ -284,6 +284,20 @@ def test_a_card_that_was_edited_goes_up_as_it_is(hub, toy_run, tmp_path):
     assert hub.repositories["me/hand"]["README.md"].decode() == text
 
 
+def test_a_policy_that_was_stored_later_is_in_the_card(hub, toy_run, tmp_path):
+    import shutil
+
+    from smallprint.evaluation.policy import Policy
+    from smallprint.packaging.bundle import store_policy
+
+    run = shutil.copytree(toy_run, tmp_path / "run")
+    store_policy(run / "bundle", Policy(None, None))
+    publish.push_model(run, "me/policy")
+    card = hub.repositories["me/policy"]["README.md"].decode()
+    assert "what its stored policy promises" in card
+    assert "hf download me/policy" in card
+
+
 def test_a_bundle_without_its_run_has_a_card_too(hub, toy_run, tmp_path):
     import shutil
 

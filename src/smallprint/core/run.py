@@ -6,6 +6,7 @@ RUN/checkpoints/    resumable state (last) and best weights
 RUN/bundle/         what is shipped
 RUN/metrics.json    identical for identical seeds; times stand in timings.json
 RUN/report.html
+RUN/README.md       the model card, and DATASHEET.md the data sheet: as they go to the Hub, beside bundle/
 """
 
 from __future__ import annotations

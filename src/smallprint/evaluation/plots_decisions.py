@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def plot_roc(scored: ScoredSplit) -> str:
-    """True positives against false positives, a line a label with the area under it (AUC); dotted: chance.
+    """True positives against false positives, a line a label with the area under it (AUC); the thin diagonal is chance.
 
     Args:
         scored: A checked split.
@@ -33,7 +33,7 @@ def plot_roc(scored: ScoredSplit) -> str:
             draw_note(figure, "No label has both positive and negative examples here.")
             return
         axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.plot([0, 1], [0, 1], color=TEXT, linewidth=0.6, alpha=0.6)
         handles = []
         for k, curve in enumerate(curves):
             style = {"color": LINES[k % 6], "linestyle": DASHES[k % len(DASHES)], "linewidth": 1.3}

@@ -87,4 +87,4 @@ def _macro_of_seen(sums: Array) -> Array:
     return np.asarray((each * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
 
 
-__all__ = ["PER_LABEL", "count_measures", "score_intervals"]
+__all__ = ["PER_LABEL", "Statistic", "count_measures", "score_intervals"]

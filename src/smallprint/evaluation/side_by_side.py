@@ -16,20 +16,22 @@ from smallprint.core.errors import DataError
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.evaluation.checks import check_scored, check_thresholds
 from smallprint.evaluation.compare import PairedDifference, paired_bootstrap
+from smallprint.evaluation.compare_ranked import ranked_difference
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.page_text import shorten
 from smallprint.evaluation.ranking import one_hot
-from smallprint.evaluation.score_intervals import PER_LABEL, count_measures
+from smallprint.evaluation.score_intervals import PER_LABEL, Statistic, count_measures
 from smallprint.evaluation.thresholds import apply_thresholds
 
 MOST_CHARACTERS = 2000
+RESAMPLES = 2000
 FEWEST = 6  # groups or examples: of five, all in favour of one happens by chance once in sixteen times
 KINDS = ("B right, A wrong", "A right, B wrong", "both wrong, otherwise")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure of both: a paired difference where it comes from counts, None where it is of a ranking."""
+    """One measure of both, with a paired difference where it was tested, else None."""
 
     measure: str
     a: float
@@ -67,7 +69,7 @@ class Comparison:
         units: Groups or examples that were drawn again.
         over_groups: Whether they are groups.
         level: Of the intervals.
-        measures: The leading one first; then those without an interval.
+        measures: The leading one first, those without an interval last.
         labels: F1 of each label.
         differing: How many examples they answer differently, by kind.
         examples: Of these, the ones furthest apart.
@@ -106,7 +108,7 @@ def compare_splits(
     groups: Sequence[object] | None = None,
     *,
     most: int = 50,
-    resamples: int = 2000,
+    resamples: int = RESAMPLES,
 ) -> Comparison:
     """Gives how B differs from A.
 
@@ -135,10 +137,12 @@ def compare_splits(
     for name, (counts, statistic) in counted_a.items():
         if name.startswith(PER_LABEL) and not counts[:, 2].any():
             continue  # nothing true: an F1 of 0 for both says nothing
-        paired = paired_bootstrap(counts, counted_b[name][0], statistic, groups=groups, resamples=resamples)
-        value_a, value_b = (float(statistic(part.sum(axis=0)[None])[0]) for part in (counts, counted_b[name][0]))
-        row = Row(name.removeprefix(PER_LABEL), value_a, value_b, paired)
+        row = _paired_row(name, counts, counted_b[name][0], statistic, groups, resamples)
         (labels if name.startswith(PER_LABEL) else measures).append(row)
+    name = "average_precision" if a.task == "binary" else "average_precision_macro"
+    truth = one_hot(np.asarray(a.targets), np.asarray(a.scores).shape[1])
+    ranked = ranked_difference(truth, np.asarray(a.scores), np.asarray(b.scores), groups=groups)
+    measures.append(Row(name, values_a[name], values_b[name], ranked))
     counted = {row.measure for row in measures}
     measures += [
         Row(key, value, values_b[key], None)
@@ -159,6 +163,34 @@ def compare_splits(
         differing=differing,
         examples=examples,
     )
+
+
+def compare_lead(
+    a: ScoredSplit, b: ScoredSplit, thresholds: tuple[Array, Array], groups: Sequence[object] | None = None
+) -> Row:
+    """Gives the leading measure of two models of the same examples, as `compare_splits` has it.
+
+    Args:
+        a: Scores and truth of the first model.
+        b: The same examples, scored by the second, with labels in the same order.
+        thresholds: Of A and B, each `[n_outputs]`.
+        groups: One value an example; equal ones are drawn together.
+
+    Raises:
+        DataError: They do not stand on the same examples, or there are fewer than two examples or groups.
+    """
+    check_same(a, b)
+    counted_b = count_measures(b, thresholds[1])
+    name, (counts, statistic) = next(iter(count_measures(a, thresholds[0]).items()))
+    return _paired_row(name, counts, counted_b[name][0], statistic, groups, RESAMPLES)
+
+
+def _paired_row(
+    name: str, counts_a: Array, counts_b: Array, statistic: Statistic, groups: Sequence[object] | None, resamples: int
+) -> Row:
+    paired = paired_bootstrap(counts_a, counts_b, statistic, groups=groups, resamples=resamples)
+    value_a, value_b = (float(statistic(part.sum(axis=0)[None])[0]) for part in (counts_a, counts_b))
+    return Row(name.removeprefix(PER_LABEL), value_a, value_b, paired)
 
 
 def align_labels(a: ScoredSplit, b: ScoredSplit, thresholds: Array) -> tuple[ScoredSplit, Array]:
@@ -249,4 +281,4 @@ def _differing(
     return counts, kept
 
 
-__all__ = ["Comparison", "Differing", "Row", "align_labels", "check_same", "compare_splits"]
+__all__ = ["Comparison", "Differing", "Row", "align_labels", "check_same", "compare_lead", "compare_splits"]

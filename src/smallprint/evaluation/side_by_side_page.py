@@ -21,7 +21,11 @@ def render_comparison(comparison: Comparison, a: dict[str, Any], b: dict[str, An
         a: Of the first model: `name`, and any of `command`, `seed`, `fingerprint`, `versions`, `git_commit`.
         b: Of the second.
     """
-    pairs = [(key, text) for group in TASKS[comparison.task].values() for key, text in group.items()]
+    pairs = [
+        (key, f"Any label: {text}" if heading.startswith("Any label") else text)
+        for heading, group in TASKS[comparison.task].items()
+        for key, text in group.items()
+    ]
     often = Counter(text for _, text in pairs)
     words = {key: f"{text} ({key})" if often[text] > 1 else text for key, text in pairs}
     return template_of("side_by_side.html.j2").render(
