@@ -201,6 +201,7 @@ def write_timings(run: Run, clock: Clock, fit: FitResult, n_train: int, resumed:
         run.timings,
         {
             **fit.timing,
+            "fit_parts": fit.parts,
             "seconds": clock.seconds,
             "seconds_total": round(sum(s for step, s in clock.seconds.items() if step != "baseline"), 3),
             "examples_train": n_train,
@@ -296,6 +297,21 @@ def tell(result: TrainResult) -> list[str]:
         f"Report:   {result.report}",
         f"Metrics:  {result.metrics_file}",
         f"Tracking: {result.tracking_uri or 'off'}",
+    ]
+
+
+def tell_time(run: Path) -> list[str]:
+    """Gives where the seconds of a finished training went: its steps, and the parts of the fit."""
+    timings = json.loads((run / "timings.json").read_text(encoding="utf-8"))
+    lines = [f"  {name:24} {spent:10.1f} s" for name, spent in timings["seconds"].items()]
+    whole = sum(timings["fit_parts"].values())
+    if whole:
+        lines.append("Of the fit:")
+    lines += [f"  {name:24} {s:10.1f} s {100 * s / whole:5.1f}%" for name, s in timings["fit_parts"].items()]
+    return [
+        "Where the time went:",
+        *lines,
+        f"Padding {100 * timings.get('padding_share', 0):.1f}% of the training tokens.",
     ]
 
 

@@ -40,6 +40,7 @@ def train(
     protocol: Annotated[str | None, typer.Option("--protocol", help=PROTOCOL_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train, evaluate, package and report.
@@ -80,7 +81,7 @@ def train(
     result = api.train(data, config=chosen, out=out, resume=resume, say=say, command=typed())
     if os.environ.get("RANK", "0") != "0":  # the first of several processes speaks
         return
-    for line in runs.tell(result):
+    for line in [*runs.tell(result), *(runs.tell_time(result.run) if profile else [])]:
         say(line)
     if as_json:
         places = {"run": result.run, "bundle": result.bundle, "report": result.report, "metrics": result.metrics_file}

@@ -71,7 +71,8 @@ class ScoredSplit:
 class FitResult:
     """What training left behind.
 
-    `history` has one dict an epoch: `epoch`, `train/loss`, `validation/...`; `best_epoch` counts from 0.
+    `history` has one dict an epoch: `epoch`, `train/loss`, `validation/...`; `best_epoch` counts from 0; `parts` has the seconds
+    of the fit by what they went to, where Lightning fitted.
     """
 
     history: list[dict[str, float]]
@@ -79,6 +80,7 @@ class FitResult:
     steps: int
     stopped_early: bool
     timing: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

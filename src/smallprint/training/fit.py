@@ -29,6 +29,7 @@ from smallprint.modeling.losses import Loss
 from smallprint.training import processes
 from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Progress, peak_memory_mb
 from smallprint.training.checkpoint_io import SafetensorsIO
+from smallprint.training.clock import FitClock
 from smallprint.training.datamodule import TextDataModule
 from smallprint.training.module import ClassifierModule
 from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
@@ -101,8 +102,9 @@ def _fit_once(
     early_stop = EarlyStop(settings.patience)
     last = folder / LAST
     with _quiet_lightning():
+        clock = FitClock()
         trainer = build_trainer(
-            config, [early_stop, progress, *callbacks, checkpoints], classifier.backbone, accumulate
+            config, [early_stop, progress, *callbacks, checkpoints], classifier.backbone, accumulate, clock
         )
         with _clear_errors(last), _clear_stops():
             trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
@@ -130,6 +132,7 @@ def _fit_once(
             "padding_share": round(data.padding_share(), 5),
             "peak_memory_mb": peak_memory_mb(),
         },
+        parts=clock.seconds(),
     )
 
 
@@ -140,7 +143,11 @@ def seed_everything(seed: int) -> None:
 
 
 def build_trainer(
-    config: Config, callbacks: list[L.Callback], backbone: Any = None, accumulate: int | None = None
+    config: Config,
+    callbacks: list[L.Callback],
+    backbone: Any = None,
+    accumulate: int | None = None,
+    clock: FitClock | None = None,
 ) -> L.Trainer:
     """Gives Lightning's trainer for these settings: deterministic, silent but for `callbacks`, checkpoints without pickle.
 
@@ -162,6 +169,7 @@ def build_trainer(
         gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,
         plugins=[SafetensorsIO()],
+        profiler=clock,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
