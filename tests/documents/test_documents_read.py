@@ -291,3 +291,9 @@ def test_a_reader_that_dies_takes_nothing_with_it(tmp_path, monkeypatch):
 def test_documents_survive_the_way_between_processes():
     document = Document("a", "b c", [0], [(0, 1)], ["n"])
     assert Document.from_dict(document.to_dict()) == document
+
+
+def test_a_table_is_read_as_text_and_predict_is_named():
+    document = read_document(b"id,text\n1,We may close your account.\n", "rows.csv")
+    assert "smallprint predict" in document.notes[-1]
+    assert not read_document(b"We may close your account.", "terms.txt").notes

@@ -16,6 +16,7 @@ from smallprint.core.errors import DocumentError
 from smallprint.documents.document import Document, Limits
 from smallprint.documents.plain import read_markdown, read_text
 
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 KINDS = {
     ".txt": "text",
     ".text": "text",
@@ -83,6 +84,10 @@ def read_document(content: bytes, name: str, limits: Limits | None = None) -> Do
     said = KINDS.get(Path(name).suffix.lower())
     if said not in (None, kind):
         document.notes.append(f"Its name says {said}, and it was read as {kind}, which it is.")
+    if Path(name).suffix.lower() in TABLES:
+        document.notes.append(
+            "Its name says that it is a table, and it was read as text; `smallprint predict` labels rows."
+        )
     if not document.text:
         raise DocumentError(f"{name} has no text.", "a document with text", "Check that it is the right file.")
     if len(document.text) > limits.characters:
