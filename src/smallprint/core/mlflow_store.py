@@ -173,11 +173,11 @@ def short_waits() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Lets only errors of MLflow and its database be heard."""
+    """Lets nothing of MLflow and its database be heard: what goes wrong is raised too, and told by us."""
     loggers = [logging.getLogger(name) for name in ("alembic", "mlflow")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
