@@ -123,15 +123,16 @@ def _write_plots(run: Run, test: ScoredSplit) -> Path:
     from smallprint.evaluation.calibration import reliability
     from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
     from smallprint.evaluation.ranking import one_hot
+    from smallprint.evaluation.svg import standalone
 
     history = json.loads(run.metrics.read_text(encoding="utf-8"))["history"]
     folder = run.folder / "tracked" / "plots"
     scores = np.asarray(test.scores)
     bins = reliability(one_hot(np.asarray(test.targets), scores.shape[1]), scores)
-    write_text(folder / "precision_recall.svg", plot_precision_recall(test))
-    write_text(folder / "reliability.svg", plot_reliability(bins, test.split))
+    write_text(folder / "precision_recall.svg", standalone(plot_precision_recall(test)))
+    write_text(folder / "reliability.svg", standalone(plot_reliability(bins, test.split)))
     if history:
-        write_text(folder / "learning_curves.svg", plot_learning_curves(history))
+        write_text(folder / "learning_curves.svg", standalone(plot_learning_curves(history)))
     return folder
 
 

@@ -48,3 +48,12 @@ def test_the_bytes_are_the_same_whatever_the_users_settings_and_these_stay():
     with matplotlib.rc_context({"lines.markersize": 9, "svg.fonttype": "path"}):
         assert render_svg(draw, title="t") == first
         assert matplotlib.rcParams["lines.markersize"] == 9
+
+
+def test_a_file_of_its_own_has_a_size_and_a_ground():
+    from smallprint.evaluation.svg import standalone
+
+    alone = standalone(render_svg(lambda figure: None, title="t", width=2, height=1))
+    root = ElementTree.fromstring(alone)
+    assert (root.attrib["width"], root.attrib["height"]) == ("216", "108")
+    assert "background: white" in root.attrib["style"]

@@ -1,6 +1,7 @@
 """A model's life on a local store: promoted, refused, found by its alias, rolled back; and what is wrong is said."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -189,7 +190,7 @@ def test_rows_of_the_champion_that_are_gone_are_said(two_runs, store, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_store_that_is_locked_or_read_only_is_said_and_nothing_moves(one_version, store, tmp_path):
+def test_a_store_that_is_locked_is_said_and_nothing_moves(one_version, store, tmp_path):
     file = tmp_path / "runs" / "mlflow.db"
     holder = sqlite3.connect(file, isolation_level=None)
     code = "import sys\nfrom smallprint.cli.app import main\nmain(sys.argv[1:])"
@@ -205,6 +206,25 @@ def test_a_store_that_is_locked_or_read_only_is_said_and_nothing_moves(one_versi
         assert connection.execute("select * from registered_model_aliases").fetchall() == before
     read_only = sqlite3.OperationalError("attempt to write a readonly database")
     assert "may not be written" in told(store, read_only).found
+
+
+@pytest.mark.slow
+def test_a_store_that_is_read_only_can_be_read(one_version, capsys, tmp_path):
+    file = tmp_path / "runs" / "mlflow.db"
+    root = os.getuid() == 0
+    close, back = (
+        (["chattr", "+i", file], ["chattr", "-i", file]) if root else (["chmod", "444", file], ["chmod", "644", file])
+    )
+    if shutil.which(close[0]) is None or subprocess.run(close, capture_output=True).returncode:
+        pytest.skip("files of this file system cannot be closed to the superuser")
+    try:
+        assert smallprint.predict("toys@champion", TEXTS).labels
+        code, out, err = command(capsys, "promote", "toys@1", "--as", "toys", "--force")
+        assert (code, out) == (6, "")
+        assert "may not be written" in err
+        assert "Traceback" not in err
+    finally:
+        subprocess.run(back, check=True)
 
 
 @pytest.mark.slow

@@ -102,11 +102,11 @@ def told(uri: str, error: Exception) -> BundleError:
     expected = "a store that answers"
     if "database is locked" in said:
         return BundleError(f"The store {place} is locked by another program.", expected, "Try again in a moment.")
-    if "readonly database" in said or "read-only" in said.lower():
+    if re.search(r"readonly database|read-only|unable to open database|disk I/O error", said, re.IGNORECASE):
         return BundleError(
             f"The store {place} may not be written.",
             "a store that may be written",
-            "Check the permissions of the file and its folder. Nothing was changed.",
+            "Check the permissions of the file and its folder, and the disk. Nothing was changed.",
         )
     if "out-of-date database schema" in said or "Can't locate revision" in said:
         return BundleError(
@@ -173,11 +173,11 @@ def short_waits() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Lets only errors of MLflow and its database be heard."""
+    """Lets nothing of MLflow and its database be heard: what goes wrong is raised too, and told by us."""
     loggers = [logging.getLogger(name) for name in ("alembic", "mlflow")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

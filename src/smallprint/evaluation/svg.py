@@ -84,6 +84,16 @@ def render_svg(draw: Callable[[Figure], None], *, title: str, width: float = 4.9
     return _for_page(buffer.getvalue(), title)
 
 
+def standalone(svg: str, scale: float = 1.5) -> str:
+    """Gives such an SVG as a file of its own: with a size, on white, in a font that needs no page around it."""
+    root = ElementTree.fromstring(svg)
+    width, height = (float(part) * scale for part in root.attrib["viewBox"].split()[2:])
+    sized = f'<svg width="{width:.0f}" height="{height:.0f}" '
+    return svg.replace("<svg ", sized, 1).replace(
+        'style="stroke-linejoin', 'style="background: white; font-family: sans-serif; stroke-linejoin', 1
+    )
+
+
 def _for_page(drawn: bytes, title: str) -> str:
     mark = f"p{hashlib.sha256(drawn + title.encode('utf-8', 'replace')).hexdigest()[:8]}-"
     root = ElementTree.fromstring(drawn)

@@ -26,6 +26,7 @@ from smallprint.evaluation.score_files import read_scores
 from smallprint.inference.engine import Engine
 
 MARGIN = 0.01
+FEW = 5  # groups below which an interval by the bootstrap is a poor one
 MEASURES = {"multilabel": "f1_macro", "binary": "f1", "multiclass": "accuracy"}
 
 
@@ -76,10 +77,11 @@ class Verdict:
     def __str__(self) -> str:
         unit = "groups" if self.paired.over_groups else "texts"
         out = f", without {self.left_out:,} that one of both learned from" if self.left_out else ""
+        few = ": few, so the interval tells little" if self.paired.units < FEW else ""
         return (
             f"{self.measure} {self.candidate:.3f}, the one before {self.champion:.3f}: {self.paired.difference:+.3f} "
             f"[{self.paired.low:+.3f}, {self.paired.high:+.3f}] on its {self.rows:,} test rows "
-            f"({self.paired.units:,} {unit}{out})"
+            f"({self.paired.units:,} {unit}{few}{out})"
         )
 
     def to_dict(self) -> dict[str, Any]:

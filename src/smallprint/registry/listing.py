@@ -81,7 +81,7 @@ def _tree(client: Any, model: Any) -> dict[str, Any]:
 
 def _version(entry: Any, named: dict[int, list[str]]) -> dict[str, Any]:
     tags = entry.tags
-    scores = {key.removeprefix("test."): float(value) for key, value in tags.items() if key.startswith("test.")}
+    scores = json.loads(tags.get("smallprint.scores", "{}"))
     measure = tags.get("smallprint.measure")
     starts = {
         kind: {k.removeprefix(f"smallprint.{kind}."): v for k, v in tags.items() if k.startswith(f"smallprint.{kind}.")}

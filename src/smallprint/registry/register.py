@@ -6,6 +6,7 @@ The bundle is copied into the store as an MLflow model; where that fails halfway
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         "smallprint.trained": str(manifest["created"]),
         "smallprint.n_test": str(manifest["data"].get("rows", {}).get("test", "")),
         "smallprint.data.test.fingerprint": str(manifest["data"].get("fingerprints", {}).get("test", "")),
-        **{f"test.{key.replace('@', '_at_')}": f"{value:.6f}" for key, value in metrics.items()},
+        "smallprint.scores": json.dumps({key: round(value, 6) for key, value in metrics.items()}),
     }
     if run is not None:
         tags["smallprint.run"] = str(run.folder.absolute())
