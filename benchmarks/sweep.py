@@ -94,6 +94,8 @@ def work(given: argparse.Namespace, sampler: str) -> None:
         judge.fit(warm, Path(place), cache, lambda fold: _Silent())
     read = time.monotonic() - began
     for repeat in range(given.repeats):
+        if time.monotonic() - began > 60 * given.most_minutes:
+            break
         config = load_config(None, [*settings, f"training.seed={1000 + repeat}"])
         with tempfile.TemporaryDirectory() as place:
             repeats.append(search(judge, config, given.trials, cache, Path(place)))
@@ -234,7 +236,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="more settings")
     parser.add_argument("--spaces", action="store_true", help="only write the table of default spaces")
     parser.add_argument("--autogluon", metavar="PYTHON", help="only compare with AutoGluon, which this Python has")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of each, with --autogluon")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of each, with --autogluon")
+    parser.add_argument("--most-minutes", type=float, default=10.0, help="after which no repeat begins")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -264,9 +267,12 @@ def main() -> None:
             raise SystemExit("A sampler's process failed.")
         for name in given.samplers:
             arms[name] = json.loads(Path(f"{place}/{name}.json").read_text())
+    done = min(len(arm["repeats"]) for arm in arms.values())
+    for arm in arms.values():
+        arm["repeats"] = arm["repeats"][:done]
     summary = summarise(arms, given.trials)
     where = {"cores": os.cpu_count(), "python": platform.python_version(), "minutes": (time.monotonic() - began) / 60}
-    about = {"data": given.data, "trials": given.trials, "repeats": given.repeats, "settings": given.set}
+    about = {"data": given.data, "trials": given.trials, "repeats": done, "settings": given.set}
     others = json.loads(given.results.read_text()).get("others", {}) if given.results.exists() else {}
     write_json(given.results, {"about": about, "where": where, "summary": summary, "arms": arms, "others": others})
     lines = [
