@@ -232,7 +232,7 @@ def table_of(found: dict[str, Any]) -> str:
 
 def write_docs(results: Path) -> None:
     """Writes the tables of docs/sweep.md from what was measured."""
-    found = json.loads(results.read_text())
+    found = json.loads(results.read_text()) if results.exists() else {}
     if "summary" in found:
         write_section("sweep", table_of(found), ROOT / "docs" / "sweep.md")
 
