@@ -94,6 +94,8 @@ def work(given: argparse.Namespace, sampler: str) -> None:
         judge.fit(warm, Path(place), cache, lambda fold: _Silent())
     read = time.monotonic() - began
     for repeat in range(given.repeats):
+        if time.monotonic() - began > 60 * given.most_minutes:
+            break
         config = load_config(None, [*settings, f"training.seed={1000 + repeat}"])
         with tempfile.TemporaryDirectory() as place:
             repeats.append(search(judge, config, given.trials, cache, Path(place)))
@@ -206,6 +208,35 @@ def beside_autogluon(python: str, minutes: float, results: Path) -> None:
         write_section("sweep_others", "\n".join(lines), ROOT / "docs" / "sweep.md")
 
 
+def table_of(found: dict[str, Any]) -> str:
+    """Gives the samplers side by side."""
+    about, summary = found["about"], found["summary"]
+    data = {"unfair-tos": "UNFAIR-ToS", "sample": "the sample corpus"}[about["data"]]
+    names = [name for name in ("tpe", "gp", "random") if name in summary]
+    marks = list(summary[names[0]]["best_value"])
+    lines = [
+        f"Frozen MiniLM on {data}, {about['trials']} trials, {about['repeats']} repeats.",
+        "",
+        f"| sampler | {' | '.join(f'best of {n}' for n in marks)} | macro F1 of the best | seconds of trials | less random search |",
+        "|---" * (len(marks) + 4) + "|",
+    ]
+    for name in names:
+        row = summary[name]
+        cells = [f"{100 * mean:.2f} ±{100 * spread:.2f}" for mean, spread in row["best_value"].values()]
+        apart = row.get("less_random")
+        told = f"{100 * apart['mean']:+.2f} (standard error {100 * apart['standard_error']:.2f})" if apart else ""
+        f1 = f"{100 * row['best_f1'][0]:.1f} ±{100 * row['best_f1'][1]:.1f}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {f1} | {row['seconds']:.0f} | {told} |")
+    return "\n".join(lines)
+
+
+def write_docs(results: Path) -> None:
+    """Writes the tables of docs/sweep.md from what was measured."""
+    found = json.loads(results.read_text()) if results.exists() else {}
+    if "summary" in found:
+        write_section("sweep", table_of(found), ROOT / "docs" / "sweep.md")
+
+
 def spaces() -> str:
     """Gives the default spaces of an encoder of six layers as a table."""
     kinds = {
@@ -232,15 +263,17 @@ def main() -> None:
     parser.add_argument("--data", choices=list(FOLDERS), default="unfair-tos")
     parser.add_argument("--samplers", nargs="+", default=["tpe", "random"])
     parser.add_argument("--set", nargs="*", default=[], help="more settings")
-    parser.add_argument("--spaces", action="store_true", help="only write the table of default spaces")
+    parser.add_argument("--docs", action="store_true", help="only write the tables of docs/sweep.md")
     parser.add_argument("--autogluon", metavar="PYTHON", help="only compare with AutoGluon, which this Python has")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of each, with --autogluon")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of each, with --autogluon")
+    parser.add_argument("--most-minutes", type=float, default=10.0, help="after which no repeat begins")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     write_section("spaces", spaces(), ROOT / "docs" / "sweep.md")
-    if given.spaces:
+    if given.docs:
+        write_docs(given.results)
         return
     if given.autogluon:
         beside_autogluon(given.autogluon, given.minutes, given.results)
@@ -264,25 +297,17 @@ def main() -> None:
             raise SystemExit("A sampler's process failed.")
         for name in given.samplers:
             arms[name] = json.loads(Path(f"{place}/{name}.json").read_text())
+    done = min(len(arm["repeats"]) for arm in arms.values())
+    for arm in arms.values():
+        arm["repeats"] = arm["repeats"][:done]
     summary = summarise(arms, given.trials)
     where = {"cores": os.cpu_count(), "python": platform.python_version(), "minutes": (time.monotonic() - began) / 60}
-    about = {"data": given.data, "trials": given.trials, "repeats": given.repeats, "settings": given.set}
+    about = {"data": given.data, "trials": given.trials, "repeats": done, "settings": given.set}
     others = json.loads(given.results.read_text()).get("others", {}) if given.results.exists() else {}
     write_json(given.results, {"about": about, "where": where, "summary": summary, "arms": arms, "others": others})
-    lines = [
-        "| sampler | best of 5 trials | of 10 | of 15 | of 20 | macro F1 of the best | seconds of trials | less random search |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in arms:
-        row = summary[name]
-        cells = [f"{100 * mean:.2f} ±{100 * spread:.2f}" for mean, spread in row["best_value"].values()]
-        apart = row.get("less_random")
-        told = f"{100 * apart['mean']:+.2f} (standard error {100 * apart['standard_error']:.2f})" if apart else ""
-        f1 = f"{100 * row['best_f1'][0]:.1f} ±{100 * row['best_f1'][1]:.1f}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {f1} | {row['seconds']:.0f} | {told} |")
-    print("\n".join(lines))
-    if given.results == RESULTS and given.trials == 20:
-        write_section("sweep", "\n".join(lines), ROOT / "docs" / "sweep.md")
+    print(table_of(json.loads(given.results.read_text())))
+    if given.results == RESULTS:
+        write_docs(given.results)
 
 
 if __name__ == "__main__":
