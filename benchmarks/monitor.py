@@ -142,8 +142,8 @@ def render(found: dict[str, Any]) -> str:
     alarms, splits = sum(row["said"]["0.01"] for row in quiet), sum(row["splits"] for row in quiet)
     lines.append("")
     lines.append(
-        f"{found['texts']:,} texts of {found['documents']} documents; by document 10 are new and 10 are the reference. Where nothing moved (by "
-        f"rows and by document, both sizes): {alarms} alarms in {splits} splits, {alarms / splits:.1%}, at a stated rate of 1%."
+        f"{found['texts']:,} texts of {found['documents']} documents; by document 10 are new and 10 are the reference. "
+        f"Where nothing moved (by rows and by document, both sizes): {alarms} alarms in {splits} splits, {alarms / splits:.1%}, at a stated rate of 1%."
     )
     return "\n".join(lines)
 
