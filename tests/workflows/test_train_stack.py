@@ -10,6 +10,7 @@ import smallprint
 from smallprint import api
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.settings import load_config
+from smallprint.packaging.reference import load_reference
 
 
 @pytest.fixture
@@ -65,6 +66,8 @@ def test_no_example_is_scored_by_a_model_that_saw_it(settings, tmp_path):
     assert ((scores > 0.5) == truth).mean() < 0.7
     seen = smallprint.load(result.run).score(held["text"].to_list())
     assert np.corrcoef(seen[:, 0], truth[:, 0])[0, 1] > 0.9
+    reference = load_reference(result.bundle, scores.shape[1])  # monitoring too compares with unseen scores
+    np.testing.assert_array_equal(reference.scores, scores[120:].astype(np.float16))
 
 
 def test_test_is_opened_once_and_last(settings, labelled_frame, tmp_path, monkeypatch):
