@@ -143,7 +143,8 @@ def render(found: dict[str, Any]) -> str:
     lines.append("")
     lines.append(
         f"{found['texts']:,} texts of {found['documents']} documents; by document 10 are new and 10 are the reference. "
-        f"Where nothing moved (by rows and by document, both sizes): {alarms} alarms in {splits} splits, {alarms / splits:.1%}, at a stated rate of 1%."
+        f"Where nothing moved (by rows and by document, both sizes): {alarms} alarms in {splits} splits, "
+        f"{alarms / splits:.1%}, at a stated rate of 1%."
     )
     return "\n".join(lines)
 
