@@ -70,6 +70,8 @@ def build_encoder(
 
     if model.head == SVM and parts.head is None:
         return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, say)
+    if model.adapter == "frozen" and model.head == "linear" and parts.head is None:
+        say("A linear head over a frozen encoder learns little: --set model.head=svm learns far more.")
     balanced = model.class_weights == "balanced"
     weights = balanced_weights(targets, labels.task, labels.n_outputs) if balanced else None
     loss = build_loss(parts.loss or model.loss, labels.task, weights)
