@@ -17,7 +17,6 @@ from smallprint.core import errors
 from smallprint.core.config import Config
 from smallprint.core.results import LabelMetrics, Metrics, TrainResult
 from smallprint.inference import engine, predictor
-from smallprint.packaging import bundle
 
 ROW = LabelMetrics("unfair", 3, 2, 1.0, 0.5, 0.667, 0.8, 0.4)
 METRICS = Metrics("test", "binary", 10, {"f1": 0.667}, [ROW])
@@ -68,8 +67,7 @@ def calls(monkeypatch):
 @pytest.fixture(autouse=True)
 def _bundles(monkeypatch):
     """`predict` loads its bundle past `api`, which a bundle without torch cannot afford."""
-    monkeypatch.setattr(bundle, "find_bundle", lambda path: path)
-    monkeypatch.setattr(engine, "load_engine", lambda path: f"engine of {path}")
+    monkeypatch.setattr(engine, "open_model", lambda path: f"engine of {path}")
 
 
 def raising(error):
@@ -229,7 +227,7 @@ def test_an_unknown_setting_names_the_nearest(call, calls):
 
 
 def test_ctrl_c_is_one_line(call, monkeypatch):
-    monkeypatch.setattr(engine, "load_engine", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(engine, "open_model", raising(KeyboardInterrupt()))
     assert call("predict", "m", "in.csv") == (130, "", "Stopped.\n")
 
 
@@ -240,7 +238,7 @@ def test_ctrl_c_in_training_says_how_to_go_on_once(call, monkeypatch):
 
     monkeypatch.setattr(api, "train", stopped)
     assert call("train", "d") == (130, "", "Stopped. Go on with: smallprint train --resume r\n")
-    monkeypatch.setattr(engine, "load_engine", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(engine, "open_model", raising(KeyboardInterrupt()))
     assert call("predict", "m") == (130, "", "Stopped.\n")  # a line of an earlier command counts no more
 
 

@@ -250,5 +250,5 @@ def test_a_file_in_its_own_place(tmp_path):
 def test_a_folder_of_a_bundle_is_loaded(tmp_path, monkeypatch):
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "in.csv").write_text("text\nab\n")
-    monkeypatch.setattr(predictor, "load_engine", lambda folder, parts: toy(BINARY))
+    monkeypatch.setattr(predictor, "open_model", lambda folder, parts: toy(BINARY))
     assert predict_file(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv").rows == 1

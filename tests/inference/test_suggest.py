@@ -12,7 +12,6 @@ from smallprint.data.labels import LabelSet
 from smallprint.inference import engine as engines
 from smallprint.inference.engine import Engine
 from smallprint.inference.suggest import suggest_texts
-from smallprint.packaging import bundle
 
 MULTI = LabelSet("multilabel", ["red", "green"])
 
@@ -90,8 +89,7 @@ def test_none_is_too_few():
 
 
 def test_the_command_writes_a_table_to_correct(tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle, "find_bundle", lambda path: path)
-    monkeypatch.setattr(engines, "load_engine", lambda path: make(np.random.default_rng(2).random((30, 2))))
+    monkeypatch.setattr(engines, "open_model", lambda path: make(np.random.default_rng(2).random((30, 2))))
     source = tmp_path / "t.csv"
     source.write_text("text\n" + "\n".join(named(30)) + "\n")
     done = CliRunner().invoke(app, ["suggest", "m", str(source), "-n", "5", "-o", str(tmp_path / "o.csv")])

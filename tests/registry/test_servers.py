@@ -59,7 +59,7 @@ class Process:
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_amid_a_training_and_started_again_has_all(
-    empty_store, labelled_frame, tiny_backbone, tmp_path
+    empty_store, labelled_frame, tiny_backbone, tmp_path, monkeypatch
 ):
     database, port = shutil.copy(empty_store, tmp_path / "mlflow.db"), free_port()
     labelled_frame("multilabel", 160).write_parquet(tmp_path / "d.parquet")
@@ -105,7 +105,10 @@ def test_a_server_that_is_killed_amid_a_training_and_started_again_has_all(
         assert run.data.metrics["final/test/f1_macro_low"] <= run.data.metrics["final/test/f1_macro"]
         assert {one.dataset.digest for one in run.inputs.dataset_inputs}
         # the registry of the same server
-        assert promote(tmp_path / "run", "toys").store.startswith("sqlite")  # the run's settings name no server
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        assert promote(tmp_path / "run", "toys").version == 1
+        assert smallprint.predict("toys@champion", TEXTS).labels == smallprint.predict(tmp_path / "run", TEXTS).labels
     finally:
         training.kill()
         server.kill()
