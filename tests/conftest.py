@@ -10,8 +10,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("smallprint", deadline=None)  # a first import takes longer on a busy machine
+hypothesis.settings.load_profile("smallprint")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = [
     *("the", "a", "an", "and", "or", "not", "we", "you", "may", "will", "can", "your", "our", "to", "of", "in", "for"),

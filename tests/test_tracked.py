@@ -1,13 +1,17 @@
 """What of a training reaches MLflow: scores with intervals, versions, commit, data; texts of examples only where a setting says so."""
 
+import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from smallprint import api, tracked
+from smallprint.core.commit import find_commit
 from smallprint.core.mlflow_store import open_client, tracking_uri
 from smallprint.core.settings import build_config
 
@@ -75,13 +79,33 @@ def test_the_commit_and_whether_files_were_changed(tmp_path, monkeypatch):
         pytest.skip("git is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert tracked._commit() == {}
+
+    def commit_now():
+        run = SimpleNamespace(state={"commit": find_commit()})
+        return tracked._commit(run)
+
+    assert commit_now() == {}
     name = ["-c", "user.name=a", "-c", "user.email=a@b"]
     (tmp_path / "a").write_text("1")
     for words in (["init", "-q"], ["add", "a"], [*name, "commit", "-qm", "a"]):
         subprocess.run(["git", *words], check=True)
-    found = tracked._commit()
+    found = commit_now()
     assert re.fullmatch(r"[0-9a-f]{40}", found["mlflow.source.git.commit"])
     assert found["smallprint.git.changed"] == "false"
     (tmp_path / "a").write_text("2")
-    assert tracked._commit()["smallprint.git.changed"] == "true"
+    assert commit_now()["smallprint.git.changed"] == "true"
+
+
+def test_no_password_of_a_store_is_passed_on(labelled_frame, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    table, uri = tmp_path / "d.parquet", "http://anna:hunter2@127.0.0.1:9"
+    labelled_frame("multilabel", 160).write_parquet(table)
+    config = build_config(
+        {"model": {"backbone": "tfidf"}, "tracking": {"root": str(tmp_path), "uri": uri, "log_report": True}}
+    )
+    result = api.train(str(table), config=config, out=tmp_path / "run", command=f"train --set tracking.uri={uri}")
+    holding = {path.name for path in result.run.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()}
+    assert holding == {"config.yaml"}  # the run's own, by which it goes on
+    waiting = [json.loads(line) for line in (result.run / "tracking.jsonl").read_text().splitlines()]
+    (settings,) = [entry["path"] for entry in waiting if entry.get("path", "").endswith("config.yaml")]
+    assert "uri: http://127.0.0.1:9" in Path(settings).read_text()

@@ -82,7 +82,7 @@ def train(
     say = say if run.writes else say_nothing
     config, parts = run.config, parts or Parts()
     if not resume:
-        given = {"command": command, "parent": parent}
+        given = {"command": shown(command), "parent": parent}
         run.update(**{k: v for k, v in given.items() if v}, versions=runs.versions(), commit=find_commit())
     started = run.state
     processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now

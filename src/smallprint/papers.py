@@ -15,6 +15,7 @@ import numpy as np
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import sha256_file, write_json, write_text
+from smallprint.core.mlflow_store import without_passwords
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
@@ -72,7 +73,7 @@ def write_report(
         title=f"{run.name}: {test.task}",
         run={
             "command": command or f"smallprint train {run.state['data']} --config config.yaml",
-            "config": render_config(run.config, explain=False),
+            "config": render_config(without_passwords(run.config), explain=False),
             "seed": run.config.training.seed,
             "bundle": str(run.bundle),
             "versions": run.state.get("versions") or versions(),

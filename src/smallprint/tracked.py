@@ -12,9 +12,11 @@ from typing import Any
 
 from smallprint.core.config import Config
 from smallprint.core.files import write_text
+from smallprint.core.mlflow_store import without_passwords
 from smallprint.core.progress import Say
 from smallprint.core.results import Array, Metrics, ScoredSplit
 from smallprint.core.run import Run, scores_file
+from smallprint.core.settings import render_config
 from smallprint.evaluation.final_intervals import build_intervals
 from smallprint.papers import write_report
 from smallprint.runs import versions
@@ -52,7 +54,8 @@ def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any
     """Logs settings, versions, the code's commit, and which data it is."""
     if tracker.uri is None:
         return
-    tracker.log_parameters(config.model_dump())
+    safe = without_passwords(config)
+    tracker.log_parameters(safe.model_dump())
     rows, prints, data = summary["rows"], summary["fingerprints"], str(run.state.get("data", ""))
     tracker.log_tags(
         {
@@ -66,7 +69,10 @@ def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any
         }
     )
     tracker.log_data([_dataset(data, split, prints, rows) for split in rows])
-    tracker.log_file(run.folder / "config.yaml")
+    settings = run.folder / "config.yaml"
+    if safe != config:
+        settings = write_text(run.folder / "tracked" / "config.yaml", render_config(safe))
+    tracker.log_file(settings)
 
 
 def log_end(tracker: Tracker, run: Run, splits: Sequence[Scored], thresholds: Array, summary: dict[str, Any]) -> None:

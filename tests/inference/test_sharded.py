@@ -1,7 +1,9 @@
 """Scoring by several workers: the same file as by one, also after a stop, and what cannot be done is said."""
 
 import importlib.util
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import polars as pl
 import pytest
 
 from smallprint.core.errors import ConfigError, DataError
+from smallprint.inference import sharded
 from smallprint.inference.predictor import predict_file
 from smallprint.inference.sharded import PLAN, predict_sharded
 
@@ -27,7 +30,7 @@ def table(tmp_path):
 
 @needs_ray
 @pytest.mark.usefixtures("loopback")
-def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path):
+def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkeypatch):
     out, shards = tmp_path / "many.jsonl", tmp_path / "many.jsonl.shards"
     command = [sys.executable, "-m", "smallprint", "predict", str(toy_run), str(table), "-o", str(out)]
     work = subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.PIPE)
@@ -39,11 +42,12 @@ def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path):
     done = list(shards.glob("scored-*"))
     assert done
     assert not out.exists()
-    changed = done[0].stat().st_mtime_ns
-    said = []
+    said, asked, score = [], [], sharded._score
+    monkeypatch.setattr(sharded, "_score", lambda *given: (asked.extend(given[3]), score(*given))[1])
     summary = predict_sharded(toy_run, table, out, workers=2, say=said.append)
     assert any("scored already" in line for line in said)
-    assert changed
+    assert asked
+    assert not {str(path) for path in done} & {shard["scored"] for shard in asked}
     alone = predict_file(toy_run / "bundle", table, tmp_path / "alone.jsonl")
     assert out.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
     assert (summary.rows, summary.skipped_empty) == (alone.rows, alone.skipped_empty) == (12_000, 4_000)
@@ -67,3 +71,28 @@ def test_what_cannot_be_done_is_said(toy_run, table, tmp_path):
     (folder / PLAN).write_text('{"source": {"input": "another"}}')
     with pytest.raises(ConfigError, match="another input or model"):
         predict_sharded(toy_run, table, tmp_path / "out.csv")
+
+
+@needs_ray
+def test_a_folder_that_holds_something_else_is_left_alone(toy_run, table, tmp_path):
+    folder = tmp_path / "out.csv.shards"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    (folder / "rows-000000.parquet").write_text("of a cut that was stopped")
+    with pytest.raises(ConfigError, match=r"holds other files: thesis\.txt"):
+        predict_sharded(toy_run, table, tmp_path / "out.csv")
+    assert (folder / "thesis.txt").read_text() == "years of work"
+    (folder / "thesis.txt").unlink()
+    plan = sharded._plan(toy_run / "bundle", table, folder, None, lambda line: None)
+    assert pl.read_parquet(plan["shards"][0]["rows"]).height
+
+
+def test_shards_of_other_thresholds_are_not_gone_on_with(toy_run, table, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(toy_run / "bundle", bundle)
+    sharded._plan(bundle, table, tmp_path / "shards", None, lambda line: None)
+    manifest = bundle / "manifest.json"
+    tree = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**tree, "thresholds": [0.9 for _ in tree["thresholds"]]}))
+    with pytest.raises(ConfigError, match="another input or model"):
+        sharded._plan(bundle, table, tmp_path / "shards", None, lambda line: None)

@@ -1,21 +1,9 @@
 """The claim is only as good as its interval."""
 
 import numpy as np
-import pytest
-from sklearn.metrics import average_precision_score
 
-from smallprint.sweep.claim import compare_seeds, weighted_precision
+from smallprint.sweep.claim import compare_seeds
 from smallprint.sweep.judge import Judged
-
-
-def test_weighted_precision_is_sklearns_with_ties_and_weights():
-    rng = np.random.default_rng(0)
-    truth, scores = (rng.random(60) < 0.3).astype(int), rng.integers(0, 8, 60) / 8
-    weights = rng.integers(0, 4, (20, 60))
-    ours = weighted_precision(truth, scores, weights)
-    theirs = [average_precision_score(truth, scores, sample_weight=row) for row in weights]
-    assert ours == pytest.approx(theirs, abs=1e-12)
-    assert np.isnan(weighted_precision(truth, scores, np.zeros((1, 60))))[0]
 
 
 def judged(rng, truth, noise):

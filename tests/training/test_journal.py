@@ -36,7 +36,11 @@ def test_when_all_is_sent_no_file_is_left(tmp_path):
 
 def test_a_line_that_a_kill_has_cut_is_left_out(tmp_path):
     (tmp_path / FILE).write_text('{"run": "", "kind": "tags"}\n{"run": "", "ki')
-    assert Journal(tmp_path).waiting == [{"run": "", "kind": "tags"}]
+    journal = Journal(tmp_path)
+    assert journal.waiting == [{"run": "", "kind": "tags"}]
+    journal.add({"run": "", "kind": "end"})
+    del journal  # killed again
+    assert Journal(tmp_path).waiting == [{"run": "", "kind": "tags"}, {"run": "", "kind": "end"}]
 
 
 def test_a_folder_that_is_not_there_keeps_entries_in_memory(tmp_path):

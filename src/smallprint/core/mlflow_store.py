@@ -29,8 +29,19 @@ def tracking_uri(config: Config | None = None) -> str:
 
 
 def shown(uri: str) -> str:
-    """Gives the address as it may be shown: without what stands before an @, which may be a password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+    """Gives an address, or words with addresses, as they may be shown: without what may be a password.
+
+    >>> shown("postgresql://anna:p@ss@host/runs and https://host/?password=p&x=1")
+    'postgresql://host/runs and https://host/?password=...&x=1'
+    """
+    return re.sub(r"\b(password|passwd|token)=[^&\s'\"]+", r"\1=...", re.sub(r"//[^/\s]*@", "//", uri))
+
+
+def without_passwords(config: Config) -> Config:
+    """Gives settings as others may read them: the store's address without what may be a password."""
+    uri = config.tracking.uri
+    tracking = config.tracking.model_copy(update={"uri": None if uri is None else shown(uri)})
+    return config.model_copy(update={"tracking": tracking})
 
 
 def database_file(uri: str) -> Path | None:
@@ -198,4 +209,5 @@ __all__ = [
     "told",
     "tracking_uri",
     "used",
+    "without_passwords",
 ]

@@ -6,13 +6,14 @@ average precision is computed anew with these weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.evaluation.compare import ROUNDING, PairedDifference
+from smallprint.evaluation.intervals import number_units
 
 CELLS_AT_ONCE = 4_000_000
 MOST_CELLS = 400_000_000  # weights times labels of all resamples: beyond, fewer are drawn
@@ -37,7 +38,7 @@ def ranked_difference(
         truth: 0/1 `[n, n_labels]`.
         scores_a: `[n, n_labels]`.
         scores_b: The same for B.
-        groups: One value an example; equal ones are drawn together.
+        groups: One value an example; equal ones are drawn together, None alone.
         resamples: How often; fewer for very large splits, 200 at least.
         level: Share of resamples inside the interval.
         seed: Of the draws.
@@ -46,19 +47,16 @@ def ranked_difference(
         DataError: Fewer than two examples or groups.
     """
     n, n_labels = truth.shape
-    ids: dict[object, int] = {}
-    units = np.array([ids.setdefault(group, len(ids)) for group in (groups if groups is not None else range(n))])
-    if len(ids) < 2:
+    units, n_units = number_units(groups if groups is not None else range(n))
+    if n_units < 2:
         raise DataError("There is one example or group to draw from.", "at least two", "Compare on more of them.")
     resamples = min(resamples, max(FEWEST_RESAMPLES, MOST_CELLS // (n * n_labels)))
-    rng = np.random.default_rng(seed)
-    at_once, parts = max(1, CELLS_AT_ONCE // n), []
-    for start in range(0, resamples, at_once):
-        size = min(at_once, resamples - start)
-        drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=size)
-        weights = drawn[:, units].astype(np.float64)
-        parts.append(weighted_ap(truth, scores_b, weights) - weighted_ap(truth, scores_a, weights))
-    found = np.concatenate(parts)
+    found = np.concatenate(
+        [
+            weighted_ap(truth, scores_b, weights) - weighted_ap(truth, scores_a, weights)
+            for weights in draw_weights(units, n_units, resamples, seed)
+        ]
+    )
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     whole = np.ones((1, n))
     rarer = min(np.count_nonzero(found <= ROUNDING), np.count_nonzero(found >= -ROUNDING))
@@ -67,11 +65,26 @@ def ranked_difference(
         low=float(low),
         high=float(high),
         p=min(1.0, 2 * (rarer + 1) / (resamples + 1)),
-        units=len(ids),
+        units=n_units,
         over_groups=groups is not None,
         level=level,
         resamples=resamples,
     )
+
+
+def draw_weights(units: Array, n_units: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Yields how often each example counts in so many resamples of whole units, float64 `[r, n]`, as many at once as fit.
+
+    Args:
+        units: Number of the unit of each example, `[n]`, as `number_units` gives it.
+        n_units: How many there are.
+        resamples: In all.
+        seed: Of the draws.
+    """
+    rng, at_once = np.random.default_rng(seed), max(1, CELLS_AT_ONCE // len(units))
+    for start in range(0, resamples, at_once):
+        drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=min(at_once, resamples - start))
+        yield drawn[:, units].astype(np.float64)
 
 
 def weighted_ap(truth: Array, scores: Array, weights: Array) -> Array:
@@ -99,4 +112,4 @@ def weighted_ap(truth: Array, scores: Array, weights: Array) -> Array:
     return np.asarray(total / np.maximum(defined, 1))
 
 
-__all__ = ["ranked_difference", "weighted_ap"]
+__all__ = ["draw_weights", "ranked_difference", "weighted_ap"]

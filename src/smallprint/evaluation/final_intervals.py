@@ -11,10 +11,11 @@ import numpy as np
 
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.compare_ranked import draw_weights, weighted_ap
 from smallprint.evaluation.counts import Counts, f1
 from smallprint.evaluation.headline import build_headline
-from smallprint.evaluation.intervals import Interval, bootstrap_interval
-from smallprint.evaluation.ranking import average_precision_macro, one_hot
+from smallprint.evaluation.intervals import Interval, bootstrap_interval, number_units
+from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.thresholds import DEFAULT, apply_thresholds
 
 RANKED_RESAMPLES = 200  # each ranks all scores again
@@ -71,27 +72,18 @@ def build_intervals(
     found[leading.measure] = leading.interval
     if scores.size <= RANKED_CELLS:
         name = "average_precision" if scored.task == "binary" else "average_precision_macro"
-        found[name] = _ranked(targets, scores, over, min(resamples, RANKED_RESAMPLES), seed)
+        found[name] = _ranked(truth, scores, over, min(resamples, RANKED_RESAMPLES), seed)
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
-def _ranked(
-    targets: Array, scores: Array, groups: Sequence[object] | None, resamples: int, seed: int
-) -> Interval | None:
+def _ranked(truth: Array, scores: Array, groups: Sequence[object] | None, resamples: int, seed: int) -> Interval | None:
     """Gives the interval of average precision, for which every draw is ranked anew."""
-    units: dict[object, list[int]] = {}
-    for row in range(len(scores)):
-        group = None if groups is None else groups[row]
-        units.setdefault((row,) if group is None else group, []).append(row)
-    rows = [np.array(unit) for unit in units.values()]
-    if len(rows) < 2:
+    units, n_units = number_units(groups if groups is not None else range(len(scores)))
+    if n_units < 2:
         return None
-    rng, values = np.random.default_rng(seed), []
-    for _ in range(resamples):
-        drawn = np.concatenate([rows[i] for i in rng.integers(0, len(rows), len(rows))])
-        values.append(average_precision_macro(targets[drawn], scores[drawn]))
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high), LEVEL, resamples, len(rows), groups is not None)
+    values = [weighted_ap(truth, scores, weights) for weights in draw_weights(units, n_units, resamples, seed)]
+    low, high = np.quantile(np.concatenate(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high), LEVEL, resamples, n_units, groups is not None)
 
 
 def _share(sums: Array) -> Array:

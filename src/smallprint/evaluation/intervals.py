@@ -84,9 +84,15 @@ def sum_by_group(counts: Array, groups: Sequence[object]) -> Array:
             "one group value per example, in the same order",
             "Pass the group column of the split that was scored.",
         )
+    rows, n = number_units(groups)
+    sums = np.zeros((n, counts.shape[1]), dtype=np.result_type(counts.dtype, np.int64))  # int8 would overflow
+    np.add.at(sums, rows, counts)
+    return sums
+
+
+def number_units(groups: Sequence[object]) -> tuple[Array, int]:
+    """Gives the number of what each example is drawn with, int64 `[n]` from 0, and how many there are; None is drawn alone."""
     ids: dict[object, int] = {}
     alone = object()
     rows = [ids.setdefault((alone, row) if group is None else group, len(ids)) for row, group in enumerate(groups)]
-    sums = np.zeros((len(ids), counts.shape[1]), dtype=np.result_type(counts.dtype, np.int64))  # int8 would overflow
-    np.add.at(sums, np.asarray(rows), counts)
-    return sums
+    return np.array(rows, dtype=np.int64), len(ids)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -19,16 +20,17 @@ import polars as pl
 
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.extras import import_extra
-from smallprint.core.files import atomic_path, write_json
+from smallprint.core.files import atomic_path, disk_errors, sha256_file, write_json
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.row_writer import RowWriter
 from smallprint.data.stream import open_rows
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, choose_format, score_frame
 from smallprint.packaging.bundle import find_bundle
-from smallprint.packaging.manifest import read_manifest
+from smallprint.packaging.manifest import MANIFEST
 
 PLAN = "shards.json"
+OURS = re.compile(r"rows-\d+\.parquet|\.shards\.json\..*\.tmp")  # what a stop leaves before there is a plan
 SAY_SECONDS = 5.0
 
 
@@ -128,7 +130,7 @@ def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -
         "input": str(input.absolute()),
         "bytes": state.st_size if state else 0,
         "changed": state.st_mtime_ns if state else 0,
-        "model": read_manifest(bundle)["files"],
+        "model": sha256_file(bundle / MANIFEST),  # thresholds and policy too, which stand in no other file
         "column": text,
     }
     if (folder / PLAN).exists():
@@ -140,8 +142,7 @@ def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -
                 "Remove it, or name another output.",
             )
         return plan
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _clear(folder)
     shards, before = [], 0
     with open_rows(input, text=text) as stream:
         column = stream.text
@@ -162,6 +163,27 @@ def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -
     plan = {"source": source, "text": column, "shards": shards}
     write_json(folder / PLAN, plan)
     return plan
+
+
+def _clear(folder: Path) -> None:
+    """Makes the folder, or empties it of rows that were not cut to the end.
+
+    Raises:
+        ConfigError: It holds anything else.
+    """
+    with disk_errors(folder):
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder} is a file.", "a place for shards", "Move it, or name another output.")
+        folder.mkdir(parents=True, exist_ok=True)
+        there = sorted(folder.iterdir())
+        if other := [path.name for path in there if not OURS.fullmatch(path.name) or path.is_dir()]:
+            raise ConfigError(
+                f"{folder} holds other files: {', '.join(other[:5])}.",
+                "a place for shards, which are removed at the end",
+                "Move them, or name another output.",
+            )
+        for path in there:
+            path.unlink()
 
 
 def _import_ray() -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallprint.core.results import Array
+from smallprint.evaluation.compare_ranked import weighted_ap
+from smallprint.evaluation.intervals import number_units
 from smallprint.evaluation.ranking import one_hot
 from smallprint.sweep.judge import Judged
 
@@ -47,10 +49,9 @@ def compare_seeds(
         seed: Of the draws.
     """
     over_groups = any(group is not None for group in groups)
-    ids: dict[object, int] = {}
-    units = np.array([ids.setdefault((None, i) if g is None else g, len(ids)) for i, g in enumerate(groups)])
+    units, n_units = number_units(groups)
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
+    draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=RESAMPLES)
     weights = np.vstack([np.ones((1, len(units))), draws[:, units]])
     apart = np.array(
         [
@@ -59,9 +60,9 @@ def compare_seeds(
         ]
     )
     drawn = rng.integers(0, len(apart), size=(RESAMPLES, len(apart)))
-    means = np.nanmean(apart[:, 1:][drawn, np.arange(RESAMPLES)[:, None]], axis=1)
-    low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Claim(float(apart[:, 0].mean()), float(low), float(high), len(apart), len(ids), over_groups)
+    means = np.mean(apart[:, 1:][drawn, np.arange(RESAMPLES)[:, None]], axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Claim(float(apart[:, 0].mean()), float(low), float(high), len(apart), n_units, over_groups)
 
 
 def weighted_score(parts: Sequence[Judged], weights: Array) -> Array:
@@ -71,38 +72,8 @@ def weighted_score(parts: Sequence[Judged], weights: Array) -> Array:
         parts: What was judged.
         weights: `[n_weights, n]`, how often each example of the pool counts.
     """
-    with np.errstate(invalid="ignore"):
-        found = []
-        for part in parts:
-            truth = one_hot(part.targets, part.scores.shape[1])
-            own = weights[:, part.rows]
-            labels = [
-                weighted_precision(truth[:, k], part.scores[:, k], own) for k in np.flatnonzero(truth.any(axis=0))
-            ]
-            found.append(_mean_defined(np.array(labels)))
-        return _mean_defined(np.array(found))
-
-
-def weighted_precision(truth: Array, scores: Array, weights: Array) -> Array:
-    """Gives average precision under each row of weights, `[n_weights]`; NaN where no positive counts. Equal scores stand together.
-
-    Args:
-        truth: 0/1 `[n]`.
-        scores: `[n]`.
-        weights: `[n_weights, n]`.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    ordered = weights[:, order].astype(np.float64)
-    hits = np.cumsum(ordered * truth[order], axis=1)[:, ends]
-    said = np.cumsum(ordered, axis=1)[:, ends]
-    precision = np.divide(hits, said, out=np.zeros_like(hits), where=said > 0)
-    steps = np.diff(hits, axis=1, prepend=0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((steps * precision).sum(axis=1) / hits[:, -1])
-
-
-def _mean_defined(values: Array) -> Array:
-    """Gives means over the first axis of what is not NaN."""
-    defined = ~np.isnan(values)
-    return np.asarray(np.where(defined, values, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1))
+    found = [
+        weighted_ap(one_hot(part.targets, part.scores.shape[1]), part.scores, weights[:, part.rows].astype(np.float64))
+        for part in parts
+    ]
+    return np.asarray(np.mean(found, axis=0))

@@ -37,7 +37,10 @@ class Journal:
                 self._file = self.path.open("a+", encoding="utf-8")
                 _lock(self._file)
                 self._file.seek(0)
-                self.waiting = _parse(self._file.read())
+                text = self._file.read()
+                self.waiting = _parse(text)
+                if not text.endswith("\n"):  # cut by a kill: what is added next must not stand on the same line
+                    self._write_anew()
             except OSError:
                 self._close()
 
@@ -61,6 +64,17 @@ class Journal:
         del self.waiting[:count]
         if self._file is None or (self.waiting and count == 0):
             return
+        self._write_anew()
+
+    def close(self) -> None:
+        """Gives the lock back; an empty file goes away."""
+        if self._file is not None and self.path is not None and not self.waiting:
+            self.path.unlink(missing_ok=True)
+        self._close()
+
+    def _write_anew(self) -> None:
+        if self._file is None:
+            return
         try:
             self._file.seek(0)
             self._file.truncate()
@@ -68,12 +82,6 @@ class Journal:
             self._file.flush()
         except OSError:
             self.lost = True
-
-    def close(self) -> None:
-        """Gives the lock back; an empty file goes away."""
-        if self._file is not None and self.path is not None and not self.waiting:
-            self.path.unlink(missing_ok=True)
-        self._close()
 
     def _close(self) -> None:
         if self._file is not None:

@@ -171,7 +171,7 @@ class Tracker:
         if error is not None and self._journal.waiting:
             self._journal.waiting[0]["again"] = True  # it may have arrived, though its answer did not
         for line in self.sender.refused:
-            self._say(f"Tracking: the store refused {line[:300]}")
+            self._say(f"Tracking: the store refused {shown(line)[:300]}")
         self.sender.refused.clear()
         if error is not None and not self._away:
             self._away = True
