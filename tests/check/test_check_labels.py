@@ -54,5 +54,5 @@ def test_ten_thousand_labels_take_a_moment(rows_of):
     rows = rows_of({"train": [(f"t{i}", [f"l{i}"]) for i in range(10_000)]}, task="multiclass")
     began = time.monotonic()
     findings = look(rows)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # by pairs of labels it would be minutes
     assert len(findings[0].found) < 400
