@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,11 @@ from smallprint.registry.promote import promote
 
 pytestmark = pytest.mark.usefixtures("loopback")
 TEXTS = ["we may scarlet", "the leaf", "nothing"]
+# MLflow starts uvicorn, and Spark its workers, by name: as in an environment that is activated
+HERE = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    "PYSPARK_PYTHON": sys.executable,
+}
 
 
 def free_port():
@@ -38,7 +44,12 @@ class Process:
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "mlflow", *map(str, words), "--host", "127.0.0.1", "--port", str(port)]
         self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=self.log, start_new_session=True, cwd=folder, env={**os.environ, **quiet}
+            command,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+            cwd=folder,
+            env={**os.environ, **HERE, **quiet},
         )
         self.url = f"http://127.0.0.1:{port}"
         for _ in range(600):
@@ -153,8 +164,9 @@ found = mlflow.pyfunc.spark_udf(spark, "models:/toys@champion", env_manager="loc
 rows = spark.createDataFrame([(text,) for text in json.loads(sys.argv[1])], ["text"]).withColumn("found", found("text")).collect()
 print(json.dumps([[row.found.labels, row.found.score_red] for row in rows]))
 """
+    command = [sys.executable, "-c", code, json.dumps(TEXTS)]
     done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, timeout=400, cwd=tmp_path
+        command, capture_output=True, text=True, timeout=400, cwd=tmp_path, env={**os.environ, **HERE}
     )
     assert done.returncode == 0, done.stderr[-3000:]
     expected = smallprint.predict(two_runs["good"], TEXTS)
