@@ -122,6 +122,11 @@ def told_of_texts(manifest: dict[str, Any], files: list[str]) -> list[str]:
         )
     if any(name.endswith("/train_texts.u64") for name in files):
         told.append("train_texts.u64 lets whoever has a text check whether it was trained on.")
+    if any(name.endswith("/reference.safetensors") for name in files):
+        told.append(
+            "reference.safetensors lets whoever has a word check how often it stands in the training texts (if in two or more), "
+            "and whoever has a text whether it was in validation."
+        )
     if manifest.get("n_support"):
         told.append("The kernel head holds vectors of training texts.")
     return told

@@ -5,6 +5,7 @@ from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.final_intervals import build_intervals
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.score_intervals import score_intervals
 
 NAMES = ["a", "b", "c"]
 
@@ -35,6 +36,16 @@ def test_each_interval_holds_its_metric_and_the_leading_one_is_the_reports(task)
         assert 0.01 < interval.high - interval.low < 0.4, name
     leading = build_headline(split, thresholds)
     assert found[leading.measure] == leading.interval
+
+
+def test_with_a_rare_label_card_and_report_tell_one_interval():
+    split = scored("multilabel")
+    split.targets[:, 2], split.targets[0, 2] = 0, 1
+    split.scores[:, 2] = split.targets[:, 2]
+    thresholds = np.full(3, 0.45)
+    leading = build_headline(split, thresholds).interval
+    assert score_intervals(split, thresholds)["f1_macro"] == leading
+    assert build_intervals(split, thresholds)["f1_macro"] == leading
 
 
 def test_they_are_drawn_by_group():

@@ -19,6 +19,13 @@ def test_the_nearest_come_first_with_their_labels():
     assert found[2][0]["labels"] == ["law"]
 
 
+def test_many_texts_are_compared_in_parts_with_the_same_answer(monkeypatch):
+    asked = ["they may close an account", "zebra", "the court"]
+    whole = Similar(TEXTS, LABELS).nearest(asked, 2)
+    monkeypatch.setattr("smallprint.inference.similar.MOST_CELLS", 1)
+    assert Similar(TEXTS, LABELS).nearest(asked, 2) == whole
+
+
 def test_of_a_long_sentence_the_window_is_compared():
     text = "the court decides " * 30 + "they may close your account"
     finding = {

@@ -18,6 +18,7 @@ from smallprint.sweep.command import sweep_data
 from smallprint.sweep.loop import Budget
 
 pytest.importorskip("optuna")
+pytest.importorskip("fcntl")
 
 SETTINGS = [
     "model.backbone=tfidf",

@@ -10,7 +10,10 @@ import pytest
 
 from smallprint import api
 from smallprint.core.mlflow_store import open_client, tracking_uri
+from smallprint.core.run import create_run
 from smallprint.core.settings import build_config, render_config
+from smallprint.training import left_behind
+from smallprint.training.journal import FILE, Journal
 
 pytest.importorskip("fcntl")
 BEGIN = """
@@ -82,3 +85,53 @@ def test_the_next_training_marks_the_dead_and_sends_what_they_kept(config, label
     finally:
         alive.kill()
         alive.wait()
+
+
+class Store:
+    """Stands in for a `Sender`: takes all, or cannot be asked."""
+
+    taken, away = [], False
+
+    def __init__(self, uri, experiment, ids, remember):
+        self.ids = ids
+
+    def status(self, run_id):
+        if self.away:
+            raise ConnectionError
+        return "RUNNING"
+
+    def send(self, entries):
+        self.taken.extend(entries)
+        return len(entries), None
+
+
+@pytest.fixture
+def dead(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(left_behind, "Sender", Store)
+    monkeypatch.setattr(Store, "taken", [])
+    run = create_run(config, "d", tmp_path / "root" / "dead")
+    Journal(run.folder)._close()  # as a kill leaves it
+    return run
+
+
+def send(config, tmp_path):
+    return left_behind.send_left_behind(tmp_path / "root", tmp_path / "root" / "own", tracking_uri(config), print)
+
+
+def test_what_had_ended_before_the_kill_is_not_called_killed(dead, config, tmp_path):
+    entries = [("", "start", {}), ("linear/1", "start", {}), ("linear/1", "end", {"status": "FINISHED"})]
+    lines = [json.dumps({"run": run, "kind": kind, **more}) + "\n" for run, kind, more in entries]
+    (dead.folder / FILE).write_text("".join(lines))
+    assert send(config, tmp_path) == 1
+    ends = [(entry["run"], entry["status"]) for entry in Store.taken if entry["kind"] == "end"]
+    assert ends == [("linear/1", "FINISHED"), ("", "KILLED")]
+    assert not (dead.folder / FILE).exists()
+
+
+def test_a_dead_run_that_could_not_be_asked_after_is_seen_to_next_time(dead, config, tmp_path, monkeypatch):
+    dead.update(mlflow_run_id="r")
+    monkeypatch.setattr(Store, "away", True)
+    assert send(config, tmp_path) == 0
+    monkeypatch.setattr(Store, "away", False)
+    assert send(config, tmp_path) == 1
+    assert [entry["status"] for entry in Store.taken] == ["KILLED"]

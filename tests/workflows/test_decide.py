@@ -1,6 +1,7 @@
 """A policy from a run's own scores into its bundle, and out again as a column of `predict`."""
 
 import json
+import shutil
 import sys
 
 import polars as pl
@@ -140,3 +141,22 @@ def test_a_tuned_band_is_stored_and_said_to_promise_nothing(run, tmp_path, capsy
     with pytest.raises(SystemExit) as ended:
         main(["policy", str(run.run), "--f-beta", "1", "--budget", "0.2"])
     assert ended.value.code == 2
+
+
+def test_a_band_of_few_documents_is_stored_only_where_it_can_be_measured(run, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "few"
+    shutil.copytree(run.run, folder)
+    scored, groups = decide.unseen_scores(folder)
+    monkeypatch.setattr(decide, "unseen_scores", lambda place: (scored, ["d"] * len(groups)))
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(folder), "--f-beta", "2", "--save"])
+    assert ended.value.code == 3
+    assert smallprint.load(folder).policy is None
+    monkeypatch.setattr(decide, "unseen_scores", lambda place: (scored, [f"d{i % 3}" for i in range(len(groups))]))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(folder), "--f-beta", "2", "--save"])
+    told, errors = capsys.readouterr()
+    assert ended.value.code in (0, None), errors
+    assert told.startswith("Tuned to highest F-2")
+    assert smallprint.load(folder).policy.band is not None

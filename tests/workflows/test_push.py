@@ -322,3 +322,10 @@ def test_the_command_prints_the_address_and_never_the_token(hub, toy_run, capfd)
         main(["push", str(toy_run), "me/shell"])
     assert end.value.code == 7
     assert TOKEN not in out + err + "".join(capfd.readouterr())
+
+
+def test_what_the_files_let_others_check_is_told(hub, toy_run):
+    said = []
+    publish.push_model(toy_run, "me/x", say=said.append)
+    assert any("reference.safetensors lets whoever has a word check" in line for line in said)
+    assert "hashes of the training texts and of their words" in hub.repositories["me/x"]["README.md"].decode()

@@ -61,7 +61,7 @@ def policy(
     """
     from smallprint import decide
     from smallprint.evaluation.operating import Aim, measure_aim, tell_band
-    from smallprint.evaluation.policy import tell_policy, trade
+    from smallprint.evaluation.policy import FEWEST, tell_policy, trade
     from smallprint.evaluation.score_files import units
 
     aim = Aim(f_beta, cost_ratio, budget, tuned_recall, tuned_precision)
@@ -69,9 +69,10 @@ def policy(
     found, scored, groups = decide.policy(
         model, data, recall=recall, precision=precision, confidence=confidence, aim=tuned, save=save
     )
-    done = measure_aim(scored.targets, scored.scores, units(groups), aim) if tuned else None
-    wanted = sorted({*RECALLS, recall})
-    rows = trade(scored.targets, scored.scores, units(groups), wanted, confidence)
+    drawn, wanted = units(groups), sorted({*RECALLS, recall})
+    done = measure_aim(scored.targets, scored.scores, drawn, aim) if tuned else None
+    enough = len(set(drawn)) >= FEWEST  # else nothing can be promised, which a tuned band does not
+    rows = trade(scored.targets, scored.scores, drawn, wanted, confidence) if enough or not tuned else []
     if as_json:
         import json
         from dataclasses import asdict
@@ -79,7 +80,8 @@ def policy(
         told = {"policy": found.to_dict(), "trade": [asdict(row) for row in rows]}
         print(json.dumps(told if done is None else {**told, "tuned": asdict(done)}))
     else:
-        print("\n".join(tell_policy(found, rows, len(scored.texts))))
+        if rows:
+            print("\n".join(tell_policy(found, rows, len(scored.texts))))
         if done is not None and found.band is not None:
             print("\n".join(tell_band(found.band, done)))
     if save:

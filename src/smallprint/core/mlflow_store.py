@@ -16,6 +16,7 @@ from typing import Any
 
 from smallprint.core.config import Config
 from smallprint.core.errors import BundleError, SmallprintError
+from smallprint.core.extras import missing_extra
 
 SQLITE = "sqlite:///"
 MOST_WORDS = 200  # characters of what a store answered
@@ -97,12 +98,15 @@ def store_errors(uri: str) -> Iterator[None]:
 
     Raises:
         BundleError: The store is away, locked, read-only or of another version, or its answer is none.
+        MissingExtraError: MLflow is not installed.
     """
     try:
         with short_waits(), quiet_mlflow():
             yield
     except (SmallprintError, KeyboardInterrupt, SystemExit):
         raise
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "A store of MLflow needs") or told(uri, error) from None
     except Exception as error:  # MLflow's client raises what the libraries below it do
         raise told(uri, error) from None
 

@@ -12,10 +12,10 @@ import numpy as np
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
 from smallprint.evaluation.compare_ranked import draw_weights, weighted_ap
-from smallprint.evaluation.counts import Counts, f1
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.intervals import Interval, bootstrap_interval, number_units
 from smallprint.evaluation.ranking import one_hot
+from smallprint.evaluation.score_intervals import macro_of_seen, share_of
 from smallprint.evaluation.thresholds import DEFAULT, apply_thresholds
 
 RANKED_RESAMPLES = 200  # each ranks all scores again
@@ -57,13 +57,13 @@ def build_intervals(
                 f"lexglue_f1_macro{suffix}": (counts, macro_f1_of),
                 f"lexglue_f1_micro{suffix}": (counts, micro_f1_of),
             }
-        wanted["exact_match"] = (np.hstack([(truth == decided).all(axis=1)[:, None], ones]), _share)
+        wanted["exact_match"] = (np.hstack([(truth == decided).all(axis=1)[:, None], ones]), share_of)
     elif scored.task == "binary":
-        wanted["precision"] = (plain[:, [0, 1]], _share)
-        wanted["recall"] = (plain[:, [0, 2]], _share)
-        wanted["accuracy"] = (np.hstack([truth == decided, ones]), _share)
+        wanted["precision"] = (plain[:, [0, 1]], share_of)
+        wanted["recall"] = (plain[:, [0, 2]], share_of)
+        wanted["accuracy"] = (np.hstack([truth == decided, ones]), share_of)
     else:
-        wanted["f1_macro"] = (plain, _macro_f1_seen)
+        wanted["f1_macro"] = (plain, macro_of_seen)
     found = {
         name: bootstrap_interval(counts, statistic, groups=over, resamples=resamples, level=LEVEL, seed=seed)
         for name, (counts, statistic) in wanted.items()
@@ -84,17 +84,6 @@ def _ranked(truth: Array, scores: Array, groups: Sequence[object] | None, resamp
     values = [weighted_ap(truth, scores, weights) for weights in draw_weights(units, n_units, resamples, seed)]
     low, high = np.quantile(np.concatenate(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high), LEVEL, resamples, n_units, groups is not None)
-
-
-def _share(sums: Array) -> Array:
-    return np.asarray(np.divide(sums[:, 0], sums[:, 1], out=np.zeros(len(sums)), where=sums[:, 1] > 0))
-
-
-def _macro_f1_seen(sums: Array) -> Array:
-    """Macro F1 over the labels that truth or decisions of a draw hold, as `compute_metrics` has it for multiclass."""
-    counts = Counts(*np.split(sums, 3, axis=1))
-    seen = (counts.predicted + counts.support) > 0
-    return np.asarray((f1(counts) * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
 
 
 __all__ = ["build_intervals"]

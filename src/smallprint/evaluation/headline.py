@@ -16,6 +16,12 @@ from smallprint.evaluation.counts import Counts, f1
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.thresholds import apply_thresholds
 
+LEADING = {
+    "multilabel": "f1_macro",
+    "binary": "f1",
+    "multiclass": "accuracy",
+}  # measure by task, in reports, cards and contests
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -60,7 +66,9 @@ def build_headline(
         )
         support = np.bincount(ids, minlength=scores.shape[1])
         answer = f"always “{scored.label_names[int(support.argmax())]}”, the most frequent label"
-        return Headline("accuracy", float(correct.mean()), float(support.max() / n), answer, interval, n, None)
+        return Headline(
+            LEADING[scored.task], float(correct.mean()), float(support.max() / n), answer, interval, n, None
+        )
     truth = targets.astype(bool)
     rows = np.hstack([truth & decided.astype(bool), decided.astype(bool), truth]).astype(np.int32)
     total = rows.sum(axis=0, dtype=np.int64)[None]
@@ -70,12 +78,9 @@ def build_headline(
     )
     support = truth.sum(axis=0)
     floor = float(np.mean(2 * support / (n + support)))  # F1 of saying yes to all: precision s/n, recall 1
-    if scored.task == "binary":
-        measure, answer = "f1", f"always “{scored.label_names[1]}”"
-    else:
-        measure, answer = "f1_macro", "every label for every text"
+    answer = f"always “{scored.label_names[1]}”" if scored.task == "binary" else "every label for every text"
     value = float(_macro_f1(total.astype(np.float64), empty)[0])
-    return Headline(measure, value, floor, answer, interval, n, int(truth.any(axis=1).sum()))
+    return Headline(LEADING[scored.task], value, floor, answer, interval, n, int(truth.any(axis=1).sum()))
 
 
 def _split_counts(sums: Array) -> Counts:

@@ -12,6 +12,7 @@ import numpy as np
 
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.thresholds import apply_thresholds
@@ -34,16 +35,16 @@ def count_measures(scored: ScoredSplit, thresholds: Array) -> dict[str, tuple[Ar
     found: dict[str, tuple[Array, Statistic]] = {}
     if scored.task == "binary":
         found["f1"] = (counts, macro_f1_of)
-        found["accuracy"] = (_with_ones(np.asarray((truth == decided).all(axis=1))), _mean_of)
+        found["accuracy"] = (_with_ones(np.asarray((truth == decided).all(axis=1))), share_of)
         return found
     if scored.task == "multiclass":
-        found["accuracy"] = (_with_ones(np.asarray((truth * decided).any(axis=1))), _mean_of)
-        found["f1_macro"] = (counts, _macro_of_seen)
+        found["accuracy"] = (_with_ones(np.asarray((truth * decided).any(axis=1))), share_of)
+        found["f1_macro"] = (counts, macro_of_seen)
     else:
         found["f1_macro"], found["f1_micro"] = (counts, macro_f1_of), (counts, micro_f1_of)
         any_true, any_said = truth.max(axis=1, keepdims=True), decided.max(axis=1, keepdims=True)
         found["any_label_f1"] = (f1_counts(np.asarray(any_true), np.asarray(any_said)), macro_f1_of)
-        found["exact_match"] = (_with_ones(np.asarray((truth == decided).all(axis=1))), _mean_of)
+        found["exact_match"] = (_with_ones(np.asarray((truth == decided).all(axis=1))), share_of)
     width = truth.shape[1]
     for k, name in enumerate(scored.label_names):
         found[f"{PER_LABEL}{name}"] = (counts[:, [k, width + k, 2 * width + k]], macro_f1_of)
@@ -68,18 +69,20 @@ def score_intervals(
         interval = bootstrap_interval(counts, statistic, groups=groups, resamples=resamples)
         if interval is not None:
             found[name] = interval
-    return found
+    leading = build_headline(scored, thresholds, groups, resamples)  # the same interval as in the report
+    return found if leading.interval is None else {**found, leading.measure: leading.interval}
 
 
 def _with_ones(right: Array) -> Array:
     return np.column_stack([right.astype(np.int64), np.ones(len(right), dtype=np.int64)])
 
 
-def _mean_of(sums: Array) -> Array:
+def share_of(sums: Array) -> Array:
+    """Gives the first count as a share of the second; 0 of none."""
     return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1))
 
 
-def _macro_of_seen(sums: Array) -> Array:
+def macro_of_seen(sums: Array) -> Array:
     """Macro F1 over the labels that truth or answers hold, as `Metrics` has it for multiclass."""
     hits, predicted, support = np.split(sums, 3, axis=1)
     seen = (predicted + support) > 0
@@ -87,4 +90,4 @@ def _macro_of_seen(sums: Array) -> Array:
     return np.asarray((each * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
 
 
-__all__ = ["PER_LABEL", "Statistic", "count_measures", "score_intervals"]
+__all__ = ["PER_LABEL", "Statistic", "count_measures", "macro_of_seen", "score_intervals", "share_of"]

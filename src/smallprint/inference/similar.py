@@ -14,6 +14,7 @@ import numpy as np
 from smallprint.modeling.plain_text import plain_words
 
 LEAST = 0.05  # of cosine: less is no likeness
+MOST_CELLS = 20_000_000  # likenesses in memory at once, 160 MB
 
 
 class Similar:
@@ -43,8 +44,9 @@ class Similar:
         if self._vectors is None or not texts:
             return [[] for _ in texts]
         answers = []
-        for start in range(0, len(texts), 256):
-            rows = (self._vectorizer.transform(texts[start : start + 256]) @ self._vectors.T).toarray()
+        at_once = min(256, max(1, MOST_CELLS // len(self.texts)))
+        for start in range(0, len(texts), at_once):
+            rows = (self._vectorizer.transform(texts[start : start + at_once]) @ self._vectors.T).toarray()
             for row in rows:
                 chosen = [int(i) for i in np.argsort(-row, kind="stable")[:n] if row[i] >= LEAST]
                 answers.append(

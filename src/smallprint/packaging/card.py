@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from smallprint.core.config import Config
+from smallprint.evaluation.headline import LEADING
 from smallprint.evaluation.report_measures import TASKS
 from smallprint.evaluation.score_intervals import PER_LABEL
 from smallprint.modeling.presets import EMBEDDED, find_preset
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 CARD, SHEET = "README.md", "DATASHEET.md"
 FEW_TRAIN, FEW_TEST = 50, 30
-LEAD = {"multilabel": "f1_macro", "binary": "f1", "multiclass": "accuracy"}
 
 
 def render_card(facts: CardFacts) -> str:
@@ -40,7 +40,7 @@ def render_card(facts: CardFacts) -> str:
     return front_matter(facts) + _template("card.md.j2").render(
         facts=facts,
         card=facts.config.card,
-        lead=LEAD[facts.task],
+        lead=LEADING[facts.task],
         scores=shown,
         rare=rare_labels(facts),
         backbone=describe_backbone(facts.config),

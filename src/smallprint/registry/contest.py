@@ -22,12 +22,12 @@ from smallprint.data.examples import fingerprint
 from smallprint.data.normalise import text_hashes
 from smallprint.data.read import open_source
 from smallprint.evaluation.compare import PairedDifference, f1_counts, macro_f1_of, paired_bootstrap
+from smallprint.evaluation.headline import LEADING
 from smallprint.evaluation.score_files import read_scores
 from smallprint.inference.engine import Engine
 
 MARGIN = 0.01
 FEW = 5  # groups below which an interval by the bootstrap is a poor one
-MEASURES = {"multilabel": "f1_macro", "binary": "f1", "multiclass": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def compare_models(champion: Engine, candidate: Engine, rows: OwnRows, margin: f
     over = groups if len({group for group in groups if group is not None}) > 1 else None
     paired = paired_bootstrap(counts[0], counts[1], statistic, groups=over)
     before, after = (float(statistic(part.sum(axis=0, keepdims=True))[0]) for part in counts)
-    measure = MEASURES[champion.labels.task]
+    measure = LEADING[champion.labels.task]
     return Verdict(measure, before, after, paired, len(texts), int(learned.sum()), margin)
 
 

@@ -18,10 +18,10 @@ from smallprint.core.files import sha256_file
 from smallprint.core.mlflow_store import experiment_of, open_client, shown, store_errors, used
 from smallprint.core.progress import Say
 from smallprint.core.run import Run
+from smallprint.evaluation.headline import LEADING
 from smallprint.inference.engine import Engine
 from smallprint.packaging.manifest import MANIFEST
 from smallprint.packaging.registered import HASH, Registered
-from smallprint.registry.contest import MEASURES
 from smallprint.registry.flavour import save_mlflow_model
 
 
@@ -102,7 +102,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         HASH: sha256_file(candidate.bundle / MANIFEST),
         "smallprint.task": str(task),
         "smallprint.family": str(manifest.get("family", "encoder")),
-        "smallprint.measure": MEASURES[task],
+        "smallprint.measure": LEADING[task],
         "smallprint.version": str(manifest["versions"].get("smallprint", "")),
         "smallprint.trained": str(manifest["created"]),
         "smallprint.n_test": str(manifest["data"].get("rows", {}).get("test", "")),

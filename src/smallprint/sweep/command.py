@@ -33,7 +33,7 @@ from smallprint.sweep.space import Settings, Space, base_settings, default_space
 from smallprint.sweep.study import DEFAULT, Study, open_study
 from smallprint.sweep.tracking import SweepTracking
 from smallprint.sweep.winner import compare, retrain, train_winner
-from smallprint.sweep.workers import first
+from smallprint.sweep.workers import check_locks, last
 from smallprint.training.stored import VectorCache
 
 
@@ -62,6 +62,7 @@ def sweep_data(
         SmallprintError: Anything that the user can mend.
     """
     import_extra("optuna", "A sweep needs", "sweep")
+    check_locks()
     config = config or Config()
     _check_budget(budget)
     kind_of(config)
@@ -92,8 +93,8 @@ def sweep_data(
             return {}
         check_completed(study.rows())
         # the last process to end tells what came out
-        with first(folder, "end") as ours:
-            if not ours or any(row.state == "running" for row in study.rows()):
+        with last(folder, "end", lambda: any(row.state == "running" for row in study.rows())) as ours:
+            if not ours:
                 say("Other processes are still at it: the last of them trains the winner.")
                 return {}
             found = _conclude(data, study, judge, budget, cache, tracking, say)

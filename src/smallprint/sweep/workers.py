@@ -5,15 +5,34 @@ A trial names its worker; where nobody holds the worker's lock any more, the tri
 
 from __future__ import annotations
 
-import fcntl
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from smallprint.core.errors import ConfigError
 from smallprint.core.files import disk_errors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def check_locks() -> None:
+    """Checks that this system has the locks by which processes know of each other.
+
+    Raises:
+        ConfigError: It is Windows.
+    """
+    if fcntl is None:
+        raise ConfigError(
+            "This system has no file locks that end with their holder.",
+            "Linux or macOS for a sweep",
+            "On Windows run it in WSL; `smallprint train` works as it is.",
+        )
 
 
 class Worker:
@@ -67,15 +86,26 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def first(folder: Path, what: str) -> Iterator[bool]:
-    """Gives True to the first process that comes and False to others as long as it is at it."""
+def last(folder: Path, what: str, busy: Callable[[], bool]) -> Iterator[bool]:
+    """Gives True to the process that comes when no other is busy, and False to others as long as it is at it.
+
+    One at a time asks, so that of two that end together the later one sees that the other has gone.
+
+    Args:
+        folder: Of the sweep.
+        what: Name of what is done.
+        busy: Gives whether somebody else has yet to come.
+    """
     with (folder / f"{what}.lock").open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        with alone(folder, f"{what}-asked"):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = not busy()
+            except BlockingIOError:
+                ours = False
+            if not ours:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        yield ours
 
 
 def _place(folder: Path, name: str) -> Path:

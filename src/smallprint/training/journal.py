@@ -66,9 +66,9 @@ class Journal:
             return
         self._write_anew()
 
-    def close(self) -> None:
-        """Gives the lock back; an empty file goes away."""
-        if self._file is not None and self.path is not None and not self.waiting:
+    def close(self, keep: bool = False) -> None:
+        """Gives the lock back; an empty file goes away, unless it is kept as the mark of a run that has not been seen to."""
+        if self._file is not None and self.path is not None and not self.waiting and not keep:
             self.path.unlink(missing_ok=True)
         self._close()
 

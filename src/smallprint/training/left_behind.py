@@ -46,13 +46,16 @@ def _send_one(folder: Path, uri: str) -> int:
     journal = take_over(folder)
     if journal is None:
         return 0
+    seen_to = False
     try:
         config = load_config(folder / "config.yaml")
         if not config.tracking.enabled or tracking_uri(config) != uri:
             return 0
-        return _send(folder, journal, config, uri)
+        sent = _send(folder, journal, config, uri)
+        seen_to = True
+        return sent
     finally:
-        journal.close()
+        journal.close(keep=not seen_to)
 
 
 def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
@@ -67,20 +70,21 @@ def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
     for entry in journal.waiting:
         entry["again"] = True
     sender = Sender(uri, config.tracking.experiment, ids_of(state), remember)
-    waiting = list(journal.waiting)
     if not ended:  # killed: nothing of its own could say so
-        now = int((folder / "run.json").stat().st_mtime * 1000) if not waiting else int(time.time() * 1000)
-        names = dict.fromkeys([*sender.ids, *(entry["run"] for entry in waiting)])
-        waiting += [{"run": name, "kind": "end", "status": "KILLED", "time": now} for name in names]
-        waiting = [entry for entry in waiting if entry["kind"] != "end" or _is_open(sender, entry)]
-    done, error = sender.send(waiting)
-    journal.drop(min(done, len(journal.waiting)))
+        empty = not journal.waiting
+        now = int((folder / "run.json").stat().st_mtime * 1000) if empty else int(time.time() * 1000)
+        over = {entry["run"] for entry in journal.waiting if entry["kind"] == "end"}
+        names = dict.fromkeys([*sender.ids, *(entry["run"] for entry in journal.waiting)])
+        for name in [name for name in names if name not in over and _is_open(sender, name)]:
+            journal.add({"run": name, "kind": "end", "status": "KILLED", "time": now})
+    done, error = sender.send(journal.waiting)
+    journal.drop(done)
     return int(error is None)
 
 
-def _is_open(sender: Sender, entry: dict[str, Any]) -> bool:
+def _is_open(sender: Sender, name: str) -> bool:
     """Whether a run still counts as running in the store; one that is not there yet will."""
-    return entry["run"] not in sender.ids or sender.status(sender.ids[entry["run"]]) == "RUNNING"
+    return name not in sender.ids or sender.status(sender.ids[name]) == "RUNNING"
 
 
 def ids_of(state: dict[str, Any]) -> dict[str, str]:
