@@ -298,6 +298,8 @@ def main() -> None:
         for name in given.samplers:
             arms[name] = json.loads(Path(f"{place}/{name}.json").read_text())
     done = min(len(arm["repeats"]) for arm in arms.values())
+    if done < 2:
+        raise SystemExit("One repeat shows no spread, and no more fitted into the time: give more --most-minutes.")
     for arm in arms.values():
         arm["repeats"] = arm["repeats"][:done]
     summary = summarise(arms, given.trials)
