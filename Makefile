@@ -32,8 +32,9 @@ demo: $(STAMP)  ## train on the sample corpus, evaluate, classify new clauses
 	@echo "Labelled rows:   $(DEMO)/new_clauses_labelled.csv"
 	@echo "Tracking store:  runs/mlflow.db (see it with: $(BIN)/smallprint ui)"
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -q
+test: export OMP_NUM_THREADS = 1
+test: $(STAMP)  ## run the tests, files side by side on all processors
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(STAMP)  ## lint, types, layers
 	$(BIN)/ruff check .
