@@ -439,3 +439,15 @@ def test_help_is_there(capsys):
     assert all(word in shown for word in ("--trials", "--minutes", "--seeds", "--processes", "--out"))
     assert "--worker" not in shown
     assert textwrap.dedent(shown)
+
+
+def test_what_is_stated_of_the_winner_trains_it_no_second_time(data, tmp_path):
+    from smallprint import papers
+    from smallprint.core.run import open_run
+
+    run(data, tmp_path / "s", 2, seeds=1)
+    winner = tmp_path / "s" / "winner"
+    papers.write_card(open_run(winner), ["card.licence=mit"])
+    found = run(data, tmp_path / "s", 2, seeds=1)
+    assert "license: mit" in (winner / "README.md").read_text()
+    assert found["test_opened"] == 1

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.errors import BundleError
 from smallprint.data.sketch import PLACES, TextNumbers, WordBits, count_words, number_texts
+from smallprint.evaluation.intervals import number_units
 from smallprint.packaging.manifest import AGAIN, unreadable
 
 REFERENCE = "reference.safetensors"
@@ -67,9 +68,7 @@ def build_reference(
     chosen = [groups[i] for i in rows]
     units: NDArray[np.int32] | None = None
     if any(group is not None for group in chosen):
-        ids: dict[Any, int] = {}
-        keys = [("row", i) if group is None else group for i, group in enumerate(chosen)]
-        units = np.array([ids.setdefault(key, len(ids)) for key in keys], dtype=np.int32)
+        units = number_units(chosen)[0].astype(np.int32)
     return Reference(np.asarray(scores, dtype=np.float16)[rows], numbers, units, usual)
 
 

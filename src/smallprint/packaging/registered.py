@@ -21,7 +21,8 @@ from smallprint.core.files import disk_errors, sha256_file
 from smallprint.core.mlflow_store import open_client, shown, store_errors, tracking_uri, used
 from smallprint.packaging.manifest import MANIFEST, check_files, check_manifest, read_manifest
 
-WORD = re.compile(r"(?P<name>[^@/\\:]+)@(?P<which>[^@/\\:]+)")
+WORD = re.compile(r"(?!\.{1,2}@)(?P<name>[^@/\\:]+)@(?P<which>[^@/\\:]+)")  # the name is a folder's too, of copies
+DIGEST = re.compile(r"[0-9a-f]{64}")
 HASH = "smallprint.manifest_sha256"  # tag of a version
 PLACE = "bundle"  # in an MLflow model's `artifacts` folder
 Stamp = tuple[str, int, str]
@@ -103,7 +104,7 @@ def find_version(word: Word, uri: str | None = None) -> Registered:
                 raise
             raise _no_such(client, word, uri) from None
     digest = entry.tags.get(HASH)
-    if not digest:
+    if not digest or not DIGEST.fullmatch(digest):  # it becomes part of a path
         raise BundleError(
             f"{word.name} version {entry.version} in {shown(uri)} was not registered by smallprint.",
             "a version that `smallprint promote` made",

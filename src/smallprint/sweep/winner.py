@@ -106,9 +106,10 @@ def train_winner(
     config, place = config_of(base, settings), folder / "winner"
     if (place / "run.json").is_file():
         run = open_run(place)
-        if run.config == config and run.state["status"] == "finished":
+        same = _trained_by(run.config) == _trained_by(config)
+        if same and run.state["status"] == "finished":
             return read_result(run), False
-        if run.config == config:
+        if same:
             return api.train(resume=place, cache=cache, say=say), True
     shutil.rmtree(place, ignore_errors=True)
     return api.train(data, config=config, out=place, cache=cache, say=say), True
@@ -116,6 +117,14 @@ def train_winner(
 
 def _same(log: MetricLog, fold: int) -> MetricLog:
     return log
+
+
+def _trained_by(config: Config) -> Config:
+    """Gives the settings that a training hears: what its owner states of it since, and where it is tracked, change no winner."""
+    teacher = config.training.teacher
+    full = None if teacher is None else str(Path(teacher).expanduser().absolute())  # as a run keeps it
+    training, usual = config.training.model_copy(update={"teacher": full}), Config()
+    return config.model_copy(update={"card": usual.card, "tracking": usual.tracking, "training": training})
 
 
 def _mark(config: Config) -> str:
