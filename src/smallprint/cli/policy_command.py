@@ -61,7 +61,7 @@ def policy(
     """
     from smallprint import decide
     from smallprint.evaluation.operating import Aim, measure_aim, tell_band
-    from smallprint.evaluation.policy import tell_policy, trade
+    from smallprint.evaluation.policy import FEWEST, tell_policy, trade
     from smallprint.evaluation.score_files import units
 
     aim = Aim(f_beta, cost_ratio, budget, tuned_recall, tuned_precision)
@@ -71,7 +71,13 @@ def policy(
     )
     done = measure_aim(scored.targets, scored.scores, units(groups), aim) if tuned else None
     wanted = sorted({*RECALLS, recall})
-    rows = trade(scored.targets, scored.scores, units(groups), wanted, confidence)
+    documents = units(groups)
+    # borders that are tuned need no promise, so that too few documents for one are no error
+    rows = (
+        []
+        if tuned and len(set(documents)) < FEWEST
+        else trade(scored.targets, scored.scores, documents, wanted, confidence)
+    )
     if as_json:
         import json
         from dataclasses import asdict
