@@ -24,8 +24,20 @@ def test_the_table_says_which_labels_a_mean_leaves_out():
     assert not any("leaves out" in line for line in runs.table(Metrics("test", "multilabel", 9, {}, rows)))
 
 
+def test_the_table_says_which_labels_count_as_0_and_has_a_heading_for_what_was_not_leaked():
+    rows = [row("a", 1, 1), row("b", 0, 0)]
+    values = {"f1_macro": 0.5, "labels_without_positives": 1.0}
+    lines = runs.table(Metrics("test", "multilabel", 9, values, rows, leaked=2, without_leaked=values))
+    assert "  f1_macro counts 1 label without an example in test as 0: b" in lines
+    assert [line.split() for line in lines[2:5]] == [
+        ["all", "without"],
+        ["f1_macro", "0.5000", "0.5000"],
+        ["labels_without_positives", "1", "1"],
+    ]
+
+
 def test_average_precision_without_positives_is_a_dash():
-    _, _, first, second = runs.table(Metrics("test", "multilabel", 9, {}, [row("a", 1, 1), row("b", 0, 2)]))
+    *_, first, second = runs.table(Metrics("test", "multilabel", 9, {}, [row("a", 1, 1), row("b", 0, 2)]))
     assert first.split()[-2:] == ["0.000", "0.500"]
     assert second.split()[-2:] == ["-", "0.500"]
 

@@ -268,13 +268,17 @@ def table(metrics: Metrics) -> list[str]:
     if metrics.leaked:
         told = "have a text that the model was trained on" + ("; beside: without them" if beside else "")
         lines.append(f"  {metrics.leaked:,} {told}")
-    lines += [
-        f"  {name:<28}{value:8.4f}" + (f"{beside[name]:10.4f}" if beside and name in beside else "")
-        for name, value in metrics.values.items()
-    ]
+    if beside:
+        lines.append(f"  {'':<28}{'all':>8}{'without':>10}")
+    for name, value in metrics.values.items():
+        shape = ".0f" if name == "labels_without_positives" else ".4f"
+        lines.append(
+            f"  {name:<28}{value:8{shape}}" + (f"{beside[name]:10{shape}}" if beside and name in beside else "")
+        )
     silent = [row.label for row in metrics.per_label if not row.support and not row.predicted]
     if silent and metrics.task == "multiclass":
         lines.append(f"  f1_macro leaves out {counted(len(silent), 'label')} that neither truth nor answers hold")
+    lines += [f"  {line}" for line in unseen_labels(metrics)]
     if metrics.split == "all":
         lines.append("  every row was used: honest only if training saw none of them")
     width = max(len("label"), *(len(row.label) for row in metrics.per_label))
@@ -287,12 +291,22 @@ def table(metrics: Metrics) -> list[str]:
     return lines
 
 
+def unseen_labels(metrics: Metrics) -> list[str]:
+    """Gives a line that says which labels draw a multilabel macro F1 down for want of examples, or none."""
+    names = [row.label for row in metrics.per_label if not row.support]
+    if not names or metrics.task != "multilabel":
+        return []
+    told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return [f"f1_macro counts {counted(len(names), 'label')} without an example in {metrics.split} as 0: {told}"]
+
+
 def tell(result: TrainResult) -> list[str]:
     """Gives the lines that end a training: the score, and where everything is."""
     values = result.test.values
     shown = [f"{name} {values[name]:.3f}" for name in HEADLINES if name in values]
     return [
         f"Test ({result.test.n_examples:,} examples): " + ", ".join(shown),
+        *(f"  {line}" for line in unseen_labels(result.test)),
         f"Bundle:   {result.bundle}",
         f"Report:   {result.report}",
         f"Metrics:  {result.metrics_file}",

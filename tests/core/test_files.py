@@ -2,11 +2,12 @@ import errno
 
 import pytest
 
-from smallprint.core.errors import SmallprintError
+from smallprint.core.errors import ConfigError, SmallprintError
 from smallprint.core.files import (
     atomic_folder,
     atomic_path,
     csv_text,
+    refuse_same,
     remove_leftovers,
     sha256_file,
     write_json,
@@ -73,3 +74,14 @@ def test_sha256_is_the_standard_one(tmp_path):
 
 def test_rows_as_csv_quote_what_needs_it():
     assert csv_text([("a", "b"), ('x, "y"', None), ("z\n", 1)]) == 'a,b\n"x, ""y""",\n"z\n",1\n'
+
+
+def test_an_output_that_is_an_input_is_refused_by_any_path(tmp_path):
+    file = tmp_path / "terms.html"
+    file.write_text("x")
+    (tmp_path / "link").symlink_to(file)
+    for output in (file, tmp_path / "." / "terms.html", tmp_path / "link"):
+        with pytest.raises(ConfigError, match="would be written over"):
+            refuse_same(output, ["-", tmp_path / "absent", str(file)])
+    refuse_same(tmp_path / "new.html", [file])
+    refuse_same(None, [file])

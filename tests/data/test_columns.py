@@ -72,6 +72,14 @@ def test_what_cannot_be_told_is_asked_for(table, what):
         find(table)
 
 
+def test_the_likeliest_label_column_is_named():
+    table = {"text": [f"a long text of number {n}" for n in range(6)], "types": list("xyxyxy"), "n": list(range(6))}
+    with pytest.raises(DataError, match="Perhaps --labels types"):
+        find(table)
+    with pytest.raises(DataError, match="Name it with --labels COLUMN"):
+        find({**table, "kinds": list("uvuvuv")})
+
+
 def test_a_text_column_of_numbers_is_an_error():
     with pytest.raises(DataError, match="text column 'n' holds Int64"):
         find({"n": [1, 2], "label": ["x", "y"]}, text="n")

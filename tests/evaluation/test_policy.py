@@ -85,6 +85,7 @@ def test_too_few_documents_and_nothing_positive():
     truth, scores, groups = world(FEWEST - 1, 0)
     with pytest.raises(DataError, match="a promise over documents stands on documents"):
         find_policy(truth, scores, groups)
+    assert "too few for a promise" in tell_policy(Policy(None, None), [], 9)[0]
     truth, scores, groups = world(8, 0)
     with pytest.raises(DataError, match="No example has a label"):
         find_policy(np.zeros_like(truth), scores, groups)

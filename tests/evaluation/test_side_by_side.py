@@ -120,6 +120,13 @@ def test_other_examples_are_refused_and_what_differs_is_said(change, said):
         compare_splits(a, change(b), (HALF["multilabel"],) * 2)
 
 
+def test_models_of_other_labels_are_not_sent_to_data():
+    a, b = pair("multilabel")
+    with pytest.raises(DataError, match="do not know the same labels") as caught:
+        compare_splits(a, replace(b, label_names=["x", *b.label_names[1:]]), (HALF["multilabel"],) * 2)
+    assert "--data neither" in str(caught.value)
+
+
 def test_the_other_positive_label_is_refused():
     a, b = pair("binary")
     with pytest.raises(DataError, match="positive label is another"):

@@ -10,8 +10,9 @@ import pytest
 import smallprint
 from smallprint import api, decide
 from smallprint.cli.app import main
-from smallprint.core.errors import BundleError, ConfigError
+from smallprint.core.errors import BundleError, ConfigError, DataError
 from smallprint.core.settings import build_config
+from smallprint.evaluation.operating import Aim
 
 
 @pytest.fixture
@@ -40,6 +41,35 @@ def test_from_a_run_to_a_column(run, tmp_path, capsys):
     assert rows[1]["decision"] is None
     assert {rows[0]["decision"], rows[2]["decision"]} <= {"cleared", "flagged", "person"}
     assert engine.predict(["fine"]).decisions == [rows[2]["decision"]]
+
+
+def few_documents(labelled_frame, folder, documents):
+    rows = [f"d{i % documents}" for i in range(240)]
+    labelled_frame("binary", 240).with_columns(pl.Series("document", rows)).write_parquet(folder / "few.parquet")
+    config = build_config(
+        {"model": {"backbone": "tfidf"}, "data": {"group": "document"}, "tracking": {"enabled": False}}
+    )
+    return api.train(folder / "few.parquet", config=config, out=folder / "few")
+
+
+def test_tuned_borders_need_no_six_documents(labelled_frame, tmp_path, capsys):
+    run = few_documents(labelled_frame, tmp_path, 20)
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(run.run), "--recall", "0.8"])
+    assert ended.value.code == 3
+    assert "tune without a promise" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["policy", str(run.run), "--cost-ratio", "20", "--save"])
+    assert ended.value.code in (0, None)
+    assert "too few for a promise" in capsys.readouterr().out
+    assert smallprint.load(run.run).policy.band is not None
+
+
+def test_what_cannot_be_measured_is_not_stored(labelled_frame, tmp_path):
+    run = few_documents(labelled_frame, tmp_path, 4)
+    with pytest.raises(DataError, match="There is one document"):
+        decide.policy(run.run, aim=Aim(cost_ratio=20), save=True)
+    assert smallprint.load(run.run).policy is None
 
 
 def test_without_a_policy_nothing_is_decided(run, tmp_path):

@@ -82,6 +82,9 @@ def test_the_command_gives_every_format(toy_run, tmp_path):
     assert (tmp_path / "o.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "crimson" in (tmp_path / "r.csv").read_text()
     assert invoke(toy_run, path, "-o", tmp_path / "o.xyz").exit_code != 0
+    for option in ("-o", "--review"):
+        assert invoke(toy_run, path, option, path).exit_code == 2
+    assert path.read_text() == TEXT
 
 
 def test_findings_go_out_once_however_often_a_document_is_scanned(toy_run, tmp_path):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from smallprint.core.errors import SmallprintError
+from smallprint.core.errors import ConfigError, SmallprintError
 
 
 @contextmanager
@@ -91,6 +91,21 @@ def write_text(path: str | Path, text: str) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def refuse_same(output: str | Path | None, inputs: Iterable[str | Path]) -> None:
+    """Refuses an output that would take the place of an input.
+
+    Raises:
+        ConfigError: `output` is one of `inputs`, by whatever path or link.
+    """
+    if output is None or not Path(output).exists():
+        return
+    for name in inputs:
+        if str(name) != "-" and Path(name).exists() and Path(name).samefile(output):
+            raise ConfigError(
+                f"{output} is read, and would be written over.", "another file for the output", "Name another with -o."
+            )
 
 
 def write_json(path: str | Path, value: Any) -> Path:

@@ -112,6 +112,19 @@ def _find_named_labels(frame: pl.DataFrame, config: DataConfig, where: str) -> t
     return tuple(dict.fromkeys(require_column(frame.columns, name, "data.labels", where) for name in names))
 
 
+def _likely_labels(frame: pl.DataFrame, taken: set[str]) -> str:
+    """Advice that names the one column of few different strings, or nothing where there is none or several."""
+    looked = frame.head(LOOKED_AT_ROWS)
+    few = [
+        name
+        for name in looked.columns
+        if name not in taken
+        and looked[name].dtype == pl.String
+        and 2 <= looked[name].drop_nulls().n_unique() <= looked.height / 2
+    ]
+    return f"Perhaps --labels {few[0]}; else name another column (data.labels)." if len(few) == 1 else ""
+
+
 def _find_labels(frame: pl.DataFrame, taken: set[str], where: str) -> tuple[str, ...]:
     flags = tuple(name for name in frame.columns if name not in taken and is_flag_column(frame[name]))
     if flags:
@@ -119,7 +132,7 @@ def _find_labels(frame: pl.DataFrame, taken: set[str], where: str) -> tuple[str,
     raise DataError(
         f"{where}: no column looks like labels; the columns are {quoted(frame.columns)}.",
         f"a column named {', '.join(LABEL_NAMES[:4])}..., or columns with 0 and 1",
-        "Name it with --labels COLUMN (data.labels).",
+        _likely_labels(frame, taken) or "Name it with --labels COLUMN (data.labels).",
     )
 
 

@@ -179,6 +179,16 @@ def _choose(aim: Aim, at: Array, missed: Array, right: Array, alarms: Array, n: 
     return best, int(np.flatnonzero(alarms == alarms[farthest[best]])[0].clip(best))
 
 
+def check_documents(groups: Sequence[object]) -> None:
+    """Refuses examples that cannot be parted by document.
+
+    Raises:
+        DataError: A single document.
+    """
+    if len(set(groups)) < 2:
+        raise DataError("There is one document.", "two or more", "Name the column that tells them apart (data.group).")
+
+
 def measure_aim(targets: Array, scores: Array, groups: Sequence[object], aim: Aim, seed: int = 0) -> Done:
     """Gives what an aim brings on documents that its borders were not chosen on: five folds of documents.
 
@@ -196,8 +206,7 @@ def measure_aim(targets: Array, scores: Array, groups: Sequence[object], aim: Ai
     aim.check()
     targets = np.asarray(targets)
     names = list(dict.fromkeys(groups))
-    if len(names) < 2:
-        raise DataError("There is one document.", "two or more", "Name the column that tells them apart (data.group).")
+    check_documents(groups)
     order = np.random.default_rng(seed).permutation(len(names))
     fold_of = dict(zip((names[i] for i in order), np.arange(len(names)) % min(FOLDS, len(names)), strict=True))
     fold = np.array([fold_of[group] for group in groups])

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from smallprint.core.errors import DataError
+from smallprint.core.progress import counted
 from smallprint.core.results import Array
 from smallprint.evaluation.checks import check_arrays
 from smallprint.evaluation.operating import Band, band_of
@@ -128,9 +129,10 @@ def find_policy(
     rows = _rows_of(groups)
     if len(rows) < FEWEST:
         raise DataError(
-            f"There are {len(rows)} documents.",
+            f"The {len(scores):,} examples, which the model did not learn from, are of {counted(len(rows), 'document')}.",
             f"at least {FEWEST}: a promise over documents stands on documents",
-            "Name the column that tells them apart (data.group), or label more.",
+            "Name the column that tells them apart (--group in training), label more, give validation more of them "
+            "(--set data.validation_share=0.3), or tune without a promise (--f-beta, --cost-ratio, --tuned-recall).",
         )
     if not targets.any():
         raise DataError("No example has a label.", "some that do", "Label more.")
@@ -232,18 +234,26 @@ def _with_share(promise: Promise, alone: float) -> Promise:
 def trade(
     targets: Array, scores: Array, groups: Sequence[object], recalls: Sequence[float], confidence: float = 0.95
 ) -> list[Promise]:
-    """Gives what each promised recall costs: a row each, with the share of texts that no person reads."""
+    """Gives what each promised recall costs: a row each, with the share of texts that no person reads.
+
+    Raises:
+        DataError: As `find_policy`.
+    """
     found = [find_policy(targets, scores, groups, recall=value, confidence=confidence).clear for value in recalls]
     return [promise for promise in found if promise is not None]
 
 
 def tell_policy(policy: Policy, rows: Sequence[Promise], n: int) -> list[str]:
     """Gives the policy and the trade as lines of text."""
-    documents = rows[0].documents if rows else 0
-    lines = [
-        f"{n:,} texts of {documents:,} documents that the model did not learn from",
-        "recall  the machine clears  a person reads",
-    ]
+    if rows:
+        lines = [
+            f"{n:,} texts of {rows[0].documents:,} documents that the model did not learn from",
+            "recall  the machine clears  a person reads",
+        ]
+    else:
+        lines = [
+            f"{n:,} texts that the model did not learn from, of fewer than {FEWEST} documents: too few for a promise."
+        ]
     for row in rows:
         if row.border is None:
             lines.append(f"{row.wanted:>6.0%}  no border keeps it on so few documents: a person reads all")

@@ -219,6 +219,12 @@ def check_same(a: ScoredSplit, b: ScoredSplit) -> None:
         DataError: It says what differs.
     """
     found = _what_differs(a, b)
+    if found and set(a.label_names) != set(b.label_names):
+        raise DataError(
+            f"The two models do not know the same labels: {found}.",
+            "the same labels",
+            "Train both on data with the same labels. Scores of different labels cannot be compared, by --data neither.",
+        )
     if found:
         raise DataError(
             f"The two do not stand on the same test examples: {found}.",
