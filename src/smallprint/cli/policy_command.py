@@ -80,8 +80,7 @@ def policy(
         told = {"policy": found.to_dict(), "trade": [asdict(row) for row in rows]}
         print(json.dumps(told if done is None else {**told, "tuned": asdict(done)}))
     else:
-        if rows:
-            print("\n".join(tell_policy(found, rows, len(scored.texts))))
+        print("\n".join(tell_policy(found, rows, len(scored.texts))))
         if done is not None and found.band is not None:
             print("\n".join(tell_band(found.band, done)))
     if save:
