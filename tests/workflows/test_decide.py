@@ -65,7 +65,7 @@ def test_tuned_borders_need_no_six_documents(labelled_frame, tmp_path, capsys):
 
 
 def test_what_cannot_be_measured_is_not_stored(labelled_frame, tmp_path):
-    run = few_documents(labelled_frame, tmp_path, 4)
+    run = few_documents(labelled_frame, tmp_path, 7)
     with pytest.raises(DataError, match="There is one document"):
         decide.policy(run.run, aim=Aim(cost_ratio=20), save=True)
     assert smallprint.load(run.run).policy is None
