@@ -68,13 +68,13 @@ def check_rows(rows: Rows) -> list[Finding]:
             findings.append(
                 Finding(
                     kind,
-                    severity,
+                    severity,  # type: ignore[arg-type]
                     f"{counted(odd.height, 'text')} {words if odd.height > 1 else words.replace('hold', 'holds', 1)}.",
                     do,
                     odd.height,
                     rows.places(odd),
                 )
-            )  # type: ignore[arg-type]
+            )
     return [*findings, *_lengths(rows), *_letters(rows)]
 
 

@@ -142,7 +142,7 @@ async def scan(
     elif kind not in DOCUMENT_TYPES and not kind.startswith("application/vnd."):
         raise Problem(
             "media-type",
-            "The body is to be a document, sent with Content-Type: application/octet-stream, or JSON with its text.",
+            "Send a document with Content-Type: application/octet-stream, or JSON with its text.",
         )
     elif not content:
         raise Problem("invalid", "The document is empty (0 bytes).")
