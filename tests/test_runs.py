@@ -36,6 +36,12 @@ def test_the_table_says_which_labels_count_as_0_and_has_a_heading_for_what_was_n
     ]
 
 
+def test_rare_labels_are_said_once():
+    summary = {"task": "multilabel", "labels": {"train": {"a": 9, "b": 2}}}
+    assert runs.rare_labels(summary) == ["Labels with fewer than 5 training examples, perhaps misspelt: 'b' (2)."]
+    assert runs.rare_labels(summary, ["Data warning: 1 labels have fewer than 5 examples in train: b (2)."]) == []
+
+
 def test_average_precision_without_positives_is_a_dash():
     *_, first, second = runs.table(Metrics("test", "multilabel", 9, {}, [row("a", 1, 1), row("b", 0, 2)]))
     assert first.split()[-2:] == ["0.000", "0.500"]

@@ -100,10 +100,11 @@ def train(
             splits = add_extra(splits, source, schema, extra)
         say(splits.made)
         check_test_labels(source, schema)
-        for line in runs.check_first(run, source, config.data):
+        told = runs.check_first(run, source, config.data)
+        for line in told:
             say(line)
         labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
-        for line in runs.rare_labels(summary):
+        for line in runs.rare_labels(summary, told):
             say(line)
         clock.lap("read")
 

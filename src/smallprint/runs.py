@@ -9,7 +9,7 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -112,8 +112,10 @@ def remove_run(run: Run) -> None:
         run.folder.rmdir()
 
 
-def rare_labels(summary: dict[str, Any]) -> list[str]:
-    """Gives a line that names labels with hardly an example to learn from, or none."""
+def rare_labels(summary: dict[str, Any], told: Sequence[str] = ()) -> list[str]:
+    """Gives a line that names labels with hardly an example to learn from; none where `told` has said it."""
+    if any(f"fewer than {RARE} examples in train" in line for line in told):
+        return []
     counts = summary["labels"]["train"]
     rare = sorted((n, name) for name, n in counts.items() if n < RARE)
     if not rare or summary["task"] == "binary":

@@ -66,7 +66,7 @@ def test_tuned_borders_need_no_six_documents(labelled_frame, tmp_path, capsys):
 
 
 def test_what_cannot_be_measured_is_not_stored(labelled_frame, tmp_path):
-    run = few_documents(labelled_frame, tmp_path, 4)
+    run = few_documents(labelled_frame, tmp_path, 7)
     with pytest.raises(DataError, match="There is one document"):
         decide.policy(run.run, aim=Aim(cost_ratio=20), save=True)
     assert smallprint.load(run.run).policy is None
@@ -188,5 +188,5 @@ def test_a_band_of_few_documents_is_stored_only_where_it_can_be_measured(run, tm
         main(["policy", str(folder), "--f-beta", "2", "--save"])
     told, errors = capsys.readouterr()
     assert ended.value.code in (0, None), errors
-    assert told.startswith("Tuned to highest F-2")
+    assert "Tuned to highest F-2" in told
     assert smallprint.load(folder).policy.band is not None

@@ -65,7 +65,16 @@ def check_rows(rows: Rows) -> list[Finding]:
     for kind, severity, pattern, words, do in PATTERNS:
         odd = frame.filter(pl.col("text").str.contains(pattern))
         if odd.height:
-            findings.append(Finding(kind, severity, f"{odd.height:,} texts {words}.", do, odd.height, rows.places(odd)))  # type: ignore[arg-type]
+            findings.append(
+                Finding(
+                    kind,
+                    severity,  # type: ignore[arg-type]
+                    f"{counted(odd.height, 'text')} {words if odd.height > 1 else words.replace('hold', 'holds', 1)}.",
+                    do,
+                    odd.height,
+                    rows.places(odd),
+                )
+            )
     return [*findings, *_lengths(rows), *_letters(rows)]
 
 

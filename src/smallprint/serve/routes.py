@@ -68,7 +68,7 @@ def _given(model: type[BaseModel], tree: Any) -> Any:
 async def _json(request: Request) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Problem("media-type", "The body is to be application/json.")
+        raise Problem("media-type", "The body is to be JSON, sent with the header Content-Type: application/json.")
     try:
         return json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -140,7 +140,10 @@ async def scan(
         except SmallprintError as error:
             raise problem_of(error) from None
     elif kind not in DOCUMENT_TYPES and not kind.startswith("application/vnd."):
-        raise Problem("media-type", "The body is to be a document (application/octet-stream), or JSON with its text.")
+        raise Problem(
+            "media-type",
+            "Send a document with Content-Type: application/octet-stream, or JSON with its text.",
+        )
     elif not content:
         raise Problem("invalid", "The document is empty (0 bytes).")
     served: Served = state.models.find(model)
