@@ -299,6 +299,7 @@ def unseen_labels(metrics: Metrics) -> list[str]:
     if not names or metrics.task != "multilabel":
         return []
     told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    where = "the data" if metrics.split == "all" else metrics.split
     return [f"f1_macro counts {counted(len(names), 'label')} without an example in {where} as 0: {told}"]
 
 
