@@ -100,10 +100,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(train)
 
-
-@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[str, typer.Argument(help=DATA_HELP)],
@@ -127,10 +124,6 @@ def evaluate(
         print("\n".join(runs.table(metrics)))
 
 
-app.command()(predict)
-
-
-@app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Which table: unfair-tos.")],
     data: Annotated[str | None, typer.Option("--data", help="Its folder; the Hub's copy when left out.")] = None,
@@ -163,7 +156,6 @@ def bench(
         print("\n".join(lines))
 
 
-@app.command()
 def config(
     file: Annotated[Path | None, typer.Option("--config", help="Settings to start from.")] = None, settings: Sets = None
 ) -> None:
@@ -173,7 +165,6 @@ def config(
     print(render_config(load_config(file, settings or [])), end="")
 
 
-@app.command()
 def ui(
     root: Annotated[Path, typer.Option("--root", help="Run root.")] = Path("runs"),
     port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 5000,
@@ -193,23 +184,13 @@ def ui(
     raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
 
 
-app.command()(scan)
-app.command()(serve)
-app.command()(key)
-app.command()(export)
-app.command()(policy)
-app.command()(backbones)
-app.command()(check)
-app.command()(split)
-app.command()(suggest)
-app.command()(promote)
-app.command()(rollback)
-app.command()(models)
-app.command()(report)
-app.command()(card)
-app.command()(push)
-app.command()(sweep)
-app.command()(monitor)
+# as --help and the documentation list them: from a table to a model, what it does, its life, and the rest
+COMMANDS = (
+    check, split, train, evaluate, report, predict, scan, policy, export, serve, key, sweep, suggest,
+    promote, rollback, models, monitor, card, push, bench, backbones, config, ui,
+)  # fmt: skip
+for _command in COMMANDS:
+    app.command()(_command)
 
 
 @app.callback(invoke_without_command=True)
