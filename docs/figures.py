@@ -112,6 +112,18 @@ def read(name: str) -> Any:
 # ---- the way of a text
 
 
+def chain(drawing: Drawing, steps: list[tuple[str, str, str]], top: int, width: int, gap: int) -> None:
+    """Draws boxes in a row, an arrow between each two: name, what stands under it, and its stroke."""
+    for k, (name, under, stroke) in enumerate(steps):
+        x = k * (width + gap)
+        drawing.box(x + 0.5, top, width - 1, 52, stroke=stroke)
+        drawing.word(x + width / 2, top + 22, name, "middle", bold=True)
+        drawing.word(x + width / 2, top + 40, under, "middle", "soft", 11)
+        if k:
+            drawing.path(f"M{x - gap},{top + 26}H{x - 6}")
+            drawing.arrow(x, top + 26)
+
+
 def flow() -> str:
     """The steps of `api.train` in the order in which its source calls them, and what is done with the bundle afterwards."""
     drawing = Drawing("flow", "From a labelled table to a bundle, and from new texts to decisions", 960, 268)
@@ -123,14 +135,7 @@ def flow() -> str:
     width, gap, top = 118, 20, 34
     drawing.word(0, 16, "smallprint train", size=13, bold=True)
     drawing.word(134, 16, "once, on labelled examples", colour="soft", size=12)
-    for k, (name, under, stroke) in enumerate(steps):
-        x = k * (width + gap)
-        drawing.box(x + 0.5, top, width - 1, 52, stroke=stroke)
-        drawing.word(x + width / 2, top + 22, name, "middle", bold=True)
-        drawing.word(x + width / 2, top + 40, under, "middle", "soft", 11)
-        if k:
-            drawing.path(f"M{x - gap},{top + 26}H{x - 6}")
-            drawing.arrow(x, top + 26)
+    chain(drawing, steps, top, width, gap)
     a, b = 2 * (width + gap) + width / 2, 5 * (width + gap) + width / 2
     drawing.path(f"M{a:g},{top + 52}V{top + 72}H{b:g}V{top + 59}", dashed=True)
     drawing.parts.append(
@@ -142,14 +147,7 @@ def flow() -> str:
     drawing.word(214, low - 18, "every day, on rows and whole documents", colour="soft", size=12)
     used = [("new texts", "csv, pdf, docx, html", "grid"), ("score", "torch or ONNX", "ours"), ("findings", "place, label, words", "grid"),
             ("policy", "how far alone", "grid")]  # fmt: skip
-    for k, (name, under, stroke) in enumerate(used):
-        x = k * (width + gap)
-        drawing.box(x + 0.5, low, width - 1, 52, stroke=stroke)
-        drawing.word(x + width / 2, low + 22, name, "middle", bold=True)
-        drawing.word(x + width / 2, low + 40, under, "middle", "soft", 11)
-        if k:
-            drawing.path(f"M{x - gap},{low + 26}H{x - 6}")
-            drawing.arrow(x, low + 26)
+    chain(drawing, used, low, width, gap)
     x = 4 * (width + gap)
     ends = [
         ("cleared", "by the machine"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, AsJson, Labels, Task, Text, print_json, quoted, say
+from smallprint.cli.terminal import DATA_HELP, AsJson, Group, Labels, Task, Text, print_json, quoted, say
 
 
 def check(
@@ -15,7 +15,7 @@ def check(
     text: Text = None,
     labels: Labels = None,
     task: Task = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    group: Group = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Find labels in doubt and texts alike in meaning too: a minute.")
     ] = False,

@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, AsJson, Labels, Sets, Task, Text, print_json, quoted, say
-from smallprint.cli.train_command import BACKBONE_HELP
+from smallprint.cli.terminal import (
+    DATA_HELP,
+    Adapter,
+    AsJson,
+    Backbone,
+    Group,
+    Labels,
+    Sets,
+    Settings,
+    Task,
+    Text,
+    print_json,
+    quoted,
+    say,
+)
 
 
 def sweep(
@@ -18,14 +31,14 @@ def sweep(
         float | None, typer.Option("--minutes", min=0.01, help="After which no trial begins; retraining comes after.")
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="With which the winner is trained again.")] = 3,
-    config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")] = None,
+    config: Settings = None,
     settings: Sets = None,
     task: Task = None,
     text: Text = None,
     labels: Labels = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
+    group: Group = None,
+    backbone: Backbone = None,
+    adapter: Adapter = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the search and of its trainings.")] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="That work on it; or run the command again elsewhere.")

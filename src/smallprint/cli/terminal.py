@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,16 @@ MODEL_HELP = "Folder of a bundle or of a run; or NAME@ALIAS or NAME@VERSION of a
 Text = Annotated[str | None, typer.Option("--text", help="Column with the text.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column with the labels, or several 0/1 columns: a,b,c.")]
 Task = Annotated[str | None, typer.Option("--task", help="binary, multiclass or multilabel; found out when left out.")]
+Group = Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")]
+Settings = Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack.",
+    ),
+]
+Adapter = Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]
 

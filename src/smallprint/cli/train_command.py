@@ -9,25 +9,40 @@ from typing import Annotated, Any
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, AsJson, Labels, Sets, Task, Text, print_json, quoted, say, typed, words
+from smallprint.cli.terminal import (
+    DATA_HELP,
+    Adapter,
+    AsJson,
+    Backbone,
+    Group,
+    Labels,
+    Sets,
+    Settings,
+    Task,
+    Text,
+    print_json,
+    quoted,
+    say,
+    typed,
+    words,
+)
 from smallprint.core.errors import ConfigError
 
 EXTRA_HELP = "A table whose rows are added to train, and never to validation or test."
-BACKBONE_HELP = "A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack."
 PROTOCOL_HELP = "Train as somebody else did: lexglue. Other settings win over it."
 
 
 def train(
     data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML; see `smallprint config`.")] = None,
+    config: Settings = None,
     settings: Sets = None,
     task: Task = None,
     text: Text = None,
     labels: Labels = None,
-    group: Annotated[str | None, typer.Option("--group", help="Column whose rows stay in one split.")] = None,
+    group: Group = None,
     extra: Annotated[str | None, typer.Option("--extra", metavar="FILE", help=EXTRA_HELP)] = None,
-    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")] = None,
+    backbone: Backbone = None,
+    adapter: Adapter = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Longest training in epochs.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="One seed for everything.")] = None,
     devices: Annotated[
