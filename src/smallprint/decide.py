@@ -13,7 +13,7 @@ from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import ScoredSplit
-from smallprint.evaluation.operating import Aim, measure_aim, tune_band
+from smallprint.evaluation.operating import Aim, check_documents, tune_band
 from smallprint.evaluation.policy import Policy, find_policy
 from smallprint.evaluation.score_files import units, unseen_scores
 from smallprint.inference.engine import Engine, open_model
@@ -62,7 +62,8 @@ def policy(
             "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
         )
     if aim is not None:
-        measure_aim(scored.targets, scored.scores, units(groups), aim)  # what cannot be measured is not stored
+        aim.check()
+        check_documents(units(groups))  # what cannot be measured is not stored
         found = Policy(None, None, tune_band(scored.targets, scored.scores, aim))
     else:
         found = find_policy(
