@@ -106,6 +106,8 @@ def test_lora_and_upper_layers(checkpoint, name, labelled_frame, tmp_path):
     assert api.train(frame, config=lora, out=tmp_path / "lora").test.n_examples
     upper = settings(folder, tmp_path, "model.train_layers=1")
     assert api.train(frame, config=upper, out=tmp_path / "upper").test.n_examples
+    both = settings(folder, tmp_path, "model.adapter=lora", "model.lora.r=2", "model.train_layers=1")
+    assert api.train(frame, config=both, out=tmp_path / "both").test.n_examples
 
 
 # what torch's exporter does not follow through, and the word that its refusal says

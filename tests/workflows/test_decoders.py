@@ -51,10 +51,11 @@ def decoders(tmp_path_factory, toy_words):
     return folders
 
 
-def settings(backbone, root, adapter="full", **lora):
+def settings(backbone, root, adapter="full", layers=None, **lora):
+    model = {"backbone": str(backbone), "max_length": 48, "adapter": adapter, "lora": {"r": 4, **lora}}
     return build_config(
         {
-            "model": {"backbone": str(backbone), "max_length": 48, "adapter": adapter, "lora": {"r": 4, **lora}},
+            "model": {**model, "train_layers": layers},
             "training": {"epochs": 2, "learning_rate": 5e-3, "precision": "fp32"},
             "tracking": {"root": str(root), "enabled": False},
         }
@@ -130,6 +131,27 @@ def test_adapters_apart_are_small_and_score_as_they_did(apart):
     kept = pl.read_parquet(first.run / "test_scores.parquet")
     scores = smallprint.load(first.bundle).score(kept["text"].to_list())
     assert np.allclose(scores, kept["scores"].to_list(), atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("merge", [True, False])
+def test_adapters_in_the_upper_layer_alone(decoders, family, merge, labelled_frame, tmp_path):
+    config = settings(decoders[family], tmp_path, "lora", 1, merge=merge)
+    lines = []
+    result = api.train(labelled_frame("multilabel"), config=config, out=tmp_path / "run", say=lines.append)
+    assert not any("read anew" in line for line in lines), "the layer below is read once"
+    kept = pl.read_parquet(result.run / "test_scores.parquet")
+    found = smallprint.load(result.bundle)
+    assert np.allclose(found.score(kept["text"].to_list()), kept["scores"].to_list(), atol=1e-5)
+    names = set(found.scorer.classifier.state_dict())
+    assert all(".1." in name for name in names if ".lora_" in name)
+    assert any(".lora_" in name for name in names) == (not merge)
+    base = load_backbone(str(decoders[family])).state_dict()
+    if merge:
+        learned = found.scorer.classifier.backbone.state_dict()
+        moved = {name for name in base if not torch.equal(base[name], learned[name])}
+        assert moved
+        assert all(".1." in name for name in moved)
 
 
 def test_adapters_side_by_side_share_one_base(apart):

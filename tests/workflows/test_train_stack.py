@@ -176,7 +176,10 @@ def test_a_teacher_that_is_none_is_refused(settings, table, tiny_backbone, tmp_p
         (['stack.members={"a": ["model.hed=mlp"]}'], "member 'a' of the stack: Unknown setting 'model.hed'"),
         (['stack.members={"a": ["training.seed=7"]}'], "settings of its own for training.seed"),
         (['stack.members={"a": ["model.head=svm"]}'], "model.head=svm cannot go with model.adapter=full"),
-        (['stack.members={"a": ["model.train_layers=1", "model.adapter=lora"]}'], "model.train_layers cannot go with"),
+        (
+            ['stack.members={"a": ["model.train_layers=1", "model.adapter=frozen"]}'],
+            "model.train_layers cannot go with",
+        ),
         (['stack.members={"a": ["model.layers=[1]", "model.train_layers=1"]}'], "model.train_layers cannot go with"),
         (['stack.members={"a": ["evaluation.threshold=fixed"]}'], "settings of its own for evaluation"),
         (['stack.members={"a": ["training.teacher=run"]}'], "settings of its own for training.teacher"),

@@ -125,8 +125,8 @@ class ModelConfig(Section):
         None,
         ge=1,
         description=(
-            "Train the uppermost layers alone, this many: those below read each text once, which saves their time. All "
-            "when left out."
+            "Train the uppermost layers alone, this many, or with lora their adapters: those below read each text once, which saves "
+            "their time. All when left out."
         ),
     )
     head: str = Field(

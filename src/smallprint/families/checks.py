@@ -128,10 +128,10 @@ def _check_encoder(config: Config, parts: Parts) -> None:
             "merged weights as int8, or adapters alone",
             "Leave one of them out.",
         )
-    if model.train_layers is not None and (model.adapter != "full" or model.layers is not None):
-        other = "model.layers" if model.adapter == "full" else f"model.adapter={model.adapter}"
+    if model.train_layers is not None and (model.adapter == "frozen" or model.layers is not None):
+        other = "model.layers" if model.layers is not None else f"model.adapter={model.adapter}"
         raise ConfigError(
             f"model.train_layers cannot go with {other}.",
-            "model.adapter=full, and the last layer's vectors",
+            "model.adapter=full or lora, and the last layer's vectors",
             "Leave one of them out.",
         )

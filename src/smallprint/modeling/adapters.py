@@ -6,6 +6,7 @@ In: a backbone. Out: the backbone with `requires_grad` set. The head is never wr
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from smallprint.core.config import LoraConfig, ModelConfig
 from smallprint.core.errors import ConfigError
-from smallprint.modeling.upper_layers import freeze_lower
+from smallprint.modeling.upper_layers import freeze_lower, upper_names
 
 LORA = ("lora", "qlora")
 
@@ -28,20 +29,26 @@ def add_adapter(backbone: nn.Module, config: ModelConfig) -> nn.Module:
     for name, parameter in backbone.named_parameters():
         trained = config.adapter == "full" and not name.startswith("pooler.")
         parameter.requires_grad_(trained and parameter.is_floating_point())
+    if config.adapter in LORA:
+        return add_lora(backbone, config.lora, config.train_layers)
     if config.train_layers is not None:
         freeze_lower(backbone, config.train_layers)
-    return add_lora(backbone, config.lora) if config.adapter in LORA else backbone
+    return backbone
 
 
-def add_lora(backbone: nn.Module, lora: LoraConfig) -> nn.Module:
+def add_lora(backbone: nn.Module, lora: LoraConfig, n_trained: int | None = None) -> nn.Module:
     """Gives the backbone with untrained low-rank adapters inside.
 
+    Args:
+        backbone: A plain one.
+        lora: Settings of the adapters.
+        n_trained: How many layers, from the top, get adapters; all, and what stands outside of them, when left out.
+
     Raises:
-        ConfigError: It has none of `lora.target_modules`.
+        ConfigError: It has none of `lora.target_modules`, or no more than `n_trained` layers.
     """
     import peft
 
-    poolers = any("pooler" in name for name, _ in backbone.named_modules())
     try:
         wrapped: nn.Module = peft.get_peft_model(
             backbone,
@@ -50,7 +57,7 @@ def add_lora(backbone: nn.Module, lora: LoraConfig) -> nn.Module:
                 lora_alpha=lora.alpha,
                 lora_dropout=lora.dropout,
                 target_modules=lora.target_modules,
-                exclude_modules=r".*pooler.*" if poolers else None,
+                exclude_modules=_excluded(backbone, n_trained),
                 use_rslora=lora.rslora,
                 use_dora=lora.dora,
             ),
@@ -63,6 +70,15 @@ def add_lora(backbone: nn.Module, lora: LoraConfig) -> nn.Module:
             "Set model.lora.target_modules=all-linear.",
         ) from None
     return wrapped
+
+
+def _excluded(backbone: nn.Module, n_trained: int | None) -> str | None:
+    """Gives the pattern of the modules that get no adapter: poolers, which take no part, and layers that are not trained."""
+    if n_trained is not None:
+        name, upper = upper_names(backbone, n_trained)
+        return rf"(?!(.*\.)?{re.escape(name)}\.({'|'.join(upper)})\.).*"
+    poolers = any("pooler" in name for name, _ in backbone.named_modules())
+    return r".*pooler.*" if poolers else None
 
 
 def merge_adapter(backbone: nn.Module) -> nn.Module:
@@ -100,32 +116,36 @@ def base_weights(backbone: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def share_base(base: nn.Module, lora: LoraConfig) -> nn.Module:
+def share_base(base: nn.Module, lora: LoraConfig, n_trained: int | None = None) -> nn.Module:
     """Gives untrained adapters over a base whose weights they share with any others over it.
 
     Args:
         base: A plain backbone; it stays as it is, and holds the only copy of its weights.
         lora: Settings of the adapters.
+        n_trained: As `add_lora` has it.
     """
     tensors = (*base.parameters(), *base.buffers())
     twin = copy.deepcopy(base, {id(tensor): tensor for tensor in tensors})  # modules are copied, tensors are not
     for parameter in twin.parameters():
         parameter.requires_grad_(False)
-    return add_lora(twin, lora)
+    return add_lora(twin, lora, n_trained)
 
 
-def to_full_precision(backbone: nn.Module, load: Callable[[], nn.Module], lora: LoraConfig) -> nn.Module:
+def to_full_precision(
+    backbone: nn.Module, load: Callable[[], nn.Module], lora: LoraConfig, n_trained: int | None = None
+) -> nn.Module:
     """Gives adapters that were trained over four-bit weights, over the weights that these were rounded from.
 
     Args:
         backbone: With its adapters.
         load: Gives the backbone in full precision.
         lora: Settings of the adapters.
+        n_trained: As `add_lora` has it.
     """
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     learned = {name: tensor.detach().float().cpu() for name, tensor in get_peft_model_state_dict(backbone).items()}
-    whole = add_lora(load(), lora)
+    whole = add_lora(load(), lora, n_trained)
     set_peft_model_state_dict(whole, learned)
     return whole
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class TextClassifier(nn.Module):
 
     def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Gives one vector per text, fp32 `[n, width]`, or of several layers `[n, n_layers * width]`."""
-        more = more_arguments(self._more, attention_mask)
+        more = self.more_arguments(attention_mask)
         if self.layers is not None:
             more["output_hidden_states"] = True
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -74,6 +74,10 @@ class TextClassifier(nn.Module):
             return torch.cat([pool(part.float(), attention_mask, self.pooling) for part in chosen], dim=1)
         tokens = getattr(tokens, "last_hidden_state", tokens)
         return pool(tokens.float(), attention_mask, self.pooling)
+
+    def more_arguments(self, attention_mask: Tensor) -> dict[str, Any]:
+        """Gives what the backbone is called with beside ids and mask, int64 `[n, length]`."""
+        return more_arguments(self._more, attention_mask)
 
     def train(self, mode: bool = True) -> TextClassifier:
         """Switches to training mode; a frozen backbone stays as in evaluation."""
@@ -141,7 +145,7 @@ def build_classifier(
     )
     if rounded:
         load = partial(load_backbone, config.backbone, config.revision)
-        classifier._restore = partial(to_full_precision, load=load, lora=config.lora)
+        classifier._restore = partial(to_full_precision, load=load, lora=config.lora, n_trained=config.train_layers)
     return classifier
 
 

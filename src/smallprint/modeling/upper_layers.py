@@ -37,16 +37,27 @@ def freeze_lower(backbone: nn.Module, n_trained: int) -> None:
     Raises:
         ConfigError: The backbone has no more layers than that, or they cannot be found.
     """
-    _, layers = find_layers(backbone)
+    _, upper = upper_names(backbone, n_trained)
+    layers = find_layers(backbone)[1]
+    backbone.requires_grad_(False)
+    for index in upper:
+        layers[int(index)].requires_grad_(True)
+
+
+def upper_names(backbone: nn.Module, n_trained: int) -> tuple[str, list[str]]:
+    """Gives the name of the list of layers, and the names in it of the uppermost `n_trained`.
+
+    Raises:
+        ConfigError: The backbone has no more layers than that, or they cannot be found.
+    """
+    name, layers = find_layers(backbone)
     if n_trained >= len(layers):
         raise ConfigError(
             f"model.train_layers is {n_trained}, and the backbone has {len(layers)} layers.",
             f"1 to {len(layers) - 1}",
             "Leave it out to train all of them.",
         )
-    backbone.requires_grad_(False)
-    for layer in layers[len(layers) - n_trained :]:
-        layer.requires_grad_(True)
+    return name, [str(index) for index in range(len(layers) - n_trained, len(layers))]
 
 
 class UpperLayers(nn.Module):
@@ -72,16 +83,22 @@ class UpperLayers(nn.Module):
             parent = child
         setattr(parent, last, nn.ModuleList([self._entry, *layers[len(layers) - n_kept :]]))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Gives token vectors `[n, length, width]` for hidden states `[n, length, width]`."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, **more: Any) -> Tensor:
+        """Gives token vectors `[n, length, width]` for hidden states `[n, length, width]`; `more` is the backbone's own."""
         self._entry.hidden = input_ids
         words = torch.zeros(input_ids.shape[:2], dtype=torch.long, device=input_ids.device)
         try:
-            output = self.view(input_ids=words, attention_mask=attention_mask)
+            output = self.view(input_ids=words, attention_mask=attention_mask, **more)
         finally:
             self._entry.hidden = None
         tokens: Tensor = getattr(output, "last_hidden_state", output)
         return tokens
+
+    def get_base_model(self) -> nn.Module:
+        """Gives the whole encoder, without adapters: what is asked of its kind is asked of it."""
+        whole = self._whole[0]
+        plain: nn.Module = getattr(whole, "get_base_model", lambda: whole)()
+        return plain
 
     def set_attn_implementation(self, implementation: str) -> None:
         """Switches the whole encoder's attention, where it has that choice; see `use_attention`."""
@@ -104,8 +121,8 @@ class LowerLayers:
         self.backbone, self.last = backbone, find_layers(backbone)[1][n_read - 1]
         self.as_tuple = False
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Gives hidden states `[n, length, width]` of token ids and their mask, int64 `[n, length]`."""
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor, **more: Any) -> Tensor:
+        """Gives hidden states `[n, length, width]` of token ids and their mask, int64 `[n, length]`; `more` is the backbone's own."""
         kept: list[Tensor] = []
 
         def stop(module: nn.Module, given: Any, output: Any) -> None:
@@ -115,7 +132,7 @@ class LowerLayers:
 
         hook = self.last.register_forward_hook(stop)
         try:
-            self.backbone(input_ids=input_ids, attention_mask=attention_mask)
+            self.backbone(input_ids=input_ids, attention_mask=attention_mask, **more)
         except _ReadError:
             pass
         finally:
@@ -154,4 +171,4 @@ def _copy_module(module: nn.Module) -> nn.Module:
     return twin
 
 
-__all__ = ["LowerLayers", "UpperLayers", "find_layers", "freeze_lower"]
+__all__ = ["LowerLayers", "UpperLayers", "find_layers", "freeze_lower", "upper_names"]

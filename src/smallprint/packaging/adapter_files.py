@@ -73,7 +73,7 @@ def adapted_backbone(entry: BaseEntry, config: Config, parts: Parts, folder: Pat
                 "Name the revision that they were trained on, or train anew.",
             )
         _bases[key] = base
-    backbone = share_base(base, config.model.lora)
+    backbone = share_base(base, config.model.lora, config.model.train_layers)
     object.__setattr__(backbone, "shared_base", base)  # alive as long as one model stands on it; no part of the model
     return backbone
 

@@ -6,6 +6,7 @@ data module of them; what trains the one trains the other. Nothing is written to
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_laye
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
 MOST_BYTES = 4e9  # of hidden states in memory
+PROGRESS_SECONDS = 15.0  # least time between two lines
 
 # hidden states or vectors of a batch from its token ids and mask
 Read = Callable[[Tensor, Tensor], Tensor]
@@ -159,12 +161,21 @@ def store_hidden(
     if not _joins(classifier, lower, upper, data):
         say("The lower layers are read anew each epoch: this backbone cannot be entered halfway.")
         return classifier, data
-    stored = []
+
+    def read(ids: Tensor, mask: Tensor) -> Tensor:
+        return lower(ids, mask, **classifier.more_arguments(mask))
+
+    stored, done, start = [], 0, time.monotonic()
+    said = start
     for part in (data.train_set, data.validation_set):
         hidden: list[Tensor] = [torch.empty(0)] * len(part)
-        for indices, states in _read(classifier, lower, part, data, precision):
+        for indices, states in _read(classifier, read, part, data, precision):
             for row, index in enumerate(indices):
                 hidden[index] = states[row, : part.lengths[index]].to(kind).clone()
+            done += int(part.lengths[indices].sum())
+            if (now := time.monotonic()) - said >= PROGRESS_SECONDS:
+                said, left = now, round((now - start) * (tokens - done) / done)
+                say(f"  layers below the trained ones read: {100 * done // tokens}%  {left // 60}:{left % 60:02d} left")
         stored.append(HiddenDataset(part.ids, hidden, part.targets))
     trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p)
     return trained, TextDataModule(stored[0], stored[1], data.pad_id, data.batch_tokens, data.batch_size, data.seed)
@@ -179,10 +190,11 @@ def _joins(classifier: TextClassifier, lower: LowerLayers, upper: UpperLayers, d
     ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
     try:
         with torch.no_grad():
-            hidden = lower(ids, mask)
+            more = classifier.more_arguments(mask)
+            hidden = lower(ids, mask, **more)
             upper.take_form(lower.as_tuple)
-            joined = upper(hidden, mask)
-            output = classifier.backbone(input_ids=ids, attention_mask=mask)
+            joined = upper(hidden, mask, **more)
+            output = classifier.backbone(input_ids=ids, attention_mask=mask, **more)
     except Exception:  # whatever an architecture raises that is not made for this
         return False
     whole = getattr(output, "last_hidden_state", output)
