@@ -6,7 +6,7 @@ Everything is read from the folder, so that each can be written again without tr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -48,7 +48,13 @@ def keep_baseline(run: Run, baseline: Baseline | None, groups: Sequence[str | No
 
 
 def write_report(
-    run: Run, command: str, engine: Engine | None = None, *, quote: bool = True, path: Path | None = None
+    run: Run,
+    command: str,
+    engine: Engine | None = None,
+    *,
+    quote: bool = True,
+    path: Path | None = None,
+    plots: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes report.html (or `path`) from what the run folder holds, with or without texts, and gives its path.
 
@@ -58,6 +64,7 @@ def write_report(
         engine: The model, where it is at hand; else its bundle is loaded if evidence is wanted.
         quote: Show texts of examples.
         path: Where it is written; the run's own place when left out.
+        plots: What `draw_plots` gave of the test split; drawn when left out.
 
     Raises:
         TrainingError: The run has not finished.
@@ -94,6 +101,7 @@ def write_report(
         chosen_on="held-out scores of train and validation"
         if (run.folder / scores_file(HELD_OUT)).exists()
         else "validation",
+        plots=plots,
     )
     return write_text(path or run.report, page)
 
