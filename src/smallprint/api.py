@@ -176,6 +176,7 @@ def train(
             write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
         write_scores(run.folder, test_scored, test_examples.groups)
         papers.keep_baseline(run, baseline, test_examples.groups)
+        papers.keep_members(run, fitted.members)
         plots = draw_plots(test_scored, fit.history, thresholds)
         papers.write_report(run, run.state.get("command", command), engine, plots=plots)
         clock.lap("package")

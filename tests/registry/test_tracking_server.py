@@ -13,6 +13,7 @@ import smallprint
 from smallprint.core.mlflow_store import open_client
 from smallprint.registry.listing import list_models
 from smallprint.registry.promote import promote, rollback
+from smallprint.versus import compare_models
 
 pytestmark = [pytest.mark.usefixtures("loopback"), pytest.mark.slow]
 TEXTS = ["we may scarlet", "the leaf", "nothing"]
@@ -90,13 +91,12 @@ def test_two_processes_train_and_promote_at_once(server, here, labelled_frame, t
     experiment = client.get_experiment_by_name("two").experiment_id
     found = client.search_runs([experiment], "metrics.`final/test/f1_macro` > 0.1", order_by=["tags.mlflow.runName"])
     assert [(run.info.run_name, run.info.status) for run in found] == [("a", "FINISHED"), ("b", "FINISHED")]
-    assert [run.data.params["model.tfidf.words"] for run in found] == ["2", "1"]
+    assert [run.data.params["model.tfidf.words"] for run in found] == ["3", "1"]
     for run, folder in zip(found, ("a", "b"), strict=True):
         kept = json.loads((tmp_path / folder / "metrics.json").read_text())["test"]["values"]
         assert run.data.metrics["final/test/f1_macro"] == pytest.approx(kept["f1_macro"])
         assert {"metrics.json", "plots"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
-    (compared,) = ended(begin("report", "a", "b", "--json"))
-    assert json.loads(compared)["n_examples"] == 24
+    assert compare_models("a", "b", out=tmp_path / "both.html")[0].n_examples == 24
 
     words = ("--as", "both", "--margin", "1", "--json")
     first, second = sorted(

@@ -21,6 +21,7 @@ from smallprint.evaluation.curves import build_curves
 from smallprint.evaluation.doubtful import find_doubtful
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.page_text import printable
+from smallprint.evaluation.parts import Part
 from smallprint.evaluation.policy import Promise
 from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.report_data import summarise_data
@@ -58,8 +59,11 @@ def render_report(
     calibrated: bool = False,
     chosen_on: str = "validation",
     plots: Mapping[str, str] | None = None,
+    steps: Sequence[Row] = (),
+    members: Sequence[Part] = (),
+    sweep: Mapping[str, Any] | None = None,
 ) -> str:
-    """One self-contained HTML page: verdict, data, labels, measures, curves, worst errors, how to repeat it.
+    """One self-contained HTML page: verdict, data, labels, measures, what each part adds, curves, worst errors, how to repeat it.
 
     Args:
         title: The page's heading.
@@ -77,6 +81,10 @@ def render_report(
         calibrated: Whether the scores were calibrated.
         chosen_on: What calibration and thresholds were chosen on, in words.
         plots: What `draw_plots` gave of this split, where it was drawn before.
+        steps: Less than the model (A) beside the model (B) on the same examples; `measure` says in words what answers.
+        members: What each member of a stack adds.
+        sweep: What a sweep varied before it chose these settings: `trials`, `judged_by`, `verdict`, and `rows` of `key`, `before`,
+            `here` and `share`; `weighed` is whether any has a share.
 
     Raises:
         DataError: A split without texts, arrays that do not fit, or metrics of another number of labels or examples.
@@ -138,6 +146,9 @@ def render_report(
         wanted=ACCURACIES if scored.task == "multiclass" else WORKLOAD_RECALLS,
         by_threshold=by_threshold,
         threshold_plot=drawn.get("thresholds"),
+        steps=list(steps),
+        members=list(members),
+        sweep=sweep,
         promises={promise.wanted: promise for promise in promises},
         confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],
     )

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from smallprint import papers
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.extras import import_extra
@@ -133,6 +134,8 @@ def _conclude(
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
     write_json(folder / "sweep.json", found)
     write_text(folder / "sweep.html", render_page(found))
+    run = open_run(trained.run)
+    papers.write_report(run, run.state.get("command", ""))  # now it can tell what was varied
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
     tracking.parent.log_file(folder / "sweep.json")
