@@ -69,7 +69,7 @@ def build_encoder(
         return cache.read(name, classifier, dataset, module)
 
     if model.head == SVM and parts.head is None:
-        return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, say)
+        return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, cache, say)
     if model.adapter == "frozen" and model.head == "linear" and parts.head is None:
         say("A linear head over a frozen encoder learns little: --set model.head=svm learns far more.")
     balanced = model.class_weights == "balanced"
@@ -103,6 +103,7 @@ def _build_kernel(
     module: TextDataModule,
     scorer_of: Callable[[], EncoderScorer],
     vectors_of: Callable[[TokenDataset], Tensor],
+    cache: VectorCache,
     say: Say,
 ) -> Fit:
     seed, kind = config.training.seed, type(config.training)
@@ -116,13 +117,25 @@ def _build_kernel(
         start, train, validation = time.monotonic(), module.train_set, module.validation_set
         blocks = len(classifier.layers or [0])
         vectors = vectors_of(train)
-        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed, config.model.svm)
-        classifier.head = head
+        classifier.head = head = fit_kernel_head(
+            vectors,
+            train.targets,
+            labels.task,
+            labels.n_outputs,
+            blocks,
+            seed,
+            config.model.svm,
+            distances=cache.distances(vectors, blocks),
+            by_order=cache.by_order,
+        )
         seconds, scorer = time.monotonic() - start, scorer_of()
         scores = _score_stored(scorer, splits, module, vectors_of)
         values = reached(validation.targets, scores, labels.task)
+        said = tell(values)
+        if cache.by_order:  # the loss of scores that were not made shares says nothing
+            values = {name: value for name, value in values.items() if name != "validation/loss"}
         tracker.log_metrics(values)
-        say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {tell(values)}")
+        say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {said}")
         return Fitted(scorer, single_result(values, seconds), scores)
 
     return fit

@@ -84,7 +84,7 @@ def sweep_data(
         say("The encoder reads each text once, in the first trial; the others take what it gave.")
     layers = space.get("model.layers")
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
-    cache = VectorCache(sorted(foreseen), scoring=True)
+    cache = VectorCache(sorted(foreseen), scoring=True, by_order=True)  # average precision asks for no more
     tracking = SweepTracking(study, base, say)
     status, parent = "FAILED", os.getppid()
     try:
@@ -127,6 +127,7 @@ def _conclude(
         winner = retrain("winner", base, settings, judge, budget.seeds, folder, cache, tracking.seed, say)
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
+    cache.by_order = False
     trained, now = train_winner(data, base, settings, folder, cache, say)
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])

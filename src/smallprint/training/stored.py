@@ -6,6 +6,7 @@ data module of them; what trains the one trains the other. Nothing is written to
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.kernel_head import unit_distances
 from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
 MOST_BYTES = 4e9  # of hidden states in memory
+MOST_DISTANCE_BYTES = 1e9  # of distances between vectors: five sets of layers of 7,000 texts
 
 # hidden states or vectors of a batch from its token ids and mask
 Read = Callable[[Tensor, Tensor], Tensor]
@@ -79,12 +82,14 @@ class VectorCache:
     Args:
         foreseen: Layers that somebody will want pooled: they are kept when a text is read for the first of them.
         scoring: Heads that a gradient trained score validation from what is kept, too: many trials of one encoder then read no
-            text twice. Their scores move by some 1e-7.
+            text twice. Their scores move by some 1e-7. Distances between vectors are kept then as well.
+        by_order: Whoever asks looks at the order of each label's scores alone: no head need turn them into shares.
     """
 
-    def __init__(self, foreseen: Sequence[int] = (), scoring: bool = False) -> None:
-        self.foreseen, self.scoring = tuple(foreseen), scoring
+    def __init__(self, foreseen: Sequence[int] = (), scoring: bool = False, by_order: bool = False) -> None:
+        self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
+        self._distances: dict[tuple[int, bytes], Tensor] = {}
 
     def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
         """Gives what `read_vectors` gives.
@@ -112,6 +117,22 @@ class VectorCache:
                 for layer, vector in zip(read, row.chunk(len(read)), strict=True):
                     self._known[name, layer, texts[i]] = vector
         return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
+
+    def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:
+        """Gives what `unit_distances` gives, and keeps the last few; None where they are not kept.
+
+        Args:
+            vectors: fp32 `[n, width]`.
+            blocks: How many stand side by side.
+        """
+        if not self.scoring or 4 * len(vectors) ** 2 > MOST_DISTANCE_BYTES:
+            return None
+        key = blocks, hashlib.sha256(vectors.contiguous().numpy().tobytes()).digest()
+        found = self._distances.pop(key, None)
+        self._distances[key] = unit_distances(vectors, blocks) if found is None else found  # the last used stands last
+        while 4 * sum(kept.numel() for kept in self._distances.values()) > MOST_DISTANCE_BYTES:
+            self._distances.pop(next(iter(self._distances)))
+        return self._distances[key]
 
 
 def store_vectors(
