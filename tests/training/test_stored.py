@@ -131,6 +131,20 @@ def test_distances_of_the_last_few_sets_of_layers_are_kept(monkeypatch):
     assert cache.distances(torch.rand(20, 4), 1) is None  # larger than all that may be kept
 
 
+def test_trials_tokenize_equal_texts_once(monkeypatch):
+    from smallprint.training import stored
+
+    read = []
+    monkeypatch.setattr(stored, "tokenize", lambda tokenizer, texts, most: (read.append(list(texts)), object())[1])
+    plain, cache = stored.VectorCache(), stored.VectorCache(scoring=True)
+    assert plain.tokenize("a", None, ["x"], 8) is not plain.tokenize("a", None, ["x"], 8)
+    read.clear()
+    assert cache.tokenize("a", None, ["x", "y"], 8) is cache.tokenize("a", None, ["x", "y"], 8)
+    for name, texts, most in (("b", ["x", "y"], 8), ("a", ["xy"], 8), ("a", ["x", "y"], 9), ("a", ["y", "x"], 8)):
+        cache.tokenize(name, None, texts, most)
+    assert len(read) == 5
+
+
 @pytest.fixture
 def partly(toy, tiny_backbone):
     """Gives a classifier of which the last of two layers is trained, and toy tokens."""

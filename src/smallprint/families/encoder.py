@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
-from smallprint.modeling.tokenizer import check_tokenizer
+from smallprint.modeling.tokenizer import check_tokenizer, tokenize
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
@@ -51,7 +52,10 @@ def build_encoder(
     if model.weights == "int8" and model.adapter == "frozen":
         round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
-    module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
+    read = partial(cache.tokenize, f"{model.backbone} {model.revision}") if parts.tokenizer is None else tokenize
+    module = build_datamodule(
+        splits.train, splits.validation, labels, tokenizer, max_length, config.training, say, read
+    )
 
     if config.training.teacher is not None:
         module.train_set.targets = soften(module.train_set.targets, splits, labels, config.training, say)

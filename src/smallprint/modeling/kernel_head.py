@@ -105,9 +105,10 @@ def fit_kernel_head(
     check_size(len(vectors))
     settings = settings or SvmConfig()
     unit = unit_blocks(vectors.float(), blocks)
-    apart = (unit_distances(vectors, blocks) if distances is None else distances).double().numpy()
-    gamma = settings.spread / max(float(apart.mean()), 1e-6)
-    kernel = np.exp(-gamma * apart)
+    kernel = (unit_distances(vectors, blocks) if distances is None else distances).double().numpy()  # a copy
+    gamma = settings.spread / max(float(kernel.mean()), 1e-6)
+    kernel *= -gamma
+    np.exp(kernel, out=kernel)
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights, bias, platt = (
         np.zeros((n_outputs, len(unit))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.kernel_head import unit_distances
+from smallprint.modeling.tokenizer import Tokens, tokenize
 from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
@@ -90,6 +92,26 @@ class VectorCache:
         self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
         self._distances: dict[tuple[int, bytes], Tensor] = {}
+        self._tokens: dict[tuple[str, int, bytes], Tokens] = {}
+
+    def tokenize(self, name: str, tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
+        """Gives what `tokenize` gives; trials of one encoder tokenize each split once.
+
+        Args:
+            name: Of the tokenizer.
+            tokenizer: Of that name.
+            texts: Any texts.
+            max_length: In tokens.
+        """
+        if not self.scoring:
+            return tokenize(tokenizer, texts, max_length)
+        digest = hashlib.sha256()
+        for text in texts:
+            digest.update(f"{len(text)} {text}".encode("utf-8", "surrogatepass"))
+        key = name, max_length, digest.digest()
+        if key not in self._tokens:
+            self._tokens[key] = tokenize(tokenizer, texts, max_length)
+        return self._tokens[key]
 
     def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
         """Gives what `read_vectors` gives.
