@@ -14,6 +14,7 @@ from smallprint import api, tracked
 from smallprint.core.commit import find_commit
 from smallprint.core.mlflow_store import open_client, tracking_uri
 from smallprint.core.settings import build_config
+from smallprint.evaluation import plots, plots_decisions, svg
 
 SECRET = "zebra"  # a word that stands in every text
 
@@ -48,8 +49,12 @@ def holding(folder):
 
 
 @pytest.mark.slow
-def test_all_but_texts(train, tmp_path):
+def test_all_but_texts(train, tmp_path, monkeypatch):
+    drawn, draw = [], svg.render_svg
+    for module in (plots, plots_decisions):
+        monkeypatch.setattr(module, "render_svg", lambda *given, **named: (drawn.append(1), draw(*given, **named))[1])
     result, client, run = train(log_report=True, system_metrics=True)
+    assert len(drawn) == 5  # once, for two reports and the store
     values, metrics = result.test.values, run.data.metrics
     assert metrics["final/test/f1_macro"] == values["f1_macro"]
     assert metrics["final/test/f1_macro_low"] <= values["f1_macro"] <= metrics["final/test/f1_macro_high"]
@@ -61,6 +66,10 @@ def test_all_but_texts(train, tmp_path):
     assert any(name.startswith("system/") for name in metrics)
     logged = {path.path for path in client.list_artifacts(run.info.run_id)}
     assert logged == {"config.yaml", "metrics.json", "plots", "report.html"}
+    kept = {path.path for path in client.list_artifacts(run.info.run_id, "plots")}
+    assert kept == {
+        f"plots/{name}.svg" for name in ("precision_recall", "reliability", "roc", "thresholds", "workload")
+    }
     assert holding(tmp_path / "root" / "artifacts") == set()
     assert SECRET.encode() not in (tmp_path / "root" / "mlflow.db").read_bytes()
     assert SECRET in result.report.read_text()  # the one that stays here quotes them

@@ -31,6 +31,7 @@ from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
 from smallprint.evaluation.calibration import choose_calibration
 from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.report_plots import draw_plots
 from smallprint.evaluation.score_files import write_scores
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
@@ -175,12 +176,14 @@ def train(
             write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
         write_scores(run.folder, test_scored, test_examples.groups)
         papers.keep_baseline(run, baseline, test_examples.groups)
-        papers.write_report(run, run.state.get("command", command), engine)
+        papers.keep_members(run, fitted.members)
+        plots = draw_plots(test_scored, fit.history, thresholds)
+        papers.write_report(run, run.state.get("command", command), engine, plots=plots)
         clock.lap("package")
         runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
         papers.write_card(run)
         both = [(validation, scored, splits.validation.groups), (test, test_scored, test_examples.groups)]
-        tracked.log_end(tracker, run, both, thresholds, summary)
+        tracked.log_end(tracker, run, both, thresholds, summary, plots)
         processes.wait()
     return TrainResult(
         run=run.folder,

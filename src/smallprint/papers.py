@@ -6,7 +6,8 @@ Everything is read from the folder, so that each can be written again without tr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,12 +20,14 @@ from smallprint.core.mlflow_store import without_passwords
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
+from smallprint.evaluation.parts import Part
 from smallprint.evaluation.policy import FEWEST, Promise, trade
 from smallprint.evaluation.report import Span, render_report
 from smallprint.evaluation.report_data import tell_data
 from smallprint.evaluation.score_files import read_scores, units, write_scores
 from smallprint.evaluation.score_intervals import score_intervals
 from smallprint.evaluation.side_by_side import Row, compare_lead
+from smallprint.evaluation.thresholds import DEFAULT
 from smallprint.evaluation.workload import RECALLS
 from smallprint.evaluation.worst import find_worst_errors
 from smallprint.families.baseline import BASELINE, Baseline
@@ -37,6 +40,8 @@ from smallprint.packaging.manifest import SETTINGS, read_manifest
 from smallprint.runs import read_metrics, versions
 
 BASELINE_FILE = "baseline.json"
+MEMBERS_FILE = "members.json"
+SWEEP_FILE = "sweep.json"  # in the folder above the winner's
 
 
 def keep_baseline(run: Run, baseline: Baseline | None, groups: Sequence[str | None]) -> None:
@@ -47,8 +52,20 @@ def keep_baseline(run: Run, baseline: Baseline | None, groups: Sequence[str | No
     write_json(run.folder / BASELINE_FILE, {"thresholds": [float(value) for value in baseline.thresholds]})
 
 
+def keep_members(run: Run, members: Sequence[Part]) -> None:
+    """Writes what each member of a stack adds into the run folder, where there is a stack."""
+    if members:
+        write_json(run.folder / MEMBERS_FILE, [asdict(part) for part in members])
+
+
 def write_report(
-    run: Run, command: str, engine: Engine | None = None, *, quote: bool = True, path: Path | None = None
+    run: Run,
+    command: str,
+    engine: Engine | None = None,
+    *,
+    quote: bool = True,
+    path: Path | None = None,
+    plots: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes report.html (or `path`) from what the run folder holds, with or without texts, and gives its path.
 
@@ -58,6 +75,7 @@ def write_report(
         engine: The model, where it is at hand; else its bundle is loaded if evidence is wanted.
         quote: Show texts of examples.
         path: Where it is written; the run's own place when left out.
+        plots: What `draw_plots` gave of the test split; drawn when left out.
 
     Raises:
         TrainingError: The run has not finished.
@@ -94,6 +112,10 @@ def write_report(
         chosen_on="held-out scores of train and validation"
         if (run.folder / scores_file(HELD_OUT)).exists()
         else "validation",
+        plots=plots,
+        steps=simpler(scored, thresholds, groups, compared),
+        members=[Part(**part) for part in _read_json(run.folder / MEMBERS_FILE) or []],
+        sweep=swept(run),
     )
     return write_text(path or run.report, page)
 
@@ -115,11 +137,32 @@ def compare_baseline(
     if kept is None or len(scored.texts) < 2:
         return None
     other, _ = read_scores(run.folder, BASELINE, saved)
-    drawn = _drawn(groups)
-    if drawn is not None and len(set(drawn)) < 2:
-        drawn = None
     limits = np.asarray(kept["thresholds"], dtype=np.float64)
-    return compare_lead(other, scored, (limits, thresholds), drawn)
+    return compare_lead(other, scored, (limits, thresholds), _drawn(groups))
+
+
+def simpler(scored: ScoredSplit, thresholds: Array, groups: Sequence[str | None], baseline: Row | None) -> list[Row]:
+    """Gives less than the model beside the model, on test: the linear baseline, and the model with no threshold tuned."""
+    found = [] if baseline is None else [replace(baseline, measure="words alone: TF-IDF with a linear SVM")]
+    if scored.task == "multiclass" or (thresholds == DEFAULT).all() or len(scored.texts) < 2:
+        return found
+    row = compare_lead(scored, scored, (np.full_like(thresholds, DEFAULT), thresholds), _drawn(groups))
+    return [*found, replace(row, measure=f"the model at threshold {DEFAULT:g}")]
+
+
+def swept(run: Run) -> dict[str, Any] | None:
+    """Gives what the sweep varied whose winner this run is; None where it is none's."""
+    found = _read_json(run.folder.absolute().parent / SWEEP_FILE)
+    if found is None or Path(found["run"]).name != run.name or "verdict" not in found:
+        return None
+    before, here, shares = found["default_settings"], found["best"]["settings"], found["importances"]
+    keys = sorted(found["space"], key=lambda key: -shares.get(key, 0.0))
+    rows = [
+        {"key": key, "before": _told(before.get(key)), "here": _told(here.get(key)), "share": shares.get(key)}
+        for key in keys
+    ]
+    kept = {key: found[key] for key in ("judged_by", "verdict")}
+    return {**kept, "trials": len(found["trials"]), "rows": rows, "weighed": bool(shares)}
 
 
 def promised(run: Run, saved: dict[str, Any]) -> list[Promise]:
@@ -239,8 +282,13 @@ def _drawn(groups: Sequence[str | None]) -> list[object] | None:
     return units(groups) if any(group is not None for group in groups) else None
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _told(value: Any) -> str:
+    """A setting's value in few characters; a dash where the others leave it unheard."""
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _public_name(data: str) -> str:

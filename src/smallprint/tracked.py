@@ -5,8 +5,7 @@ Texts of examples are in none of it, unless `tracking.log_examples` is on.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,14 @@ def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any
     tracker.log_file(settings)
 
 
-def log_end(tracker: Tracker, run: Run, splits: Sequence[Scored], thresholds: Array, summary: dict[str, Any]) -> None:
+def log_end(
+    tracker: Tracker,
+    run: Run,
+    splits: Sequence[Scored],
+    thresholds: Array,
+    summary: dict[str, Any],
+    plots: Mapping[str, str],
+) -> None:
     """Logs final scores with their intervals, where the bundle lies, and the files that the settings name.
 
     Args:
@@ -84,6 +90,7 @@ def log_end(tracker: Tracker, run: Run, splits: Sequence[Scored], thresholds: Ar
         splits: Metrics, scores and groups of validation and test.
         thresholds: `[n_outputs]`.
         summary: Of the data, test counted in.
+        plots: Of the report, by name.
     """
     if tracker.uri is None:
         return
@@ -105,10 +112,10 @@ def log_end(tracker: Tracker, run: Run, splits: Sequence[Scored], thresholds: Ar
     )
     tracker.log_file(run.metrics)
     if wanted.log_plots:
-        tracker.log_file(_write_plots(run, splits[-1][1]), "plots")
+        tracker.log_file(_write_plots(run, plots), "plots")
     if wanted.log_report and not wanted.log_examples:
         without = run.folder / "tracked" / "report.html"
-        tracker.log_file(write_report(run, run.state.get("command", ""), quote=False, path=without))
+        tracker.log_file(write_report(run, run.state.get("command", ""), quote=False, path=without, plots=plots))
     elif wanted.log_report:
         tracker.log_file(run.report)
     if wanted.log_examples:
@@ -122,23 +129,13 @@ def _dataset(data: str, split: str, prints: dict[str, str], rows: dict[str, int]
     return {"name": name, "split": split, "fingerprint": prints[split], "rows": rows[split], "source": data}
 
 
-def _write_plots(run: Run, test: ScoredSplit) -> Path:
+def _write_plots(run: Run, plots: Mapping[str, str]) -> Path:
     """Writes the report's plots into the run folder, where they stay until the store has them, and gives their folder."""
-    import numpy as np
-
-    from smallprint.evaluation.calibration import reliability
-    from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
-    from smallprint.evaluation.ranking import one_hot
     from smallprint.evaluation.svg import standalone
 
-    history = json.loads(run.metrics.read_text(encoding="utf-8"))["history"]
     folder = run.folder / "tracked" / "plots"
-    scores = np.asarray(test.scores)
-    bins = reliability(one_hot(np.asarray(test.targets), scores.shape[1]), scores)
-    write_text(folder / "precision_recall.svg", standalone(plot_precision_recall(test)))
-    write_text(folder / "reliability.svg", standalone(plot_reliability(bins, test.split)))
-    if history:
-        write_text(folder / "learning_curves.svg", standalone(plot_learning_curves(history)))
+    for name, plot in plots.items():
+        write_text(folder / f"{name}.svg", standalone(plot))
     return folder
 
 

@@ -10,6 +10,7 @@ from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.calibration import reliability
 from smallprint.evaluation.compare import PairedDifference
 from smallprint.evaluation.metrics import compute_metrics
+from smallprint.evaluation.parts import Part
 from smallprint.evaluation.policy import Promise
 from smallprint.evaluation.report import render_report
 from smallprint.evaluation.side_by_side import Row
@@ -143,6 +144,34 @@ def test_the_verdict_leads_with_the_linear_baseline_where_there_is_one(low, high
     heading = html[html.index('<h2 id="verdict">') : html.index("</h2>")]
     assert said in heading
     assert ("The baseline costs less" in html) == ("Better" not in said)
+
+
+def test_what_each_part_adds_is_told_where_there_is_something_to_tell():
+    assert 'id="parts"' not in render(make("binary"))
+    gap = {"p": 0.01, "units": 30, "over_groups": True, "level": 0.95, "resamples": 10}
+    steps = [
+        Row("words <b>alone", 0.5, 0.6, PairedDifference(0.1, 0.01, 0.2, **gap)),
+        Row("at threshold 0.5", 0.58, 0.6, PairedDifference(0.02, -0.01, 0.05, **gap)),
+    ]
+    member = Part("linear <i>", 0.7, 0.61, 0.8, 0.75, -0.01, 0.11, 50, True, 7807)
+    sweep = {"trials": 20, "judged_by": "the validation split", "verdict": "Not better.", "weighed": True}
+    sweep["rows"] = [
+        {"key": "model.svm.cost", "before": "5", "here": "9.1", "share": 0.7},
+        {"key": "model.head", "before": "svm", "here": "svm", "share": None},
+    ]
+    members = [member, replace(member, name="svm", without=0.81, low=None)]
+    html = render(make("binary"), steps=steps, members=members, sweep=sweep)
+    page = Page(html)
+    assert page.open == []
+    assert '+0.100</td><td>+0.010 to +0.200</td><td class="words">yes' in html
+    assert '+0.020</td><td>-0.010 to +0.050</td><td class="words">no<' in html
+    assert "words &lt;b&gt;alone" in html
+    assert "7,807 examples" in html
+    assert "its 95% interval over 50 groups" in html
+    assert "-0.010</td>" in html  # a member without which the others do better
+    assert "best of 20 trials" in html
+    assert "70%" in html
+    assert 'id="parts"' in render(make("multilabel"), sweep={**sweep, "weighed": False})
 
 
 def test_evidence_is_marked_in_what_is_quoted_and_stays_text():

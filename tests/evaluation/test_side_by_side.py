@@ -44,6 +44,9 @@ def test_values_are_those_of_metrics_and_the_better_one_is_said_so(task):
     assert found.lead.measure == {"binary": "f1", "multiclass": "accuracy", "multilabel": "f1_macro"}[task]
     assert found.lead.verdict == "B"
     assert compare_lead(a, b, (HALF[task], HALF[task])) == found.lead
+    of_one = compare_lead(a, b, (HALF[task], HALF[task]), ["one"] * len(a.texts))
+    assert of_one == replace(found.lead, paired=None)
+    assert of_one.verdict == ""
     assert verdict(found, "old", "new").startswith("new is better than old")
     turned = compare_splits(b, a, (HALF[task], HALF[task]))
     assert turned.lead.verdict == "A"

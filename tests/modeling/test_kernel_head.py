@@ -8,7 +8,7 @@ from sklearn.svm import SVC
 from smallprint.core.config import SvmConfig
 from smallprint.core.errors import DataError
 from smallprint.modeling import kernel_head
-from smallprint.modeling.kernel_head import KernelHead, fit_kernel_head, squared_distances, unit_blocks
+from smallprint.modeling.kernel_head import KernelHead, fit_kernel_head, squared_distances, unit_blocks, unit_distances
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,24 @@ def test_margins_are_those_of_scikit_learn(rings):
     other = fit_kernel_head(vectors, targets, "multilabel", 2, blocks=2, settings=SvmConfig(cost=0.2, spread=3.0))
     assert float(other.gamma) == pytest.approx(2 * gamma, rel=1e-5)
     assert not np.allclose(other.weight.abs().max(), head.weight.abs().max())
+
+
+def test_by_order_no_scaling_is_fitted_and_each_label_is_ranked_alike(rings, monkeypatch):
+    vectors, targets = rings
+    whole = fit_kernel_head(vectors[:200], targets[:200], "multilabel", 2, blocks=2)(vectors[200:]).numpy()
+    near = unit_distances(vectors[:200], 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_head, "fit_platt", lambda *_: pytest.fail("was scaled"))
+        patch.setattr(kernel_head, "unit_distances", lambda *_: pytest.fail("was measured again"))
+        head = fit_kernel_head(vectors[:200], targets[:200], "multilabel", 2, blocks=2, distances=near, by_order=True)
+    for label, scores in enumerate(head(vectors[200:]).numpy().T):
+        assert np.array_equal(np.argsort(scores), np.argsort(whole[:, label]))
+    # of exclusive labels the scaling changes which is highest, and stays
+    ids = (targets[:, 0] + targets[:, 0] * targets[:, 1]).astype(np.int64)
+    one, other = (
+        fit_kernel_head(vectors, ids, "multiclass", 3, blocks=2, by_order=k).state_dict() for k in (True, False)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_each_block_counts_alike_whatever_its_length():

@@ -99,6 +99,20 @@ def test_documents_are_drawn_whole():
     assert (verdict.paired.units, verdict.paired.over_groups) == (4, True)
 
 
+def test_rows_of_one_document_have_no_interval_and_the_margin_alone_decides():
+    verdict = compare_models(model(), model([1]), rows(groups=["one"] * 20))
+    assert verdict.paired is None
+    assert not verdict.accepted
+    assert (verdict.worse, verdict.better) == (False, False)
+    assert "all of one group, so no interval can be told" in str(verdict)
+    told = verdict.to_dict()
+    assert (told["low"], told["high"], told["units"]) == (None, None, None)
+    assert told["difference"] == pytest.approx(verdict.candidate - verdict.champion)
+    assert compare_models(model(), model([1]), rows(groups=["one"] * 20), margin=0.1).accepted
+    beside = compare_models(model(), model([1]), rows(groups=["one"] * 10 + [None] * 10))
+    assert (beside.paired.units, beside.paired.over_groups) == (11, True)
+
+
 @pytest.mark.parametrize("other", [model(task="multiclass"), model(names=("red", "blue"))])
 def test_answers_to_another_question_are_not_compared(other):
     with pytest.raises(BundleError, match="The candidate (is multiclass|lacks the labels green)"):

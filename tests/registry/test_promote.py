@@ -19,7 +19,7 @@ from smallprint.core.mlflow_store import open_client, told
 from smallprint.inference.engine import load_engine
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.registered import read_word
-from smallprint.registry.history import locked, read_history
+from smallprint.registry.history import read_history
 from smallprint.registry.listing import list_models
 from smallprint.registry.promote import promote, rollback
 
@@ -249,14 +249,27 @@ def test_two_promotions_at_once_give_one_result_and_lose_nothing(two_runs, store
     assert not [entry.name for entry in open_client(store).search_registered_models() if "lock" in entry.name]
 
 
-def test_a_lock_whose_holder_died_is_taken_over(store, monkeypatch):
-    client = open_client(store)
-    client.create_registered_model("toys.smallprint-lock", tags={"holder": "dead", "since": "0"})
-    with locked(client, "toys"):
-        monkeypatch.setattr("smallprint.registry.history.WAIT_SECONDS", 0.3)
-        with pytest.raises(BundleError, match="Somebody else is promoting"), locked(client, "toys"):
-            pass
-    assert not client.search_registered_models()
+@pytest.mark.slow
+def test_a_promotion_that_is_cut_off_before_the_alias_moved_was_none(two_runs, one_version, monkeypatch):
+    def cut(self, *_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.set_registered_model_alias", cut)
+        with pytest.raises(KeyboardInterrupt):
+            promote(two_runs["good"], "toys")
+    (model,) = list_models("toys")
+    assert (model["aliases"], model["history"]) == ({"champion": 1}, {"champion": [1]})
+    assert [version["promoted"] is None for version in model["versions"]] == [True, False]
+    with monkeypatch.context() as patch:  # and one that is cut off right after it has its notes
+        real = type(open_client(one_version)).set_registered_model_alias
+        patch.setattr("mlflow.MlflowClient.set_registered_model_alias", lambda *given: (real(*given), cut(None)))
+        with pytest.raises(KeyboardInterrupt):
+            promote("toys@2", "toys")
+    newest = list_models("toys")[0]["versions"][0]
+    assert newest["aliases"] == ["champion"]
+    assert newest["promoted"]
+    assert newest["verdict"]["champion"]["difference"] == 0
 
 
 class Model:
@@ -280,7 +293,7 @@ def test_the_history_follows_where_the_alias_stands(kept, now, history):
     assert read_history(Model(kept, now), "champion") == history
 
 
-@pytest.mark.parametrize("name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock"])
+@pytest.mark.parametrize("name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock", "x.smallprint-lock-1"])
 def test_names_that_no_word_could_hold(two_runs, name):
     with pytest.raises(ConfigError):
         promote(two_runs["good"], name)

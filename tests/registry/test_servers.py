@@ -1,128 +1,25 @@
-"""Real servers on loopback: MLflow's own, killed and started again, its model server, Spark; and servers that are none."""
+"""Real servers on loopback: MLflow's model server, Spark; and servers that are none."""
 
 import http.server
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
+from started import HERE, Process, free_port
 
 import smallprint
 from smallprint.core.errors import BundleError
-from smallprint.core.mlflow_store import open_client
 from smallprint.packaging.bundle import find_bundle
 from smallprint.registry.promote import promote
 
 pytestmark = pytest.mark.usefixtures("loopback")
 TEXTS = ["we may scarlet", "the leaf", "nothing"]
-# MLflow starts uvicorn, and Spark its workers, by name: as in an environment that is activated
-HERE = {
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-    "PYSPARK_PYTHON": sys.executable,
-}
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-class Process:
-    """A server of MLflow's command line, in a session of its own."""
-
-    def __init__(self, *words, port, health, folder):
-        self.log = (folder / f"{port}.log").open("a")
-        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
-        command = [sys.executable, "-m", "mlflow", *map(str, words), "--host", "127.0.0.1", "--port", str(port)]
-        self.process = subprocess.Popen(
-            command,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-            cwd=folder,
-            env={**os.environ, **HERE, **quiet},
-        )
-        self.url = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            try:
-                if urllib.request.urlopen(f"{self.url}/{health}", timeout=5).status == 200:
-                    return
-            except OSError:
-                assert self.process.poll() is None, (folder / f"{port}.log").read_text()
-                time.sleep(0.3)
-        raise AssertionError((folder / f"{port}.log").read_text())
-
-    def kill(self):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.log.close()
-
-
-@pytest.mark.slow
-def test_a_server_that_is_killed_amid_a_training_and_started_again_has_all(
-    empty_store, labelled_frame, tiny_backbone, tmp_path, monkeypatch
-):
-    database, port = shutil.copy(empty_store, tmp_path / "mlflow.db"), free_port()
-    labelled_frame("multilabel", 160).write_parquet(tmp_path / "d.parquet")
-    words = ("server", "--backend-store-uri", f"sqlite:///{database}", "--workers", "1")
-    words += ("--artifacts-destination", tmp_path / "files")
-    server = Process(*words, port=port, health="health", folder=tmp_path)
-    settings = ["training.epochs=12", "training.patience=12", "training.precision=fp32", "model.max_length=32"]
-    command = [sys.executable, "-m", "smallprint", "train", str(tmp_path / "d.parquet"), "--out", str(tmp_path / "run")]
-    command += ["--backbone", str(tiny_backbone), *(word for one in settings for word in ("--set", one))]
-    training = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "MLFLOW_TRACKING_URI": server.url, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"},
-    )
-    said = []
-    try:
-        for line in training.stderr:
-            said.append(line)
-            if "epoch" in line.lower() and "3" in line:
-                break
-        server.kill()
-        said += list(training.stderr)
-        assert training.wait(timeout=300) == 0, said
-        told = [line for line in said if "does not answer" in line]
-        assert len(told) == 1, said
-        assert (tmp_path / "run" / "tracking.jsonl").exists()
-        server = Process(*words, port=port, health="health", folder=tmp_path)
-        resumed = [*command[:3], "train", "--resume", str(tmp_path / "run")]
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": server.url}
-        subprocess.run(resumed, check=True, timeout=300, env=environment, capture_output=True)
-        assert not (tmp_path / "run" / "tracking.jsonl").exists()
-        client = open_client(server.url)
-        (run,) = client.search_runs(["1"])
-        history = json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]
-        points = client.get_metric_history(run.info.run_id, "validation/loss")
-        assert [point.value for point in sorted(points, key=lambda p: p.step)] == pytest.approx(
-            [row["validation/loss"] for row in history]
-        )
-        assert run.info.status == "FINISHED"
-        assert run.data.params["training.epochs"] == "12"
-        assert run.data.metrics["final/test/f1_macro_low"] <= run.data.metrics["final/test/f1_macro"]
-        assert {one.dataset.digest for one in run.inputs.dataset_inputs}
-        # the registry of the same server
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        assert promote(tmp_path / "run", "toys").version == 1
-        assert smallprint.predict("toys@champion", TEXTS).labels == smallprint.predict(tmp_path / "run", TEXTS).labels
-    finally:
-        training.kill()
-        server.kill()
 
 
 @pytest.mark.slow

@@ -58,6 +58,10 @@ def test_it_leaves_what_it_says(whole):
     out, found = whole
     assert json.loads((out / "sweep.json").read_text()) == json.loads(json.dumps(found))
     assert "<svg" in (out / "sweep.html").read_text()
+    report = (out / "winner" / "report.html").read_text()
+    assert "Settings that a sweep varied" in report
+    best = f"{found['best']['settings']['model.tfidf.cost']:.4g}"
+    assert f'<code>model.tfidf.cost</code></th><td class="words">1</td><td class="words">{best}<' in report
     assert (out / "winner" / "bundle").is_dir()
     assert len(found["trials"]) == 6
     assert found["trials"][0]["start"] == "default"

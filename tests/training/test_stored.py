@@ -110,6 +110,41 @@ def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, mo
     assert read[1:] == [(0, 1, 2)]
 
 
+def test_distances_of_the_last_few_sets_of_layers_are_kept(monkeypatch):
+    from smallprint.training import stored
+
+    measured, real = [], stored.unit_distances
+    monkeypatch.setattr(stored, "unit_distances", lambda *given: (measured.append(given[1]), real(*given))[1])
+    monkeypatch.setattr(stored, "MOST_DISTANCE_BYTES", 2 * 4 * 100)
+    one, other, third = (torch.rand(10, 4) for _ in range(3))
+    assert stored.VectorCache().distances(one, 1) is None  # a training has no use for them twice
+    cache = stored.VectorCache(scoring=True)
+    for vectors, blocks in ((one, 1), (other, 1), (one, 1), (one.clone(), 1)):
+        assert torch.equal(cache.distances(vectors, blocks), real(vectors, blocks))
+    assert measured == [1, 1]
+    cache.distances(third, 1)  # the least lately used makes place
+    cache.distances(one, 1)
+    assert measured == [1, 1, 1]
+    cache.distances(other, 1)
+    cache.distances(other, 2)
+    assert measured == [1, 1, 1, 1, 2]
+    assert cache.distances(torch.rand(20, 4), 1) is None  # larger than all that may be kept
+
+
+def test_trials_tokenize_equal_texts_once(monkeypatch):
+    from smallprint.training import stored
+
+    read = []
+    monkeypatch.setattr(stored, "tokenize", lambda tokenizer, texts, most: (read.append(list(texts)), object())[1])
+    plain, cache = stored.VectorCache(), stored.VectorCache(scoring=True)
+    assert plain.tokenize("a", None, ["x"], 8) is not plain.tokenize("a", None, ["x"], 8)
+    read.clear()
+    assert cache.tokenize("a", None, ["x", "y"], 8) is cache.tokenize("a", None, ["x", "y"], 8)
+    for name, texts, most in (("b", ["x", "y"], 8), ("a", ["xy"], 8), ("a", ["x", "y"], 9), ("a", ["y", "x"], 8)):
+        cache.tokenize(name, None, texts, most)
+    assert len(read) == 5
+
+
 @pytest.fixture
 def partly(toy, tiny_backbone):
     """Gives a classifier of which the last of two layers is trained, and toy tokens."""

@@ -52,6 +52,13 @@ def test_from_table_to_answer(settings, table, tmp_path):
     assert held["scores"].to_list()[-len(validation) :] == validation["scores"].to_list()
     names = {path.name for path in (result.bundle / "members").iterdir()}
     assert names == {"linear-1", "kernel-1", "encoder-1", "encoder-2", "encoder-3"}
+    members = json.loads((result.run / "members.json").read_text())
+    assert [part["name"] for part in members] == ["linear", "kernel", "encoder"]
+    assert {part["examples"] for part in members} == {len(held)}
+    page = result.report.read_text()
+    assert "Members of the stack" in page
+    for part in members:
+        assert f"<td>{part['without']:.3f}</td><td>{part['whole'] - part['without']:+.3f}</td>" in page
 
 
 def test_no_example_is_scored_by_a_model_that_saw_it(settings, tmp_path):

@@ -21,12 +21,12 @@ from smallprint.evaluation.curves import build_curves
 from smallprint.evaluation.doubtful import find_doubtful
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.page_text import printable
-from smallprint.evaluation.plots import plot_learning_curves, plot_precision_recall, plot_reliability
-from smallprint.evaluation.plots_decisions import plot_roc, plot_thresholds, plot_workload
+from smallprint.evaluation.parts import Part
 from smallprint.evaluation.policy import Promise
 from smallprint.evaluation.ranking import one_hot
 from smallprint.evaluation.report_data import summarise_data
 from smallprint.evaluation.report_measures import group_measures
+from smallprint.evaluation.report_plots import draw_plots
 from smallprint.evaluation.roc import build_roc
 from smallprint.evaluation.side_by_side import Row
 from smallprint.evaluation.thresholds import DEFAULT
@@ -58,8 +58,12 @@ def render_report(
     evidence: Mapping[int, Sequence[Span]] | None = None,
     calibrated: bool = False,
     chosen_on: str = "validation",
+    plots: Mapping[str, str] | None = None,
+    steps: Sequence[Row] = (),
+    members: Sequence[Part] = (),
+    sweep: Mapping[str, Any] | None = None,
 ) -> str:
-    """One self-contained HTML page: verdict, data, labels, measures, curves, worst errors, how to repeat it.
+    """One self-contained HTML page: verdict, data, labels, measures, what each part adds, curves, worst errors, how to repeat it.
 
     Args:
         title: The page's heading.
@@ -76,6 +80,11 @@ def render_report(
         evidence: By row of the split the places of the words that carried an error's score.
         calibrated: Whether the scores were calibrated.
         chosen_on: What calibration and thresholds were chosen on, in words.
+        plots: What `draw_plots` gave of this split, where it was drawn before.
+        steps: Less than the model (A) beside the model (B) on the same examples; `measure` says in words what answers.
+        members: What each member of a stack adds.
+        sweep: What a sweep varied before it chose these settings: `trials`, `judged_by`, `verdict`, and `rows` of `key`, `before`,
+            `here` and `share`; `weighed` is whether any has a share.
 
     Raises:
         DataError: A split without texts, arrays that do not fit, or metrics of another number of labels or examples.
@@ -100,7 +109,7 @@ def render_report(
     errors = find_worst_errors(scored, thresholds, worst)
     workload = workload_curve(scored)
     by_threshold = None if scored.task == "multiclass" else threshold_curve(scored)
-    chosen = float(thresholds[0]) if scored.task == "binary" else None
+    drawn = {name: Markup(plot) for name, plot in (plots or draw_plots(scored, history, thresholds)).items()}
     kinds = [kind for kind in KINDS if any(error.kind == kind for error in errors)]
     return template_of("report.html.j2").render(
         title=title,
@@ -115,12 +124,12 @@ def render_report(
         measures=group_measures(validation, test),
         history=history,
         history_columns=list(dict.fromkeys(["epoch", *(key for row in history for key in row)])) if history else [],
-        learning_curves=Markup(plot_learning_curves(history)) if len(history) > 1 else None,
-        precision_recall=Markup(plot_precision_recall(scored)),
+        learning_curves=drawn.get("learning_curves"),
+        precision_recall=drawn["precision_recall"],
         curves=build_curves(scored),
         recalls=RECALLS,
         reliability=bins,
-        reliability_plot=Markup(plot_reliability(bins, scored.split)),
+        reliability_plot=drawn["reliability"],
         calibrated=calibrated,
         chosen_on=chosen_on,
         errors={kind: [error for error in errors if error.kind == kind] for kind in kinds},
@@ -130,13 +139,16 @@ def render_report(
         explained=bool(evidence),
         baseline=baseline,
         roc=build_roc(scored),
-        roc_plot=Markup(plot_roc(scored)),
+        roc_plot=drawn["roc"],
         confusion=count_confusion(scored, thresholds),
         workload=workload,
-        workload_plot=Markup(plot_workload(workload, scored.split)) if workload else None,
+        workload_plot=drawn.get("workload"),
         wanted=ACCURACIES if scored.task == "multiclass" else WORKLOAD_RECALLS,
         by_threshold=by_threshold,
-        threshold_plot=Markup(plot_thresholds(by_threshold, scored.split, chosen)) if by_threshold else None,
+        threshold_plot=drawn.get("thresholds"),
+        steps=list(steps),
+        members=list(members),
+        sweep=sweep,
         promises={promise.wanted: promise for promise in promises},
         confused=find_confused_pairs(scored) if scored.task == "multiclass" else [],
     )

@@ -17,6 +17,7 @@ from smallprint.core.results import Array, ScoredSplit
 from smallprint.evaluation.checks import check_scored, check_thresholds
 from smallprint.evaluation.compare import PairedDifference, paired_bootstrap
 from smallprint.evaluation.compare_ranked import ranked_difference
+from smallprint.evaluation.intervals import number_units
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.page_text import shorten
 from smallprint.evaluation.ranking import one_hot
@@ -168,7 +169,7 @@ def compare_splits(
 def compare_lead(
     a: ScoredSplit, b: ScoredSplit, thresholds: tuple[Array, Array], groups: Sequence[object] | None = None
 ) -> Row:
-    """Gives the leading measure of two models of the same examples, as `compare_splits` has it.
+    """Gives the leading measure of two models of the same examples, as `compare_splits` has it; no interval where all are of one group.
 
     Args:
         a: Scores and truth of the first model.
@@ -177,12 +178,14 @@ def compare_lead(
         groups: One value an example; equal ones are drawn together.
 
     Raises:
-        DataError: They do not stand on the same examples, or there are fewer than two examples or groups.
+        DataError: They do not stand on the same examples, or there are fewer than two.
     """
     check_same(a, b)
+    alone = groups is not None and number_units(groups)[1] < 2
     counted_b = count_measures(b, thresholds[1])
     name, (counts, statistic) = next(iter(count_measures(a, thresholds[0]).items()))
-    return _paired_row(name, counts, counted_b[name][0], statistic, groups, RESAMPLES)
+    row = _paired_row(name, counts, counted_b[name][0], statistic, None if alone else groups, RESAMPLES)
+    return replace(row, paired=None) if alone else row
 
 
 def _paired_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
-from smallprint.modeling.tokenizer import check_tokenizer
+from smallprint.modeling.tokenizer import check_tokenizer, tokenize
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
@@ -51,7 +52,10 @@ def build_encoder(
     if model.weights == "int8" and model.adapter == "frozen":
         round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
-    module = build_datamodule(splits.train, splits.validation, labels, tokenizer, max_length, config.training, say)
+    read = partial(cache.tokenize, f"{model.backbone} {model.revision}") if parts.tokenizer is None else tokenize
+    module = build_datamodule(
+        splits.train, splits.validation, labels, tokenizer, max_length, config.training, say, read
+    )
 
     if config.training.teacher is not None:
         module.train_set.targets = soften(module.train_set.targets, splits, labels, config.training, say)
@@ -69,7 +73,7 @@ def build_encoder(
         return cache.read(name, classifier, dataset, module)
 
     if model.head == SVM and parts.head is None:
-        return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, say)
+        return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, cache, say)
     if model.adapter == "frozen" and model.head == "linear" and parts.head is None:
         say("A linear head over a frozen encoder learns little: --set model.head=svm learns far more.")
     balanced = model.class_weights == "balanced"
@@ -103,6 +107,7 @@ def _build_kernel(
     module: TextDataModule,
     scorer_of: Callable[[], EncoderScorer],
     vectors_of: Callable[[TokenDataset], Tensor],
+    cache: VectorCache,
     say: Say,
 ) -> Fit:
     seed, kind = config.training.seed, type(config.training)
@@ -116,13 +121,25 @@ def _build_kernel(
         start, train, validation = time.monotonic(), module.train_set, module.validation_set
         blocks = len(classifier.layers or [0])
         vectors = vectors_of(train)
-        head = fit_kernel_head(vectors, train.targets, labels.task, labels.n_outputs, blocks, seed, config.model.svm)
-        classifier.head = head
+        classifier.head = head = fit_kernel_head(
+            vectors,
+            train.targets,
+            labels.task,
+            labels.n_outputs,
+            blocks,
+            seed,
+            config.model.svm,
+            distances=cache.distances(vectors, blocks),
+            by_order=cache.by_order,
+        )
         seconds, scorer = time.monotonic() - start, scorer_of()
         scores = _score_stored(scorer, splits, module, vectors_of)
         values = reached(validation.targets, scores, labels.task)
+        said = tell(values)
+        if cache.by_order:  # the loss of scores that were not made shares says nothing
+            values = {name: value for name, value in values.items() if name != "validation/loss"}
         tracker.log_metrics(values)
-        say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {tell(values)}")
+        say(f"  {len(head.support):,} support vectors found in {seconds:.1f} s  {said}")
         return Fitted(scorer, single_result(values, seconds), scores)
 
     return fit

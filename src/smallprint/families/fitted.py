@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from smallprint.core.run import HELD_OUT
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
+from smallprint.evaluation.parts import Part
 from smallprint.evaluation.ranking import average_precision_macro, one_hot
 from smallprint.modeling.scorer import Scorer
 from smallprint.training.callbacks import peak_memory_mb
@@ -29,12 +30,14 @@ class Fitted:
         validation: Scores of validation, `[n, n_outputs]`.
         held_out: Scores of train (without extra rows) and then validation, each example by models that did not see it, `[n, n_outputs]`;
             None where validation was not learned from.
+        members: What each member of a stack adds, by `held_out`'s examples.
     """
 
     scorer: Scorer
     result: FitResult
     validation: Array
     held_out: Array | None = None
+    members: Sequence[Part] = ()
 
 
 Fit = Callable[[MetricLog], Fitted]

@@ -22,6 +22,7 @@ from smallprint.core.results import Array, FitResult
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits, fold_examples
+from smallprint.evaluation.parts import leave_each_out
 from smallprint.evaluation.stack import crossfit_stack, fit_stack
 from smallprint.families.checks import member_config, unheard
 from smallprint.families.fitted import Fit, Fitted, reached, tell
@@ -94,8 +95,11 @@ def build_stack(
         told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(members, stack.weights, strict=True))
         say(f"Weights: {told}.  Held out: {tell(values)}")
         tracker.log_metrics(values)
+        over_groups = any(group is not None for group in pool.groups)
+        parts = leave_each_out(list(members), scores, truth, stack, _units(pool), over_groups)
         seconds = time.monotonic() - start
-        return Fitted(StackScorer(kept, stack), _result(values, results, seconds), combined[len(own) :], combined)
+        result = _result(values, results, seconds)
+        return Fitted(StackScorer(kept, stack), result, combined[len(own) :], combined, parts)
 
     return fit
 

@@ -68,6 +68,12 @@ def squared_distances(one: Tensor, other: Tensor) -> Tensor:
     return squares.clamp_(min=0)
 
 
+def unit_distances(vectors: Tensor, blocks: int) -> Tensor:
+    """Gives squared distances `[n, n]`, fp32, between vectors `[n, width]` whose `blocks` parts are made equally long."""
+    unit = unit_blocks(vectors.float(), blocks)
+    return squared_distances(unit, unit)
+
+
 def fit_kernel_head(
     vectors: Tensor,
     targets: Array,
@@ -76,6 +82,8 @@ def fit_kernel_head(
     blocks: int = 1,
     seed: int = 42,
     settings: SvmConfig | None = None,
+    distances: Tensor | None = None,
+    by_order: bool = False,
 ) -> KernelHead:
     """Fits one balanced SVM per output on training vectors alone; the inner folds of Platt's scaling are of them too.
 
@@ -87,6 +95,9 @@ def fit_kernel_head(
         blocks: How many vectors of equal width stand side by side in each.
         seed: Of the inner folds.
         settings: Cost and spread; the defaults when left out.
+        distances: What `unit_distances` gives of the vectors, where it is known.
+        by_order: Only the order of each output's scores will be looked at, which Platt's scaling does not change: it is left out, and
+            with it five fits of six. Of multiclass it changes the order, and stays.
 
     Raises:
         DataError: So many texts that their kernel would not fit into memory.
@@ -94,23 +105,25 @@ def fit_kernel_head(
     check_size(len(vectors))
     settings = settings or SvmConfig()
     unit = unit_blocks(vectors.float(), blocks)
-    distances = squared_distances(unit, unit).double().numpy()
-    gamma = settings.spread / max(float(distances.mean()), 1e-6)
-    kernel = np.exp(-gamma * distances)
+    kernel = (unit_distances(vectors, blocks) if distances is None else distances).double().numpy()  # a copy
+    gamma = settings.spread / max(float(kernel.mean()), 1e-6)
+    kernel *= -gamma
+    np.exp(kernel, out=kernel)
     binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
     weights, bias, platt = (
         np.zeros((n_outputs, len(unit))),
         np.full(n_outputs, -1.0),
         np.tile([1.0, 0.0], (n_outputs, 1)),
     )
-    folds = fold_numbers(len(unit), seed)
-    unseen = _unseen_margins(kernel, binary, folds, settings.cost)
+    folds, scaled = fold_numbers(len(unit), seed), task == "multiclass" or not by_order
+    unseen = _unseen_margins(kernel, binary, folds, settings.cost) if scaled else None
     for output, truth in enumerate(binary.T):
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
         weights[output], bias[output] = _fit_plane(kernel, truth, settings.cost)
-        platt[output] = fit_platt(truth, folds, partial(_margins_outside, unseen[output]))
+        if unseen is not None:
+            platt[output] = fit_platt(truth, folds, partial(_margins_outside, unseen[output]))
     used = np.flatnonzero(weights.any(axis=0))
     head = KernelHead(vectors.shape[1], n_outputs, len(used), blocks, exclusive=task == "multiclass")
     state = {"weight": weights[:, used], "bias": bias, "platt": platt, "gamma": np.array(gamma)}
@@ -165,4 +178,4 @@ def _margins_outside(margins: Array, inside: Array, outside: Array) -> Array:
     return found
 
 
-__all__ = ["KernelHead", "check_size", "fit_kernel_head", "squared_distances", "unit_blocks"]
+__all__ = ["KernelHead", "check_size", "fit_kernel_head", "squared_distances", "unit_blocks", "unit_distances"]

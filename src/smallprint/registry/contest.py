@@ -23,6 +23,7 @@ from smallprint.data.normalise import text_hashes
 from smallprint.data.read import open_source
 from smallprint.evaluation.compare import PairedDifference, f1_counts, macro_f1_of, paired_bootstrap
 from smallprint.evaluation.headline import LEADING
+from smallprint.evaluation.intervals import number_units
 from smallprint.evaluation.score_files import read_scores
 from smallprint.inference.engine import Engine
 
@@ -55,7 +56,8 @@ class Verdict:
         measure: Its name, as in metrics.json.
         champion: Its score.
         candidate: Its score.
-        paired: The difference, candidate minus champion, and its interval.
+        paired: The interval of the difference, candidate minus champion; None where all rows are of one group: then there is
+            nothing to draw again.
         rows: Compared.
         left_out: Rows whose text one of both learned from.
         margin: By how much the candidate may be measured lower.
@@ -64,7 +66,7 @@ class Verdict:
     measure: str
     champion: float
     candidate: float
-    paired: PairedDifference
+    paired: PairedDifference | None
     rows: int
     left_out: int
     margin: float
@@ -72,24 +74,41 @@ class Verdict:
     @property
     def accepted(self) -> bool:
         """Whether the candidate counts as at least as good: not shown to be worse, nor measured lower by more than the margin."""
-        return self.paired.high >= 0 and self.paired.difference >= -self.margin - 1e-9
+        return not self.worse and self.difference >= -self.margin - 1e-9
+
+    @property
+    def difference(self) -> float:
+        """Candidate minus champion."""
+        return self.candidate - self.champion
+
+    @property
+    def worse(self) -> bool:
+        """Whether the candidate is shown to be worse."""
+        return self.paired is not None and self.paired.high < 0
+
+    @property
+    def better(self) -> bool:
+        """Whether the candidate is shown to be better."""
+        return self.paired is not None and self.paired.better
 
     def __str__(self) -> str:
-        unit = "groups" if self.paired.over_groups else "texts"
         out = f", without {self.left_out:,} that one of both learned from" if self.left_out else ""
-        few = ": few, so the interval tells little" if self.paired.units < FEW else ""
+        if self.paired is None:
+            interval, drawn = "", f"all of one group, so no interval can be told{out}"
+        else:
+            interval = f" [{self.paired.low:+.3f}, {self.paired.high:+.3f}]"
+            few = ": few, so the interval tells little" if self.paired.units < FEW else ""
+            drawn = f"{self.paired.units:,} {'groups' if self.paired.over_groups else 'texts'}{few}{out}"
         return (
-            f"{self.measure} {self.candidate:.3f}, the one before {self.champion:.3f}: {self.paired.difference:+.3f} "
-            f"[{self.paired.low:+.3f}, {self.paired.high:+.3f}] on its {self.rows:,} test rows "
-            f"({self.paired.units:,} {unit}{few}{out})"
+            f"{self.measure} {self.candidate:.3f}, the one before {self.champion:.3f}: {self.difference:+.3f}{interval} "
+            f"on its {self.rows:,} test rows ({drawn})"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
-        pair = {
-            key: getattr(self.paired, key) for key in ("difference", "low", "high", "level", "units", "over_groups")
-        }
-        kept = {key: getattr(self, key) for key in ("measure", "champion", "candidate", "rows", "left_out", "margin")}
+        pair = {key: getattr(self.paired, key, None) for key in ("low", "high", "level", "units", "over_groups")}
+        named = ("measure", "champion", "candidate", "difference", "rows", "left_out", "margin")
+        kept = {key: getattr(self, key) for key in named}
         return {**kept, **pair, "accepted": self.accepted}
 
 
@@ -167,8 +186,9 @@ def compare_models(champion: Engine, candidate: Engine, rows: OwnRows, margin: f
         columns = slice(1, 2) if champion.labels.task == "binary" else slice(None)
         counts = [f1_counts(truth[:, columns], said[:, columns]) for said in both]
         statistic = macro_f1_of
-    over = groups if len({group for group in groups if group is not None}) > 1 else None
-    paired = paired_bootstrap(counts[0], counts[1], statistic, groups=over)
+    over = groups if any(group is not None for group in groups) else None
+    alone = over is not None and number_units(over)[1] < 2
+    paired = None if alone else paired_bootstrap(counts[0], counts[1], statistic, groups=over)
     before, after = (float(statistic(part.sum(axis=0, keepdims=True))[0]) for part in counts)
     measure = LEADING[champion.labels.task]
     return Verdict(measure, before, after, paired, len(texts), int(learned.sum()), margin)

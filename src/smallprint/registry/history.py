@@ -18,15 +18,20 @@ from typing import Any
 from smallprint.core.errors import BundleError
 
 HISTORY = "smallprint.history."  # and the alias: a tag of the registered model
-LOCK = ".smallprint-lock"  # after the model's name: a registered model that is there as long as the lock is held
+LOCK = ".smallprint-lock"  # after the model's name: a registered model that is there as long as the lock is held; with -HOLDER: remains
 MOST = 200  # versions that a history remembers
 WAIT_SECONDS = 60.0  # for the lock
+TAKEN = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")  # the last: it was, and has gone since
 STALE_SECONDS = 45.0  # what is done under it takes some requests; a holder that old has died
+SWEEP_SECONDS = 3600.0  # after which nobody can still be about to take over what remains of a broken lock
 
 
 @contextlib.contextmanager
 def locked(client: Any, name: str) -> Iterator[None]:
     """Lets one program at a time move aliases of a model, in whatever store.
+
+    A lock whose holder died is moved aside to a name of that holder. Names are unique in a store, so that of many who wait only
+    one can do it, and nobody moves the lock that the next holder made meanwhile.
 
     Raises:
         BundleError: Somebody else holds it for a minute.
@@ -34,30 +39,48 @@ def locked(client: Any, name: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     mine, entry, until = uuid.uuid4().hex, f"{name}{LOCK}", time.monotonic() + WAIT_SECONDS
-    note = {"holder": mine, "since": str(time.time()), "who": f"{socket.gethostname()} {os.getpid()}"}
     while True:
+        note = {"holder": mine, "since": str(time.time()), "who": f"{socket.gethostname()} {os.getpid()}"}
         try:
             client.create_registered_model(entry, tags=note, description="Held while an alias is moved.")
             break
         except MlflowException as error:
-            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+            if error.error_code not in TAKEN:
                 raise
         with contextlib.suppress(MlflowException):  # it may have gone away just now
-            held = client.get_registered_model(entry)
-            if time.time() > float(held.tags.get("since", "0")) + STALE_SECONDS:
-                client.delete_registered_model(entry)
+            held = client.get_registered_model(entry).tags
+            if time.time() > float(held.get("since", "0")) + STALE_SECONDS:
+                client.rename_registered_model(entry, f"{entry}-{held.get('holder', 'unknown')}")
                 continue
         if time.monotonic() > until:
             raise BundleError(
                 f"Somebody else is promoting '{name}'.", "one promotion at a time", "Try again in a minute."
             )
         time.sleep(0.2)
+    held_since = time.monotonic()
     try:
         yield
     finally:
         with contextlib.suppress(MlflowException):
-            if client.get_registered_model(entry).tags.get("holder") == mine:
-                client.delete_registered_model(entry)
+            _release(client, entry, mine, time.monotonic() - held_since)
+
+
+def _release(client: Any, entry: str, mine: str, held_seconds: float) -> None:
+    """Gives the lock back, if nobody has taken it over, and sweeps up what remains of broken ones.
+
+    One that was held long somebody may be about to move aside: what remains of it stays for a while, so that they cannot.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if client.get_registered_model(entry).tags.get("holder") == mine:
+        with contextlib.suppress(MlflowException):
+            client.rename_registered_model(entry, f"{entry}-{mine}")
+            if held_seconds < STALE_SECONDS / 2:
+                client.delete_registered_model(f"{entry}-{mine}")
+    quoted = entry.replace("'", "''")
+    for remains in client.search_registered_models(f"name LIKE '{quoted}-%'", max_results=100):
+        if time.time() > float(remains.tags.get("since", "0")) + SWEEP_SECONDS:
+            client.delete_registered_model(remains.name)
 
 
 def read_history(model: Any, alias: str) -> list[int]:

@@ -26,7 +26,7 @@ def list_models(name: str | None = None) -> list[dict[str, Any]]:
         from mlflow.exceptions import MlflowException
 
         if name is None:
-            models = [model for model in _all(client.search_registered_models) if not model.name.endswith(LOCK)]
+            models = [model for model in _all(client.search_registered_models) if LOCK not in model.name]
         else:
             try:
                 models = [client.get_registered_model(name)]
@@ -70,16 +70,17 @@ def _tree(client: Any, model: Any) -> dict[str, Any]:
     named: dict[int, list[str]] = {}
     for alias, version in model.aliases.items():
         named.setdefault(int(version), []).append(alias)
-    versions = sorted((_version(entry, named) for entry in found), key=lambda v: -int(v["version"]))
+    history = {alias: read_history(model, alias) for alias in sorted(model.aliases)}
+    versions = sorted((_version(entry, named, history) for entry in found), key=lambda v: -int(v["version"]))
     return {
         "name": model.name,
         "aliases": {alias: int(version) for alias, version in model.aliases.items()},
-        "history": {alias: read_history(model, alias) for alias in sorted(model.aliases)},
+        "history": history,
         "versions": versions,
     }
 
 
-def _version(entry: Any, named: dict[int, list[str]]) -> dict[str, Any]:
+def _version(entry: Any, named: dict[int, list[str]], history: dict[str, list[int]]) -> dict[str, Any]:
     tags = entry.tags
     scores = json.loads(tags.get("smallprint.scores", "{}"))
     measure = tags.get("smallprint.measure")
@@ -87,6 +88,10 @@ def _version(entry: Any, named: dict[int, list[str]]) -> dict[str, Any]:
         kind: {k.removeprefix(f"smallprint.{kind}."): v for k, v in tags.items() if k.startswith(f"smallprint.{kind}.")}
         for kind in ("promoted", "verdict", "forced", "rolled_back")
     }
+    for alias, past in history.items():  # a promotion that was cut off before the alias moved was none
+        if int(entry.version) not in past and alias not in starts["rolled_back"]:
+            for kind in ("promoted", "verdict", "forced"):
+                starts[kind].pop(alias, None)
     return {
         "version": int(entry.version),
         "aliases": sorted(named.get(int(entry.version), [])),

@@ -91,10 +91,10 @@ def promote(
             compared[champion.version] = None if force else _contest(champion, candidate, margin, say)
         if version is None:
             version = register(uri, name, candidate, say)
-        moved, before = _move(uri, name, alias, version, expected=None if champion is None else champion.version)
-        if moved:
-            verdict = None if before is None else compared.get(before)
-            _note(uri, name, alias, version, verdict, force and before not in (None, version))
+        before = None if champion is None else champion.version
+        verdict = None if before is None else compared.get(before)
+        notes = _notes(alias, verdict, force and before not in (None, version))
+        if _move(uri, name, alias, version, before, notes):
             return Promoted(name, version, alias, before, verdict, shown(uri))
         say(f"Somebody else moved {name}@{alias} meanwhile: looking again.")
     raise BundleError(
@@ -140,7 +140,7 @@ def check_names(name: str, alias: str) -> None:
     Raises:
         ConfigError: One of them is such a name.
     """
-    if not NAME.fullmatch(name) or name.endswith((" ", LOCK)):
+    if not NAME.fullmatch(name) or name.endswith(" ") or LOCK in name:
         raise ConfigError(f"A model cannot be called {name!r}.", "a name without @ / \\ : =", "Choose another --as.")
     if not ALIAS.fullmatch(alias):
         raise ConfigError(
@@ -205,19 +205,23 @@ def _contest(champion: Registered, candidate: Candidate, margin: float, say: Say
     rows = find_test_rows(engine, prints, tags.get("smallprint.data"), tags.get("smallprint.run"), say)
     verdict = compare_models(engine, candidate.engine, rows, margin)
     if not verdict.accepted:
-        how = "is worse than" if verdict.paired.high < 0 else "was measured lower than"
+        how = "is worse than" if verdict.worse else "was measured lower than"
         raise BundleError(
             f"Not promoted: the candidate {how} {champion.word.name} version {champion.version}. {verdict}.",
             f"a difference of at least {-margin:+.3f} whose 95% interval reaches 0",
             "Train a better one; or, if you have other reasons, promote with --force. Nothing was moved.",
         )
-    better = "better than" if verdict.paired.better else "not shown to be worse than"
+    better = "better than" if verdict.better else "not shown to be worse than"
     say(f"Compared: {better} version {champion.version}. {verdict}.")
     return verdict
 
 
-def _move(uri: str, name: str, alias: str, version: int, expected: int | None) -> tuple[bool, int | None]:
-    """Lets the alias name the version, if it still stands where it did when both were compared; gives where it stood."""
+def _move(uri: str, name: str, alias: str, version: int, expected: int | None, notes: dict[str, str]) -> bool:
+    """Lets the alias name the version, if it still stands where it did when both were compared; gives whether it did.
+
+    The alias moves last: whoever is cut off before that leaves notes and a history that say more than there is, which
+    `read_history` finds out, and never an alias that nobody can account for.
+    """
     with store_errors(uri):
         client = open_client(uri)
         with locked(client, name):
@@ -225,24 +229,23 @@ def _move(uri: str, name: str, alias: str, version: int, expected: int | None) -
             stands = model.aliases.get(alias)
             before = None if stands is None else int(stands)
             if before != expected:
-                return False, before
-            history = read_history(model, alias)
+                return False
+            for key, value in notes.items():
+                client.set_model_version_tag(name, str(version), key, value)
             if before != version:
-                write_history(client, name, alias, [*history, version])
+                write_history(client, name, alias, [*read_history(model, alias), version])
                 client.set_registered_model_alias(name, alias, str(version))
-            return True, before
+            return True
 
 
-def _note(uri: str, name: str, alias: str, version: int, verdict: Verdict | None, forced: bool) -> None:
+def _notes(alias: str, verdict: Verdict | None, forced: bool) -> dict[str, str]:
+    """Gives the tags of a version that tell how it was promoted."""
     notes = {f"smallprint.promoted.{alias}": _now()}
     if verdict is not None:
         notes[f"smallprint.verdict.{alias}"] = json.dumps(verdict.to_dict())
     if forced:
         notes[f"smallprint.forced.{alias}"] = "true"
-    with store_errors(uri):
-        client = open_client(uri)
-        for key, value in notes.items():
-            client.set_model_version_tag(name, str(version), key, value)
+    return notes
 
 
 def _quoted(name: str) -> str:

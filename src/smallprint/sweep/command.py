@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from smallprint import papers
 from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.extras import import_extra
@@ -83,7 +84,7 @@ def sweep_data(
         say("The encoder reads each text once, in the first trial; the others take what it gave.")
     layers = space.get("model.layers")
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
-    cache = VectorCache(sorted(foreseen), scoring=True)
+    cache = VectorCache(sorted(foreseen), scoring=True, by_order=True)  # average precision asks for no more
     tracking = SweepTracking(study, base, say)
     status, parent = "FAILED", os.getppid()
     try:
@@ -126,6 +127,7 @@ def _conclude(
         winner = retrain("winner", base, settings, judge, budget.seeds, folder, cache, tracking.seed, say)
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
+    cache.by_order = False
     trained, now = train_winner(data, base, settings, folder, cache, say)
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
@@ -133,6 +135,8 @@ def _conclude(
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
     write_json(folder / "sweep.json", found)
     write_text(folder / "sweep.html", render_page(found))
+    run = open_run(trained.run)
+    papers.write_report(run, run.state.get("command", ""))  # now it can tell what was varied
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
     tracking.parent.log_file(folder / "sweep.json")

@@ -49,6 +49,7 @@ def build_result(
     best = best_of(rows)
     from optuna import __version__ as optuna_version
 
+    difference = None if claim is None else {**asdict(claim), "level": LEVEL, "better": claim.better}
     return {
         "format": FORMAT,
         "data": study.recall("about")["data"],
@@ -65,7 +66,8 @@ def build_result(
         "default_settings": own,
         "winner": winner.told(),
         "default": default.told(),
-        "difference": None if claim is None else {**asdict(claim), "level": LEVEL, "better": claim.better},
+        "difference": difference,
+        "verdict": verdict({"difference": difference}),
         "test": {"n_examples": trained.test.n_examples, "values": trained.test.values},
         "test_opened": len(study.recall("test_opened") or []),
         "run": str(trained.run),

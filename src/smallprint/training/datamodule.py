@@ -5,7 +5,7 @@ It works alone under a plain `L.Trainer`. It opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from smallprint.core.results import Array
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
-from smallprint.modeling.tokenizer import padding_id, tokenize
+from smallprint.modeling.tokenizer import Tokens, padding_id, tokenize
 from smallprint.training import processes
 
 Batch = dict[str, torch.Tensor]
@@ -208,6 +208,7 @@ def build_datamodule(
     max_length: int,
     config: TrainingConfig,
     say: Say = say_nothing,
+    read: Callable[[Any, Sequence[str], int], Tokens] = tokenize,
 ) -> TextDataModule:
     """Gives the data module of two splits: texts tokenized once, labels encoded.
 
@@ -219,10 +220,11 @@ def build_datamodule(
         max_length: In tokens; longer texts are cut, and how many is said.
         config: Batch sizes and seed.
         say: Takes lines for a person.
+        read: Tokenizes, or remembers what it gave.
     """
     encoded = []
     for examples in (train, validation):
-        tokens = tokenize(tokenizer, examples.texts, max_length)
+        tokens = read(tokenizer, examples.texts, max_length)
         if tokens.n_truncated:
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))

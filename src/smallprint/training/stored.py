@@ -6,8 +6,10 @@ data module of them; what trains the one trains the other. Nothing is written to
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +19,14 @@ from torch import Tensor, nn
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.kernel_head import unit_distances
+from smallprint.modeling.tokenizer import Tokens, tokenize
 from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
 MOST_BYTES = 4e9  # of hidden states in memory
 PROGRESS_SECONDS = 15.0  # least time between two lines
+MOST_DISTANCE_BYTES = 1e9  # of distances between vectors: five sets of layers of 7,000 texts
 
 # hidden states or vectors of a batch from its token ids and mask
 Read = Callable[[Tensor, Tensor], Tensor]
@@ -81,12 +86,34 @@ class VectorCache:
     Args:
         foreseen: Layers that somebody will want pooled: they are kept when a text is read for the first of them.
         scoring: Heads that a gradient trained score validation from what is kept, too: many trials of one encoder then read no
-            text twice. Their scores move by some 1e-7.
+            text twice. Their scores move by some 1e-7. Distances between vectors are kept then as well.
+        by_order: Whoever asks looks at the order of each label's scores alone: no head need turn them into shares.
     """
 
-    def __init__(self, foreseen: Sequence[int] = (), scoring: bool = False) -> None:
-        self.foreseen, self.scoring = tuple(foreseen), scoring
+    def __init__(self, foreseen: Sequence[int] = (), scoring: bool = False, by_order: bool = False) -> None:
+        self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
+        self._distances: dict[tuple[int, bytes], Tensor] = {}
+        self._tokens: dict[tuple[str, int, bytes], Tokens] = {}
+
+    def tokenize(self, name: str, tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
+        """Gives what `tokenize` gives; trials of one encoder tokenize each split once.
+
+        Args:
+            name: Of the tokenizer.
+            tokenizer: Of that name.
+            texts: Any texts.
+            max_length: In tokens.
+        """
+        if not self.scoring:
+            return tokenize(tokenizer, texts, max_length)
+        digest = hashlib.sha256()
+        for text in texts:
+            digest.update(f"{len(text)} {text}".encode("utf-8", "surrogatepass"))
+        key = name, max_length, digest.digest()
+        if key not in self._tokens:
+            self._tokens[key] = tokenize(tokenizer, texts, max_length)
+        return self._tokens[key]
 
     def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
         """Gives what `read_vectors` gives.
@@ -114,6 +141,22 @@ class VectorCache:
                 for layer, vector in zip(read, row.chunk(len(read)), strict=True):
                     self._known[name, layer, texts[i]] = vector
         return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
+
+    def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:
+        """Gives what `unit_distances` gives, and keeps the last few; None where they are not kept.
+
+        Args:
+            vectors: fp32 `[n, width]`.
+            blocks: How many stand side by side.
+        """
+        if not self.scoring or 4 * len(vectors) ** 2 > MOST_DISTANCE_BYTES:
+            return None
+        key = blocks, hashlib.sha256(vectors.contiguous().numpy().tobytes()).digest()
+        found = self._distances.pop(key, None)
+        self._distances[key] = unit_distances(vectors, blocks) if found is None else found  # the last used stands last
+        while 4 * sum(kept.numel() for kept in self._distances.values()) > MOST_DISTANCE_BYTES:
+            self._distances.pop(next(iter(self._distances)))
+        return self._distances[key]
 
 
 def store_vectors(

@@ -1,0 +1,112 @@
+"""Servers that tests start on this machine: MLflow's, and PostgreSQL, whose files belong to a user who is not root."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+# MLflow starts uvicorn, and Spark its workers, by name: as in an environment that is activated
+HERE = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    "PYSPARK_PYTHON": sys.executable,
+}
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Process:
+    """A server of MLflow's command line, in a session of its own."""
+
+    def __init__(self, *words, port, health, folder):
+        self.log = (folder / f"{port}.log").open("a")
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"}
+        command = [sys.executable, "-m", "mlflow", *map(str, words), "--host", "127.0.0.1", "--port", str(port)]
+        self.process = subprocess.Popen(
+            command,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+            cwd=folder,
+            env={**os.environ, **HERE, **quiet},
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                if urllib.request.urlopen(f"{self.url}/{health}", timeout=5).status == 200:
+                    return
+            except OSError:
+                assert self.process.poll() is None, (folder / f"{port}.log").read_text()
+                time.sleep(0.3)
+        raise AssertionError((folder / f"{port}.log").read_text())
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+
+class PostgreSQL:
+    """A database of its own, which listens on a socket in its folder alone: no port, and nobody else may enter the folder."""
+
+    def __init__(self):
+        found = shutil.which("initdb") or next(
+            iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))[-1:]), None
+        )
+        if found is None:
+            pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+        pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
+        self.bin, self.as_user = Path(found).parent, self._user()
+        self.folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+        if self.as_user:
+            shutil.chown(self.folder, **self.as_user)
+        data = self.folder / "data"
+        self._run("initdb", "-D", data, "-U", "mlflow", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self.log = (self.folder / "log").open("w")
+        quick = ["-c", "fsync=off", "-c", "listen_addresses=", "-k", str(self.folder), "-D", str(data)]
+        self.process = subprocess.Popen(
+            [self.bin / "postgres", *quick], stdout=self.log, stderr=self.log, cwd=self.folder, **self.as_user
+        )
+        for _ in range(300):
+            if self._run("pg_isready", "-q", "-h", self.folder, check=False).returncode == 0:
+                break
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.1)
+        self._run("createdb", "-h", self.folder, "-U", "mlflow", "mlflow")
+        self.uri = f"postgresql+psycopg2://mlflow@/mlflow?host={self.folder}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)  # ends what is open, and writes all
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program, *words, check=True):
+        command = [self.bin / program, *map(str, words)]
+        return subprocess.run(command, check=check, capture_output=True, cwd=self.folder, timeout=120, **self.as_user)
+
+    @staticmethod
+    def _user():
+        """Root may not run it: then its own user does, or nobody."""
+        if os.getuid():
+            return {}
+        import pwd
+
+        known = {entry.pw_name: entry for entry in pwd.getpwall()}
+        user = known.get("postgres") or known["nobody"]
+        return {"user": user.pw_uid, "group": user.pw_gid}
