@@ -64,7 +64,7 @@ def read_markdown(content: bytes, name: str) -> Document:
         DocumentError: It is no text.
     """
     text, notes = decode(content, name)
-    builder = Builder(notes)
+    builder = Builder(notes, marked=True)
     waiting: list[str] = []
 
     def flush() -> None:
