@@ -37,11 +37,14 @@ def write_formats(text: str, name: str, folder: Path, browser: str | None) -> li
     from smallprint.documents.plain import looks_like_heading
 
     lines = [line for line in text.splitlines() if line.strip()]
-    heads = [looks_like_heading(line) for line in lines]  # those that the text reader takes for headings are marked as such
+    heads = [
+        looks_like_heading(line) for line in lines
+    ]  # those that the text reader takes for headings are marked as such
     paths = [folder / f"{name}.txt", folder / f"{name}.html", folder / f"{name}.docx"]
     paths[0].write_text(text, encoding="utf-8")
     body = "\n".join(
-        f"<{tag}>{html.escape(line)}</{tag}>" for line, tag in zip(lines, ["h2" if h else "p" for h in heads], strict=True)
+        f"<{tag}>{html.escape(line)}</{tag}>"
+        for line, tag in zip(lines, ["h2" if h else "p" for h in heads], strict=True)
     )
     menu = "<nav><a href='#'>Home</a> <a href='#'>We may change these terms at any time</a></nav>"
     page = f"<!doctype html><html><head><meta charset='utf-8'>STYLE</head><body>MENU{body}</body></html>".replace(

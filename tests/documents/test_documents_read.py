@@ -297,3 +297,33 @@ def test_a_table_is_read_as_text_and_predict_is_named():
     document = read_document(b"id,text\n1,We may close your account.\n", "rows.csv")
     assert "smallprint predict" in document.notes[-1]
     assert not read_document(b"We may close your account.", "terms.txt").notes
+
+
+FULL_LINE = "We may change these terms at any time, and you agree to be bound by what we make of them"
+
+
+def lines_of(path: Path, pages: list[list[str]]) -> list[str]:
+    path.write_bytes(pdf_of([[FULL_LINE] * 6 + page if n == 0 else page for n, page in enumerate(pages)]))
+    return read_all(path)[path.name].text.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("last", "first", "joined"),
+    [
+        ("in all cases that we", "name here.", True),  # begins small
+        (FULL_LINE[:-13] + " by", "Disestablishmentarianism Limited.", True),  # the word had no room
+        ("in all cases that", "London knows.", False),  # it had, and no line ends there by chance
+        ("in all cases.", "You agree.", False),
+        ("in all cases.", "c. Entire agreement.", False),
+        ("14. ARBITRATION", "You agree.", False),
+    ],
+)
+def test_a_paragraph_goes_on_on_the_next_page_or_not(last, first, joined, tmp_path):
+    found = lines_of(tmp_path / "a.pdf", [[last], [first, "It ends."]])
+    assert any(line.endswith(f"{last} {first}") for line in found) is joined
+    assert any(line.endswith(last) for line in found) is not joined
+
+
+def test_spaces_that_kerning_made_narrow_are_kept(tmp_path):
+    found = lines_of(tmp_path / "a.pdf", [["", "VISA) Tj 1 0 0 1 76.5 668 Tm (AND THE OTHERS"]])
+    assert found[-1] == "VISA AND THE OTHERS"

@@ -80,7 +80,9 @@ def test_what_a_file_marks_is_a_heading_unless_it_says_something():
         + b"</h3><p>Yes, you can.</p>"
     )
     assert bare(read_document(page, "a.html")) == ["Changes to prices", "Can I leave?"]
-    assert bare(read_document(b"# Changes to prices\n\nWe may.\n\n## You agree to it\n", "a.md")) == ["Changes to prices"]
+    assert bare(read_document(b"# Changes to prices\n\nWe may.\n\n## You agree to it\n", "a.md")) == [
+        "Changes to prices"
+    ]
     assert bare(read_document(b"Changes to prices\nWe may.", "a.txt")) == []
 
 

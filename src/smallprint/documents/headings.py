@@ -29,7 +29,8 @@ nous vous ils peut pouvons pouvez doit devez est sont ne pas sans nosotros usted
 """
 CLAUSE = frozenset(_CLAUSE.split())  # a line with one of these says something
 _SMALL = """
-a an the and or of to in on at by for from with as into under upon over about between per via but nor und oder der die das von zu et ou de la
+a an the and or of to in on at by for from with as into under upon over about between per via but nor
+und oder der die das von zu et ou de la
 """
 SMALL = frozenset(_SMALL.split())  # in none of these a title ends
 PLAIN = SMALL | {"these", "this", "that", "your", "our", "their"}  # without a capital in a title too

@@ -94,7 +94,9 @@ def scan_document(
     if reading.cut:
         notes.append(f"{counted(reading.cut, 'sentence')} {long}; the end was not read.")
     if passed:
-        notes.append(f"{counted(passed, 'bare heading')} would have a label and {'is' if passed == 1 else 'are'} no finding.")
+        notes.append(
+            f"{counted(passed, 'bare heading')} would have a label and {'is' if passed == 1 else 'are'} no finding."
+        )
     entry = {
         "name": document.name,
         "characters": len(document.text),
