@@ -185,6 +185,23 @@ def test_the_page_works_in_a_browser(engine, tmp_path):
     assert "CONSOLE" not in done.stderr
 
 
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_the_printed_page_says_all_that_the_screen_can(tmp_path):
+    pypdfium2 = pytest.importorskip("pypdfium2")
+    page = page_of(Engine(Words(), LabelSet("multilabel", ["Arbitration", "Jurisdiction"]), np.full(2, 0.5)))
+    (tmp_path / "p.html").write_text(page, encoding="utf-8")
+    out = tmp_path / "p.pdf"
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={out}"]
+    subprocess.run([*command, (tmp_path / "p.html").as_uri()], capture_output=True, timeout=60, check=True)
+    pdf = pypdfium2.PdfDocument(out)
+    sheets = [" ".join(pdf[i].get_textpage().get_text_range().split()) for i in range(len(pdf))]
+    assert len(sheets) == 2  # the list, and the document
+    assert "Disputes shall go to an arbitrator" in sheets[0]  # what is folded on the screen
+    assert "Keys:" not in sheets[0]
+    assert "1 Arbitration" in sheets[0]
+    assert "We may use the crimson ink. 1 Arbitration" in sheets[1]  # the number leads from one to the other
+
+
 def test_scores_are_those_of_the_engine(engine):
     document = read_document(TEXT.encode(), "a.txt")
     finding = scan_document(engine, document)["findings"][0]
