@@ -1,4 +1,4 @@
-"""All bad files in one call of the command: each refused by name or read, the good ones done, nothing run, nothing fetched, nothing written."""
+"""All bad files in one call of the command: each refused by name or read, the good ones done, nothing run, fetched or unpacked."""
 
 from __future__ import annotations
 
