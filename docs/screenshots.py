@@ -4,8 +4,8 @@
     python docs/screenshots.py RUN
 
 and docs/figures/scan-print.png: the printed page, its list and its document.
-Needs playwright, pypdfium2 and chromium. The document is a company of the sample corpus that the run has not learned from: no real company is
-shown.
+Needs playwright, pypdfium2 and chromium. The document is a company of the sample corpus that the run has not learned from: no real
+company is shown.
 Unlike the drawn figures their bytes change with the browser, so no test compares them.
 """
 
