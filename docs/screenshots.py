@@ -3,7 +3,9 @@
     smallprint train sample --out RUN
     python docs/screenshots.py RUN
 
-Needs playwright and chromium. The document is a company of the sample corpus that the run has not learned from: no real company is shown.
+and docs/figures/scan-print.png: the printed page, its list and its document.
+Needs playwright, pypdfium2 and chromium. The document is a company of the sample corpus that the run has not learned from: no real
+company is shown.
 Unlike the drawn figures their bytes change with the browser, so no test compares them.
 """
 
@@ -54,6 +56,23 @@ def shoot(browser: Any, address: str, name: str, act: Any = None) -> None:
         picture.convert("RGB").quantize(96).save(FIGURES / f"{name}-{scheme}.png", optimize=True)
 
 
+def shoot_print(browser: Any, address: str, name: str) -> None:
+    """Prints a page as a PDF, from a dark screen, and takes its first sheet and the first of the document side by side."""
+    import pypdfium2
+
+    page = browser.new_context(color_scheme="dark").new_page()
+    page.goto(address)
+    pdf = pypdfium2.PdfDocument(page.pdf(format="A4"))
+    first = next(i for i in range(1, len(pdf)) if "sentences are marked" in pdf[i].get_textpage().get_text_range())
+    sheets = [pdf[i].render(scale=1.1).to_pil() for i in (0, first)]
+    pdf.close()
+    gap = 24
+    both = Image.new("RGB", (sum(sheet.width + gap for sheet in sheets) + gap, sheets[0].height + 2 * gap), "#999")
+    for i, sheet in enumerate(sheets):
+        both.paste(sheet, (gap + i * (sheet.width + gap), gap))
+    both.quantize(160).save(FIGURES / f"{name}-print.png", optimize=True)
+
+
 def to_findings(page: Any) -> None:
     """Goes to a finding amid others, by the page's own key."""
     for _ in range(4):
@@ -87,6 +106,7 @@ def main() -> None:
         )
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         shoot(browser, (folder / "findings.html").as_uri(), "scan", to_findings)
+        shoot_print(browser, (folder / "findings.html").as_uri(), "scan")
         shoot(browser, (run / "report.html").as_uri(), "report")
         server = subprocess.Popen(
             [*smallprint, "serve", f"terms={run}", "--port", "0"], stderr=subprocess.PIPE, text=True, env=os.environ

@@ -1,10 +1,11 @@
 """Two models against each other. In: two runs, or two models and labelled data. Out: a `Comparison`, and a page of it.
 
-Of runs their own test scores are taken, so nothing is scored again; they must stand on the same test examples.
+Of runs their own test scores are taken, so nothing is scored again; where their test splits differ, what both hold is compared.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import open_run
 from smallprint.evaluation.score_files import units
-from smallprint.evaluation.side_by_side import Comparison, check_same, compare_splits
+from smallprint.evaluation.shared import LEAST, Shared, match_examples, rows_of
+from smallprint.evaluation.side_by_side import Comparison, align_labels, check_same, compare_splits
 from smallprint.evaluation.side_by_side_page import render_comparison
 
 Side = tuple[ScoredSplit, Array, list[str | None], dict[str, Any]]
@@ -44,10 +46,11 @@ def compare_models(
 
     Raises:
         TrainingError: A run has not finished.
-        DataError: They do not stand on the same examples; it says what differs.
+        DataError: They do not stand on the same examples, and their test splits share too few; it says what differs.
         BundleError: A bundle is damaged.
     """
     sides = [_own(Path(a)), _own(Path(b))] if data is None else _scored((Path(a), Path(b)), data, split, say)
+    shared = _share(sides) if data is None else None
     (scored_a, limits_a, groups_a, known_a), (scored_b, limits_b, groups_b, known_b) = sides
     if known_a["name"] == known_b["name"]:
         known_a["name"], known_b["name"] = str(a), str(b)
@@ -58,9 +61,30 @@ def compare_models(
         raise DataError("The groups do not fit the examples.", "one group an example", "Score both with --data.")
     most = open_run(a, clear=False).config.evaluation.worst_errors * 2 if data is None else 50
     found = compare_splits(scored_a, scored_b, (limits_a, limits_b), drawn, most=most)
+    if shared is not None:
+        examples = [replace(each, row=int(shared.rows_a[each.row])) for each in found.examples]
+        found = replace(found, examples=examples, shared=shared.said)
     if out is not None:
         write_text(out, render_comparison(found, known_a, known_b))
     return found, known_a, known_b
+
+
+def _share(sides: list[Side]) -> Shared | None:
+    """Leaves both sides the examples that they share, if their test splits differ and share enough; else gives None."""
+    (a, limits_a, groups_a, known_a), (b, limits_b, groups_b, known_b) = sides
+    b, limits_b = align_labels(a, b, limits_b)
+    alike = a.texts == b.texts and np.array_equal(a.targets, b.targets)
+    if alike or a.task != b.task or a.label_names != b.label_names:
+        return None
+    shared = match_examples(a, b)
+    if len(shared.rows_a) < LEAST:
+        return None
+    groups_a, groups_b = (
+        [groups[row] for row in rows] for groups, rows in ((groups_a, shared.rows_a), (groups_b, shared.rows_b))
+    )
+    sides[0] = rows_of(a, shared.rows_a), limits_a, groups_a, known_a
+    sides[1] = rows_of(b, shared.rows_b), limits_b, groups_b, known_b
+    return shared
 
 
 def _own(folder: Path) -> Side:

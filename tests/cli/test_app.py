@@ -170,6 +170,18 @@ def test_predict_passes_files_and_format_on(call, calls):
     assert "rows" not in err
 
 
+def test_predict_writes_over_its_input_only_when_told(call, calls, tmp_path):
+    table = tmp_path / "in.csv"
+    table.write_text("text\nhello\n")
+    (tmp_path / "link.csv").symlink_to(table)
+    for out in ("in.csv", "link.csv"):
+        code, _, err = call("predict", "m", str(table), "-o", str(tmp_path / out))
+        assert code == 2
+        assert "--force" in err
+    assert not hasattr(calls, "predict_file")
+    assert call("predict", "m", str(table), "-o", str(table), "--force")[0] == 0
+
+
 def test_predict_reads_standard_input_when_no_file_is_named(call, calls):
     call("predict", "m")
     assert calls.predict_file[0] == ("engine of m", "-", "-")

@@ -21,6 +21,24 @@ def test_every_problem_is_reported_at_once_with_the_nearest_key():
     assert error.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("model.maxfeatures=3", "nearest are 'model.tfidf.cost', 'model.tfidf.words'"),
+        ("model.dropuot=1", "nearest are 'model.dropout', 'model.lora.dropout'"),
+        ("lr=1", "'training.learning_rate'"),
+        ("optimizer.weight_decay=1", "'optimizer.weight_decay'; the nearest is 'training.weight_decay'"),
+        ("maxlength=3", "nearest is 'model.max_length'"),
+        ("zzz=1", "there are data.*, model.*"),
+        ("data.zzzzzzzz=1", "there are data.text"),
+    ],
+)
+def test_an_unknown_setting_is_looked_for_in_every_section(wrong, told):
+    with pytest.raises(ConfigError) as error:
+        load_config(None, [wrong])
+    assert told in str(error.value)
+
+
 @pytest.mark.parametrize("content", ["a: [1", "- 1\n- 2\n", b"\xff\xfe\x00"])
 def test_a_file_that_is_no_settings_file_is_named(tmp_path, content):
     file = tmp_path / "s.yaml"

@@ -8,60 +8,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from made_files import docx_of, pdf_of, zip_of
 
 from smallprint.core.errors import DocumentError
 from smallprint.documents import child
 from smallprint.documents.document import Document, Limits
 from smallprint.documents.read import kind_of, read_document, read_documents
+from smallprint.documents.sentences import split_sentences
 
-docx = pytest.importorskip("docx")
+pytest.importorskip("docx")
 pytest.importorskip("pypdfium2")
 pytest.importorskip("lxml")
-
-
-def pdf_of(pages: list[list[str]], extra: str = "") -> bytes:
-    """A PDF of plain lines, 14 points apart; an empty line is a wider gap."""
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
-    kids = []
-    for lines in pages:
-        shown = "".join(f"1 0 0 1 50 {780 - 14 * i} Tm ({line}) Tj\n" for i, line in enumerate(lines) if line)
-        content = f"BT /F1 11 Tf\n{shown}ET"
-        kids.append(len(objects) + 1)
-        objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {len(objects) + 2} 0 R "
-            "/Resources << /Font << /F1 3 0 R >> >> >>"
-        )
-        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
-    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>"
-    out, places = "%PDF-1.4\n", []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n"
-    table = "".join(f"{place:010d} 00000 n \n" for place in places)
-    start = len(out)
-    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R {extra}>>\n"
-    return f"{out}startxref\n{start}\n%%EOF".encode("latin-1")
-
-
-def docx_of(paragraphs: list[str], heading: str | None = None) -> bytes:
-    document = docx.Document()
-    if heading:
-        document.add_heading(heading, 1)
-    for paragraph in paragraphs:
-        document.add_paragraph(paragraph)
-    table = document.add_table(rows=1, cols=2)
-    table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
-
-
-def zip_of(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def read_all(path: Path, limits: Limits | None = None) -> dict[str, Document | DocumentError]:
@@ -96,6 +53,29 @@ def test_another_encoding_is_said():
     document = read_document("Größe.".encode("cp1252"), "a.txt")
     assert document.text == "Größe."
     assert "Windows-1252" in document.notes[0]
+
+
+def test_mixed_encodings_in_one_file_are_read_each():
+    document = read_document("Größe “jetzt”. ".encode() + "Länge “dann”.".encode("cp1252"), "a.txt")
+    assert document.text == "Größe “jetzt”. Länge “dann”."
+    assert "first at byte 22" in document.notes[0]
+    assert "throughout" in document.notes[0]
+
+
+@pytest.mark.parametrize("ending", ["txt", "html", "docx"])
+def test_right_to_left_text_keeps_its_order_and_places(ending, tmp_path):
+    sentences = ["אנו רשאים לשנות תנאים אלה.", "לך אין כל זכות (abc 123).", "يجوز لنا إنهاء الخدمة."]
+    text = " ".join(sentences)
+    content = (
+        docx_of([text])
+        if ending == "docx"
+        else f"<p dir=rtl>{text}</p>".encode()
+        if ending == "html"
+        else text.encode()
+    )
+    (tmp_path / f"a.{ending}").write_bytes(content)
+    document = read_all(tmp_path / f"a.{ending}")[f"a.{ending}"]
+    assert [document.text[start:end] for start, end in split_sentences(document.text)][:3] == sentences
 
 
 def test_markdown_loses_its_marks():
@@ -297,3 +277,33 @@ def test_a_table_is_read_as_text_and_predict_is_named():
     document = read_document(b"id,text\n1,We may close your account.\n", "rows.csv")
     assert "smallprint predict" in document.notes[-1]
     assert not read_document(b"We may close your account.", "terms.txt").notes
+
+
+FULL_LINE = "We may change these terms at any time, and you agree to be bound by what we make of them"
+
+
+def lines_of(path: Path, pages: list[list[str]]) -> list[str]:
+    path.write_bytes(pdf_of([[FULL_LINE] * 6 + page if n == 0 else page for n, page in enumerate(pages)]))
+    return read_all(path)[path.name].text.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("last", "first", "joined"),
+    [
+        ("in all cases that we", "name here.", True),  # begins small
+        (FULL_LINE[:-13] + " by", "Disestablishmentarianism Limited.", True),  # the word had no room
+        ("in all cases that", "London knows.", False),  # it had, and no line ends there by chance
+        ("in all cases.", "You agree.", False),
+        ("in all cases.", "c. Entire agreement.", False),
+        ("14. ARBITRATION", "You agree.", False),
+    ],
+)
+def test_a_paragraph_goes_on_on_the_next_page_or_not(last, first, joined, tmp_path):
+    found = lines_of(tmp_path / "a.pdf", [[last], [first, "It ends."]])
+    assert any(line.endswith(f"{last} {first}") for line in found) is joined
+    assert any(line.endswith(last) for line in found) is not joined
+
+
+def test_spaces_that_kerning_made_narrow_are_kept(tmp_path):
+    found = lines_of(tmp_path / "a.pdf", [["", "VISA) Tj 1 0 0 1 76.5 668 Tm (AND THE OTHERS"]])
+    assert found[-1] == "VISA AND THE OTHERS"

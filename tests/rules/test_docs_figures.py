@@ -71,4 +71,7 @@ def test_every_picture_has_its_dark_one_and_is_shown():
         assert picture.with_name(picture.name.replace("-light", "-dark")).exists()
         assert f"figures/{picture.name})" in pages
         assert picture.stat().st_size < 200_000
-    assert len(list(FIGURES.glob("*.png"))) == 2 * len(light)
+    printed = sorted(FIGURES.glob("*-print.png"))  # paper is white
+    assert printed
+    assert all(f"figures/{picture.name})" in pages and picture.stat().st_size < 200_000 for picture in printed)
+    assert len(list(FIGURES.glob("*.png"))) == 2 * len(light) + len(printed)

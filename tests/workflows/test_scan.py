@@ -58,6 +58,20 @@ def test_findings_have_their_places(engine):
     assert "crimson" in [part["text"] for part in entry["findings"][0]["evidence"]]
 
 
+def test_a_bare_heading_is_no_finding_and_that_is_said(engine):
+    document = read_document(b"# Of crimson and leaf\n\nWe use crimson ink.\n\n## We sell leaf\n", "a.md")
+    entry = scan_document(engine, document, every=True)
+    assert [finding["text"] for finding in entry["findings"]] == ["We use crimson ink.", "We sell leaf"]
+    assert [document.text[start:end] for start, end, _ in entry["scored"]] == ["We use crimson ink.", "We sell leaf"]
+    assert entry["notes"] == ["1 bare heading would have a label and is no finding."]
+    assert entry["sentences"] == 3
+    entry = scan_document(engine, document, headings=True)
+    assert entry["findings"][0]["text"] == "Of crimson and leaf"
+    assert not entry["notes"]
+    for finding in entry["findings"]:
+        assert document.text[finding["start"] : finding["end"]] == finding["text"]
+
+
 def test_what_is_left_to_a_person_goes_to_review(engine):
     engine.policy = Policy(None, None)  # promises nothing, so that all goes to a person
     entry = scan_document(engine, Document("a", "The service is good.\nWe may use the crimson ink."))
@@ -80,6 +94,9 @@ def test_the_command_gives_every_format(toy_run, tmp_path):
     done = invoke(toy_run, path, "-o", tmp_path / "o.html", "--review", tmp_path / "r.csv")
     assert done.exit_code == 0
     assert (tmp_path / "o.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    (tmp_path / "head.md").write_text("# The crimson ink\n\nWe may use the crimson ink.\n")
+    given = [invoke(toy_run, tmp_path / "head.md", "--format", "json", *more).stdout for more in ([], ["--headings"])]
+    assert [len(json.loads(text)["documents"][0]["findings"]) for text in given] == [1, 2]
     assert "crimson" in (tmp_path / "r.csv").read_text()
     assert invoke(toy_run, path, "-o", tmp_path / "o.xyz").exit_code != 0
     for option in ("-o", "--review"):
@@ -166,6 +183,23 @@ def test_the_page_works_in_a_browser(engine, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "<title>probe 1 green f2</title>" in done.stdout
     assert "CONSOLE" not in done.stderr
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_the_printed_page_says_all_that_the_screen_can(tmp_path):
+    pypdfium2 = pytest.importorskip("pypdfium2")
+    page = page_of(Engine(Words(), LabelSet("multilabel", ["Arbitration", "Jurisdiction"]), np.full(2, 0.5)))
+    (tmp_path / "p.html").write_text(page, encoding="utf-8")
+    out = tmp_path / "p.pdf"
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={out}"]
+    subprocess.run([*command, (tmp_path / "p.html").as_uri()], capture_output=True, timeout=60, check=True)
+    pdf = pypdfium2.PdfDocument(out)
+    sheets = [" ".join(pdf[i].get_textpage().get_text_range().split()) for i in range(len(pdf))]
+    assert len(sheets) == 2  # the list, and the document
+    assert "Disputes shall go to an arbitrator" in sheets[0]  # what is folded on the screen
+    assert "Keys:" not in sheets[0]
+    assert "1 Arbitration" in sheets[0]
+    assert "We may use the crimson ink. 1 Arbitration" in sheets[1]  # the number leads from one to the other
 
 
 def test_scores_are_those_of_the_engine(engine):

@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from smallprint import api, versus
@@ -70,3 +71,31 @@ def test_options_for_two_are_refused_for_one(toy_run, capsys):
     assert "are for two models" in capsys.readouterr().err
     assert run_main("report", toy_run) == 0
     assert capsys.readouterr().out == f"{toy_run / 'report.html'}\n"
+
+
+def test_a_run_on_a_relabelled_copy_is_compared_on_what_both_hold(labelled_frame, tmp_path, capsys):
+    rows = labelled_frame("multilabel", 400).unique("text", keep="first", maintain_order=True)
+    changed = rows.with_row_index("n").with_columns(
+        pl.when(pl.col("n") % 10 == 0)
+        .then(pl.lit([], dtype=rows.schema["labels"]))
+        .otherwise(pl.col("labels"))
+        .alias("labels")
+    )
+    runs = []
+    for name, table in (("a", rows), ("b", changed.drop("n"))):
+        table.write_parquet(tmp_path / f"{name}.parquet")
+        tree = {"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}, "data": {"test_share": 0.45}}
+        runs.append(api.train(str(tmp_path / f"{name}.parquet"), config=build_config(tree), out=tmp_path / name).run)
+    found, _, _ = versus.compare_models(*runs, out=tmp_path / "c.html")
+    a, b = (pl.read_parquet(run / "test_scores.parquet") for run in runs)
+    both = a.join(b, on="text", suffix="_b")
+    alike = both.filter(pl.col("targets") == pl.col("targets_b"))
+    assert found.n_examples == alike.height >= 30
+    assert f"the {alike.height} examples that both test splits hold" in found.shared
+    assert f"{both.height - alike.height} that are labelled otherwise" in found.shared
+    assert f"{a.height - both.height} that only A has" in found.shared
+    assert found.shared.replace("'", "&#39;") in (tmp_path / "c.html").read_text()
+    assert all(a["text"][each.row] == each.text for each in found.examples)
+    assert found.to_dict()["shared"] == found.shared
+    assert run_main("report", *runs, "-o", tmp_path / "c.html") == 0
+    assert found.shared in capsys.readouterr().err

@@ -22,6 +22,7 @@ def predict(
     out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
     text: Text = None,
     output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over INPUT where --out is the same file.")] = False,
     actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
     outbox: Annotated[Path | None, typer.Option("--outbox", help="File that remembers what was delivered.")] = None,
     engine: Annotated[
@@ -38,11 +39,14 @@ def predict(
     workers; what was stopped goes on with the shards that are missing.
     """
     # not by way of `api`: a bundle in ONNX needs no torch
+    from smallprint.core.files import refuse_same
     from smallprint.inference.engine import open_model
     from smallprint.inference.predictor import predict_file
 
     if engine not in ENGINES:
         raise ConfigError(f"The engine {engine!r} is not known.", ", ".join(ENGINES), "Choose one with --engine.")
+    if not force:
+        refuse_same(out, [source], "Name another with -o, or add --force.")
     if engine == "one" and (workers is not None or address is not None):
         raise ConfigError(
             "--workers and --address belong to --engine ray.", "--engine ray", "Add it, or leave them out."

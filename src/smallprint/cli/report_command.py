@@ -24,8 +24,8 @@ def report(
 ) -> None:
     """Write the HTML report of a run again, or compare two.
 
-    Two runs are compared on the test examples that both stand on, with paired differences; a model is called better only where
-    the interval allows it.
+    Two runs are compared on the test examples that both stand on, with paired differences; where their test splits differ, on those that
+    both hold and label alike. A model is called better only where the interval allows it.
     """
     if other is None:
         from smallprint import api

@@ -33,6 +33,9 @@ def scan(
             "--explain-by", help="occlusion, or gradients (a torch encoder; smallprint[explain]); implies --explain."
         ),
     ] = None,
+    headings: Annotated[
+        bool, typer.Option("--headings", help='Give bare headings ("14. Arbitration") that the model labels too.')
+    ] = False,
     similar: Annotated[
         int, typer.Option("--similar", min=0, max=50, help="Show so many labelled training texts like each finding.")
     ] = 0,
@@ -76,7 +79,8 @@ def scan(
 
         known = read_similar(engine, model, training, say)
     start, scanned = time.monotonic(), []
-    for entry, document in scan_all(engine, read_documents(files), explain or explain_by is not None, weigh=weigh):
+    explain = explain or explain_by is not None
+    for entry, document in scan_all(engine, read_documents(files), explain, weigh=weigh, headings=headings):
         if known is not None:
             known.add_to(entry, similar)
         scanned.append((entry, document))

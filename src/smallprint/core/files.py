@@ -93,8 +93,13 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
-def refuse_same(output: str | Path | None, inputs: Iterable[str | Path]) -> None:
+def refuse_same(output: str | Path | None, inputs: Iterable[str | Path], do: str = "Name another with -o.") -> None:
     """Refuses an output that would take the place of an input.
+
+    Args:
+        output: A file, or None.
+        inputs: What is read; '-' is standard input.
+        do: What to do about it.
 
     Raises:
         ConfigError: `output` is one of `inputs`, by whatever path or link.
@@ -103,9 +108,7 @@ def refuse_same(output: str | Path | None, inputs: Iterable[str | Path]) -> None
         return
     for name in inputs:
         if str(name) != "-" and Path(name).exists() and Path(name).samefile(output):
-            raise ConfigError(
-                f"{output} is read, and would be written over.", "another file for the output", "Name another with -o."
-            )
+            raise ConfigError(f"{output} is read, and would be written over.", "another file for the output", do)
 
 
 def write_json(path: str | Path, value: Any) -> Path:

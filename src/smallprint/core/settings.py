@@ -20,6 +20,26 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.search_space import space_problems
 
 
+ALIKE = 0.8  # of the last parts of two names
+OTHER_WORDS = {  # of other libraries
+    **{
+        "lr": "learning_rate",
+        "bs": "batch_size",
+        "wd": "weight_decay",
+        "maxlen": "max_length",
+        "maxseqlength": "max_length",
+    },
+    **{
+        "numtrainepochs": "epochs",
+        "numepochs": "epochs",
+        "c": "cost",
+        "gamma": "spread",
+        "classweight": "class_weights",
+    },
+    **dict.fromkeys(("maxfeatures", "ngrams", "ngramrange", "mindf", "maxdf", "analyzer", "sublineartf"), "tfidf"),
+}
+
+
 def load_config(file: str | Path | None = None, overrides: Iterable[str] = (), base: Config | None = None) -> Config:
     """Gives the settings: `base` (or the defaults) < one YAML file < overrides.
 
@@ -175,9 +195,36 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
 def _describe(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, [*setting_names(), *Config.model_fields], n=1, cutoff=0.0)
-        return f"Unknown setting '{key}'; the nearest is '{near[0]}'."
+        whole = key
+        while (
+            isinstance(value := detail["input"], Mapping) and value
+        ):  # of a whole section that is unknown, its first setting
+            name, inner = next(iter(value.items()))
+            whole, detail = f"{whole}.{name}", {**detail, "input": inner}
+        return f"Unknown setting '{whole}'; {_nearest(whole)}."
     return f"Setting '{key}' is {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."
+
+
+def _nearest(key: str) -> str:
+    """Names the settings most like an unknown one: by its last part in whatever section, else by its whole name, else those of its section."""
+    names = setting_names()
+    section, _, last = key.rpartition(".")
+    last = OTHER_WORDS.get(_plain(last), last)
+    alike = [
+        (difflib.SequenceMatcher(None, _plain(last), _plain(name.rpartition(".")[2])).ratio(), name) for name in names
+    ]
+    near = [name for ratio, name in sorted(alike, key=lambda each: -each[0]) if ratio >= ALIKE or f".{last}." in name][
+        :3
+    ]
+    near = near or difflib.get_close_matches(key, names if section else [*names, *Config.model_fields], n=1)
+    if near:
+        return f"the nearest is '{near[0]}'" if len(near) == 1 else f"the nearest are {', '.join(map(repr, near))}"
+    own = [name for name in names if name.startswith(f"{section}.")] if section else []
+    return f"there are {', '.join(own or [f'{name}.*' for name in Config.model_fields])}"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -41,6 +41,7 @@ class Document:
         pages: Where each page of a PDF begins in `text`; empty where there are none.
         headings: Where headings stand, `(start, end)`, in order.
         notes: What a reader should know of how it was read.
+        marked: Whether the file itself marks headings (HTML, DOCX, Markdown); else they are told by their form.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Document:
     pages: list[int] = field(default_factory=list)
     headings: list[tuple[int, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    marked: bool = False
 
     def page_of(self, position: int) -> int | None:
         """The page at a position, from 1; None where there are no pages."""
@@ -66,7 +68,8 @@ class Document:
     def from_dict(cls, tree: dict[str, Any]) -> Document:
         """The document that `to_dict` was called of."""
         headings = [(int(start), int(end)) for start, end in tree["headings"]]
-        return cls(tree["name"], tree["text"], [*map(int, tree["pages"])], headings, [*map(str, tree["notes"])])
+        pages, notes = [*map(int, tree["pages"])], [*map(str, tree["notes"])]
+        return cls(tree["name"], tree["text"], pages, headings, notes, bool(tree["marked"]))
 
 
 class Builder:
@@ -74,14 +77,15 @@ class Builder:
 
     Args:
         notes: What is known before the first paragraph.
+        marked: Whether the file marks headings.
     """
 
-    def __init__(self, notes: Sequence[str] = ()) -> None:
+    def __init__(self, notes: Sequence[str] = (), marked: bool = False) -> None:
         self.parts: list[str] = []
         self.length = 0
         self.pages: list[int] = []
         self.headings: list[tuple[int, int]] = []
-        self.notes = list(notes)
+        self.notes, self.marked = list(notes), marked
 
     def add(self, paragraph: str, heading: bool = False) -> None:
         """Adds a paragraph, unless it is blank."""
@@ -95,7 +99,7 @@ class Builder:
 
     def build(self, name: str) -> Document:
         """The document of all that was added."""
-        return Document(name, "\n".join(self.parts), self.pages, self.headings, self.notes)
+        return Document(name, "\n".join(self.parts), self.pages, self.headings, self.notes, self.marked)
 
 
 __all__ = ["Builder", "Document", "Limits"]

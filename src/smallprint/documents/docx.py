@@ -28,7 +28,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
         MissingExtraError: lxml is not installed.
     """
     etree = import_extra("lxml.etree", "Word documents need", "documents")
-    builder = Builder()
+    builder = Builder(marked=True)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             body = _part(archive, BODY, name, limits)

@@ -64,7 +64,7 @@ def read_html(content: bytes, name: str) -> Document:
 
 def _walk(root: Any) -> Builder:
     """Gathers the text of an element block by block, without recursion: pages may nest as deep as they like."""
-    builder = Builder()
+    builder = Builder(marked=True)
     waiting: list[str] = []
     heading = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 from smallprint.core.errors import DocumentError
@@ -19,8 +20,18 @@ ITEM = re.compile(r"^\s*(?:[-*+]|>)\s+")
 RULE = re.compile(r"^\s*(?:[-*_=]\s*){3,}$|^\s*\|?(?:\s*:?-+:?\s*\|)+\s*:?-*:?\s*$")
 
 
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """Gives the characters of bytes that are no UTF-8, for `bytes.decode`."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+FALLBACK = "smallprint.windows-1252"
+codecs.register_error(FALLBACK, _as_windows_1252)
+
+
 def decode(content: bytes, name: str) -> tuple[str, list[str]]:
-    """Gives text from bytes, and notes on how: UTF-8, UTF-16 with its mark, else Windows-1252.
+    """Gives text from bytes, and notes on how: UTF-8, UTF-16 with its mark, else Windows-1252, where it is mixed for what is no UTF-8.
 
     Raises:
         DocumentError: It is no text.
@@ -38,10 +49,10 @@ def decode(content: bytes, name: str) -> tuple[str, list[str]]:
     try:
         return content.decode("utf-8"), []
     except UnicodeDecodeError as error:
-        note = (
-            f"It is not UTF-8 (byte {error.start:,}), and was read as Windows-1252: letters with accents may be wrong."
-        )
-        return content.decode("cp1252", "replace"), [note]
+        text = content.decode("utf-8", FALLBACK)
+        whole = text == content.decode("cp1252", "replace")
+        how = "and was read as Windows-1252" if whole else "throughout; the rest was read as Windows-1252"
+        return text, [f"It is not UTF-8 {how} (first at byte {error.start:,}): letters with accents may be wrong."]
 
 
 def read_text(content: bytes, name: str) -> Document:
@@ -64,7 +75,7 @@ def read_markdown(content: bytes, name: str) -> Document:
         DocumentError: It is no text.
     """
     text, notes = decode(content, name)
-    builder = Builder(notes)
+    builder = Builder(notes, marked=True)
     waiting: list[str] = []
 
     def flush() -> None:

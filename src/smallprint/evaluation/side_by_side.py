@@ -74,6 +74,7 @@ class Comparison:
         labels: F1 of each label.
         differing: How many examples they answer differently, by kind.
         examples: Of these, the ones furthest apart.
+        shared: Which examples are compared where the two test splits are not the same; '' where they are.
     """
 
     task: str
@@ -85,6 +86,7 @@ class Comparison:
     labels: list[Row]
     differing: dict[str, int]
     examples: list[Differing]
+    shared: str = ""
 
     @property
     def lead(self) -> Row:

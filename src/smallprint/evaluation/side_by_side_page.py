@@ -55,6 +55,7 @@ def tell_comparison(comparison: Comparison, a: str, b: str) -> list[str]:
         f"B: {b}",
         f"{comparison.n_examples:,} test examples; differences are B - A, {comparison.level:.0%} intervals over {drawn}",
     ]
+    lines += [comparison.shared] if comparison.shared else []
     width = max(len(row.measure) for row in [*comparison.measures, *comparison.labels])
     for row in [*[row for row in comparison.measures if row.paired], *comparison.labels]:
         assert row.paired is not None

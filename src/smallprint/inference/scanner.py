@@ -11,6 +11,7 @@ from typing import Any
 from smallprint.core.errors import ConfigError, DocumentError
 from smallprint.core.progress import counted
 from smallprint.documents.document import Document
+from smallprint.documents.headings import bare_headings
 from smallprint.documents.sentences import split_sentences
 from smallprint.inference.engine import Asked
 from smallprint.inference.evidence import tell_evidence
@@ -22,7 +23,12 @@ EXPLAINED = 200  # findings of a document whose words are weighed: each costs as
 
 
 def scan_document(
-    engine: Asked, document: Document, explain: bool = False, every: bool = False, weigh: Weigh = tell_evidence
+    engine: Asked,
+    document: Document,
+    explain: bool = False,
+    every: bool = False,
+    weigh: Weigh = tell_evidence,
+    headings: bool = False,
 ) -> dict[str, Any]:
     """Gives the findings of one document, in its order.
 
@@ -30,8 +36,9 @@ def scan_document(
         engine: Any.
         document: As `read_documents` gives them.
         explain: Say which words carried each finding's first label.
-        every: Give `scored` too: start, end and scores (in the order of `labels.score_names`) of every sentence.
+        every: Give `scored` too: start, end and scores (in the order of `labels.score_names`) of every sentence that can be a finding.
         weigh: How words are weighed: `tell_evidence` or `gradients.tell_gradients`.
+        headings: A bare heading ("14. Arbitration"), which is no clause, can be a finding too; else a note says how many would be.
 
     Returns:
         `name`, `characters`, `pages`, `sentences`, `notes`, and `findings`, each with `text`, `start`, `end` (half-open, in
@@ -46,11 +53,16 @@ def scan_document(
     given = reading.given
     names, several = list(given.label_names), engine.labels.task == "multilabel"
     fair = "" if several or engine.labels.task == "multiclass" else engine.labels.names[0]
+    bare = set() if headings else bare_headings(document, spans)
+    passed = 0
     findings: list[dict[str, Any]] = []
     for i, (start, end) in enumerate(spans):
         decision = None if given.decisions is None else given.decisions[i]
         labels = [label for label in given.labels[i] if label != fair]
         if not labels and decision != "person":
+            continue
+        if i in bare:
+            passed += bool(labels)
             continue
         scores = dict(zip(names, given.scores[i].astype(float).round(6).tolist(), strict=True))
         finding: dict[str, Any] = {
@@ -81,6 +93,10 @@ def scan_document(
         notes.append(f"{counted(len(reading.windows), 'sentence')} {long} and read in windows.")
     if reading.cut:
         notes.append(f"{counted(reading.cut, 'sentence')} {long}; the end was not read.")
+    if passed:
+        notes.append(
+            f"{counted(passed, 'bare heading')} would have a label and {'is' if passed == 1 else 'are'} no finding."
+        )
     entry = {
         "name": document.name,
         "characters": len(document.text),
@@ -91,7 +107,7 @@ def scan_document(
     }
     if every:
         rows = given.scores.astype(float).round(6).tolist()
-        entry["scored"] = [[start, end, row] for (start, end), row in zip(spans, rows, strict=True)]
+        entry["scored"] = [[*spans[i], rows[i]] for i in range(len(spans)) if i not in bare]
     return entry
 
 
@@ -101,6 +117,7 @@ def scan_all(
     explain: bool = False,
     every: bool = False,
     weigh: Weigh = tell_evidence,
+    headings: bool = False,
 ) -> Iterable[tuple[dict[str, Any], Document | None]]:
     """Gives findings and text of each document; of one that could not be read `name` and `error`, and no text."""
     for name, document in read:
@@ -108,7 +125,7 @@ def scan_all(
             error = {"found": document.found, "expected": document.expected, "do": document.do}
             yield {"name": name, "error": error}, None
         else:
-            yield scan_document(engine, document, explain, every, weigh), document
+            yield scan_document(engine, document, explain, every, weigh, headings), document
 
 
 def weigher(engine: Asked, name: str | None) -> Weigh:

@@ -112,7 +112,7 @@ class DocumentOut(BaseModel):
     headings: list[tuple[int, int]] | None = None
     scored: Annotated[
         list[tuple[int, int, list[float]]] | None,
-        Field(description="Every sentence's start, end and scores, with whole=true."),
+        Field(description="Start, end and scores of every sentence that is no bare heading, with whole=true."),
     ] = None
     error: ErrorOut | None = None
 
