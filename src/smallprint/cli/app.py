@@ -41,6 +41,7 @@ from smallprint.cli.terminal import (
     print_json,
     quoted,
     say,
+    speak_utf8,
     words,
 )
 from smallprint.cli.train_command import train
@@ -210,5 +211,6 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         os.environ.setdefault(name, value)
     switch_off_telemetry()
+    speak_utf8()
     words[:] = sys.argv[1:] if arguments is None else arguments
     app(args=arguments, prog_name="smallprint")
