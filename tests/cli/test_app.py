@@ -283,9 +283,11 @@ def test_telemetry_is_off_unless_asked_for(call, monkeypatch):
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "0")
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     call("--version")
     assert os.environ["DO_NOT_TRACK"] == "1"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "0"
 
 

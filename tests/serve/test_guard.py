@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,17 @@ def test_other_machines_need_a_key_or_a_word(host, tmp_path):
         ServeSettings((("m", "f"),), host=host).check()
     ServeSettings((("m", "f"),), host=host, insecure=True).check()
     ServeSettings((("m", "f"),), host=host, keys="keys.txt").check()
+
+
+def test_keys_of_another_user_are_told_of(tmp_path, monkeypatch):
+    make_key("anna", tmp_path / "keys.txt")
+
+    def refused(*arguments, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(ConfigError, match="may not be read by the user that serves"):
+        read_keys(tmp_path / "keys.txt")
 
 
 def test_keys_are_hashed_and_the_file_is_its_owners(tmp_path):

@@ -155,7 +155,7 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     """
     if not (folders[0] / "bundle").is_dir():
         return Cost(None, None, None)
-    timings = [json.loads((folder / "timings.json").read_text()) for folder in folders]
+    timings = [json.loads((folder / "timings.json").read_text(encoding="utf-8")) for folder in folders]
     seconds = [timing["seconds_total"] for timing in timings if not timing["resumed"]]
     bundle = folders[0] / "bundle"
     size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())

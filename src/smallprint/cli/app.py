@@ -41,11 +41,13 @@ from smallprint.cli.terminal import (
     print_json,
     quoted,
     say,
+    speak_utf8,
     words,
 )
 from smallprint.cli.train_command import train
 from smallprint.core.errors import ConfigError, SmallprintError, TrainingError
 from smallprint.core.extras import missing_extra
+from smallprint.core.telemetry import switch_off_telemetry
 
 
 class Commands(typer.core.TyperGroup):
@@ -205,11 +207,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name, value in (
         ("TOKENIZERS_PARALLELISM", "false"),
         ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64"),  # kernels of every batch shape ever seen fill gigabytes; no slower
-        ("HF_HUB_DISABLE_TELEMETRY", "1"),
-        ("MLFLOW_DISABLE_TELEMETRY", "true"),
-        ("DO_NOT_TRACK", "1"),
         ("MLFLOW_LOGGING_LEVEL", "ERROR"),
     ):
         os.environ.setdefault(name, value)
+    switch_off_telemetry()
+    speak_utf8()
     words[:] = sys.argv[1:] if arguments is None else arguments
     app(args=arguments, prog_name="smallprint")

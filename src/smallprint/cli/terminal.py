@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -20,6 +22,19 @@ class Say:
         """Shows the line."""
         self.last = line
         print(line, file=sys.stderr, flush=True)
+
+
+def speak_utf8() -> None:
+    """Has standard output be UTF-8 where another program reads it, whatever the system's code page is.
+
+    A terminal keeps its own, and what that cannot show is written as its number.
+    """
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and "PYTHONIOENCODING" not in os.environ:
+        if stream.isatty():
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="strict", newline="\n")
 
 
 say = Say()

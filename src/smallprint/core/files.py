@@ -53,7 +53,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            with temporary.open("rb") as written:
+            with temporary.open("r+b") as written:  # Windows flushes only what may be written
                 os.fsync(written.fileno())
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
@@ -89,7 +89,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 def write_text(path: str | Path, text: str) -> Path:
     """Writes `text` as UTF-8, whole or not at all, and gives the path."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system: hashes are taken
     return Path(path)
 
 

@@ -26,7 +26,7 @@ def tracking_uri(config: Config | None = None) -> str:
     """Gives the store: the setting, else MLFLOW_TRACKING_URI, else a SQLite file in the run root."""
     tracking = (config or Config()).tracking
     root = Path(tracking.root).absolute()
-    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlflow.db'}"
+    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{(root / 'mlflow.db').as_posix()}"
 
 
 def shown(uri: str) -> str:

@@ -7,6 +7,7 @@ writes a JSON line for each document: {"name", "document"} or {"name", "error": 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -85,11 +86,17 @@ def _limit(limits: Limits) -> None:
         import resource
     except ImportError:  # Windows has no such limits; time is limited from outside
         return
-    memory = limits.memory_mb * 1_000_000
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    seconds = int(limits.seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wanted = (
+        (resource.RLIMIT_AS, limits.memory_mb * 1_000_000),
+        (resource.RLIMIT_CPU, int(limits.seconds) + 1),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for kind, most in wanted:
+        allowed = resource.getrlimit(kind)[1]
+        if allowed != resource.RLIM_INFINITY:
+            most = min(most, allowed)  # what is stricter already cannot be raised
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses a limit of memory
+            resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from smallprint.core.errors import BundleError, SmallprintError
 from smallprint.core.files import atomic_folder, sha256_file, write_json, write_text
 from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member, load_config, render_config
+from smallprint.core.telemetry import switch_off_telemetry
 from smallprint.data.labels import LabelSet
 from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.policy import Policy
@@ -201,6 +202,7 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
     Raises:
         BundleError: Anything in it is missing, changed, added, too new, or does not fit the rest.
     """
+    switch_off_telemetry()
     folder, parts = Path(folder), parts or Parts()
     tree = read_manifest(folder)
     manifest = check_manifest(tree, folder)

@@ -41,6 +41,12 @@ def read_keys(file: str | Path) -> dict[str, str]:
     """
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except PermissionError:
+        raise ConfigError(
+            f"{file} may not be read by the user that serves.",
+            "a file of keys that this user may read",
+            f"Give it away: chmod 644 {file} (it holds hashes of random keys), or chown it to that user.",
+        ) from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
             f"{file} cannot be read.", "a file of keys", "Make one with `smallprint key NAME --keys FILE`."

@@ -162,10 +162,17 @@ class Progress(L.Callback):
 
 def peak_memory_mb() -> float:
     """Gives the process's peak resident memory so far, and the GPU's where there is one, in MB (1e6 bytes)."""
-    import resource
     import sys
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        told = psutil.Process().memory_info()
+        peak = int(getattr(told, "peak_wset", told.rss))
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if torch.cuda.is_available():
         peak += torch.cuda.max_memory_allocated()
     return round(peak / 1e6, 1)

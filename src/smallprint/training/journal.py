@@ -68,7 +68,10 @@ class Journal:
 
     def close(self, keep: bool = False) -> None:
         """Gives the lock back; an empty file goes away, unless it is kept as the mark of a run that has not been seen to."""
-        if self._file is not None and self.path is not None and not self.waiting and not keep:
+        empty = self._file is not None and not self.waiting and not keep
+        if fcntl is None:  # Windows removes nothing that is open, and has no lock that must be held till it is gone
+            self._close()
+        if empty and self.path is not None:
             self.path.unlink(missing_ok=True)
         self._close()
 
