@@ -23,25 +23,31 @@ READ_BUFFER = 2**20
 Row = TypeVar("Row")
 
 
-def csv_batches(path: Path, separator: str) -> Iterator[pl.DataFrame]:
+def csv_batches(path: Path, separator: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yields all rows of a CSV or TSV as strings: by Polars as far as that is certain, then row by row.
+
+    Args:
+        path: The file.
+        separator: Between fields.
+        columns: Those wanted, where all of them are there; else all are given.
 
     Raises:
         DataError: The file is empty, or a row is not what the rules of CSV want.
     """
     given = 0
     try:
-        for piece in plain_pieces(path, separator):
+        for piece in plain_pieces(path, separator, columns):
             given += piece.height
             yield piece
     except NotPlainError:
         with path.open("rb") as file:
             rows = csv_rows(decode_lines(file, str(path)), str(path), separator)
             schema = dict.fromkeys(next(rows)[1], pl.String)
+            kept = list(columns) if columns is not None and set(columns) <= set(schema) else list(schema)
             for _ in range(given):
                 next(rows)
             for part in in_parts((row for _, row in rows), lambda row: sum(map(len, row))):
-                yield pl.DataFrame(part, schema=schema, orient="row")
+                yield pl.DataFrame(part, schema=schema, orient="row").select(kept)
 
 
 def json_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:

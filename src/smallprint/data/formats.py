@@ -16,7 +16,7 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
-from smallprint.data.batches import csv_batches, damaged, json_batches
+from smallprint.data.batches import BATCH_ROWS, csv_batches, damaged, json_batches, parquet_batches
 from smallprint.data.json_frames import join_json
 from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
 
@@ -35,12 +35,36 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     try:
         frame = _read(path, columns)
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror or error}).", "a readable file", "Check the file's permissions."
-        ) from error
+        raise unreadable(path, error) from error
     if frame.is_empty():
         raise empty_file(str(path))
     return select_columns(frame, columns, str(path))
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The same rows, some megabytes at a time; a column of JSON Lines may have another type in another batch.
+
+    Raises:
+        DataError: As `read_table`.
+    """
+    check_file(path)
+    suffix, empty = path.suffix.lower(), True
+    try:
+        if suffix in SEPARATORS:
+            batches = csv_batches(path, SEPARATORS[suffix], columns)
+        elif suffix in JSON_LINES:
+            batches = json_batches(path, columns)
+        elif suffix == ".parquet":
+            batches = parquet_batches(path, _columns_of_parquet(path, columns))
+        else:
+            batches = read_table(path, columns).iter_slices(BATCH_ROWS)
+        for batch in batches:
+            empty = False
+            yield select_columns(batch, columns, str(path))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if empty:
+        raise empty_file(str(path))
 
 
 def select_columns(frame: pl.DataFrame, columns: Sequence[str] | None, where: str) -> pl.DataFrame:
@@ -73,6 +97,13 @@ def check_file(path: Path, known: Sequence[str] = SUFFIXES) -> None:
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes).", "a table with one example a row", "Check that the export ended.")
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system does not let us read."""
+    return DataError(
+        f"{path} cannot be read ({error.strerror or error}).", "a readable file", "Check the file's permissions."
+    )
 
 
 def near_paths(path: Path) -> str:
@@ -120,10 +151,7 @@ def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
 
 
 def _read_csv(path: Path, separator: str, columns: Sequence[str] | None) -> pl.DataFrame:
-    parts = []
-    for batch in csv_batches(path, separator):
-        some = columns is not None and set(columns) <= set(batch.columns)
-        parts.append(batch.select(columns) if some else batch)
+    parts = list(csv_batches(path, separator, columns))
     return pl.concat(parts, rechunk=True) if parts else pl.DataFrame()
 
 
@@ -141,9 +169,14 @@ def _read_json(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     with damaged(path, "a complete Parquet file"):
+        return pl.read_parquet(path, columns=_columns_of_parquet(path, columns), glob=False)
+
+
+def _columns_of_parquet(path: Path, columns: Sequence[str] | None) -> list[str] | None:
+    """The columns where all are there; else None, for all."""
+    with damaged(path, "a complete Parquet file"):
         present = pl.scan_parquet(path, glob=False).collect_schema()
-        some = columns is not None and set(columns) <= set(present)
-        return pl.read_parquet(path, columns=list(columns or ()) if some else None, glob=False)
+    return list(columns) if columns is not None and set(columns) <= set(present) else None
 
 
 def _read_excel(path: Path) -> pl.DataFrame:

@@ -7,50 +7,53 @@ says that it is not certain: then `csv_rows` reads the file row by row and tells
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from smallprint.core.ahead import read_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
 CHUNK = 2**22  # bytes
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_KNOWN = 16
+_BORDERS: dict[tuple[str, int, int, str, int], list[tuple[int, int]]] = {}  # a training reads its table several times
 
 
 class NotPlainError(Exception):
     """Another reader must say more."""
 
 
-def plain_pieces(path: Path, separator: str) -> Iterator[pl.DataFrame]:
-    """Yields the rows in order, some megabytes at a time, all columns as strings; memory holds one piece.
+def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Yields the rows in order, some megabytes at a time, as strings; memory holds a few pieces.
+
+    Args:
+        path: A CSV or TSV.
+        separator: Between fields.
+        columns: Those wanted, where all of them are there; else all are given.
 
     Raises:
         NotPlainError: What follows is not certain; what was given is.
     """
     header, start, separator = _header(path, separator)
-    with path.open("rb") as file:
-        file.seek(start)
-        rest = b""
-        while True:
-            raw = file.read(CHUNK)
-            piece = rest + raw
-            if not raw and not piece.endswith(b"\n"):
-                piece += b"\n" if piece else b""
-            if b"\x00" in piece or piece.count(b"\r", 0, -1) != piece.count(b"\r\n"):
-                raise NotPlainError
-            end, rows = _whole_rows(piece, separator)
-            if rows:
-                yield _parse(piece[:end], header, separator, rows)
-            rest = piece[end:]
-            if len(rest) > MAX_FIELD_CHARS or (rest and not raw):
-                raise NotPlainError
-            if not raw:
-                return
+    stamp = path.stat()
+    key = (
+        str(path),
+        stamp.st_size,
+        stamp.st_mtime_ns,
+        separator,
+        CHUNK,
+    )  # size and time tell one state of a file from another
+    known = _BORDERS.get(key)
+    pieces = _known(path, start, known) if known else _looked_at(path, start, ord(separator), len(header) - 1, key)
+    kept = list(columns) if columns is not None and set(columns) <= set(header) else header
+    for piece, rows in read_ahead(pieces):
+        yield _parse(piece, header, kept, separator, rows)
 
 
 def _header(path: Path, separator: str) -> tuple[list[str], int, str]:
@@ -70,23 +73,73 @@ def _header(path: Path, separator: str) -> tuple[list[str], int, str]:
     return header, len(first.encode()), separator
 
 
-def _whole_rows(piece: bytes, separator: str) -> tuple[int, int]:
-    """Gives where the last whole row ends, and how many rows end up to there; every quote is well placed."""
+def _known(path: Path, start: int, borders: list[tuple[int, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yields the pieces of a file that was looked at before."""
+    with path.open("rb") as file:
+        file.seek(start)
+        for size, rows in borders:
+            yield file.read(size), rows
+
+
+def _looked_at(
+    path: Path, start: int, separator: int, each: int, key: tuple[str, int, int, str, int]
+) -> Iterator[tuple[bytes, int]]:
+    """Yields pieces of whole rows, and how many rows each has."""
+    borders: list[tuple[int, int]] = []
+    with path.open("rb") as file:
+        file.seek(start)
+        rest = b""
+        while True:
+            raw = file.read(CHUNK)
+            piece = rest + raw
+            if not raw and not piece.endswith(b"\n"):
+                piece += b"\n" if piece else b""
+            if b"\x00" in piece or (b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n")):
+                raise NotPlainError
+            end, rows = _whole_rows(piece, separator, each)
+            if rows:
+                borders.append((end, rows))
+                yield piece[:end], rows
+            rest = piece[end:]
+            if len(rest) > MAX_FIELD_CHARS or (rest and not raw):
+                raise NotPlainError
+            if not raw:
+                break
+    while len(_BORDERS) >= MOST_KNOWN:
+        _BORDERS.pop(next(iter(_BORDERS)))
+    _BORDERS[key] = borders
+
+
+def _whole_rows(piece: bytes, separator: int, each: int) -> tuple[int, int]:
+    """Gives where the last whole row ends, and how many rows end up to there.
+
+    Raises:
+        NotPlainError: A quote is not well placed, or a row is blank, too long, or has not `each` separators.
+    """
     # a line feed stands for what comes before the first byte, and after the last
     edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)
     part = edged[1:-2]
-    marks = np.flatnonzero((part == QUOTE) | (part == LINE_FEED))
-    quoting = part[marks] == QUOTE
-    ends = marks[
-        ~quoting & (np.cumsum(quoting) & 1 == 0)
-    ]  # after an odd number of quotes a line feed is part of a field
-    if not len(ends):
+    found = part == separator
+    found |= part == LINE_FEED
+    found |= part == QUOTE
+    marks = np.flatnonzero(found)
+    kinds = part[marks]
+    quoting = kinds == QUOTE
+    plain = ~quoting
+    if quoting.any():
+        plain &= np.cumsum(quoting, dtype=np.int32) & 1 == 0  # after an odd number of quotes all is part of a field
+    between = marks[plain]
+    last = np.flatnonzero(kinds[plain] == LINE_FEED)
+    if not len(last):
         return 0, 0
-    end = int(ends[-1]) + 1
+    ends = between[last]
+    end, sizes = int(ends[-1]) + 1, np.diff(ends, prepend=-1)
     quotes = marks[quoting]
-    if not _well_placed(edged, quotes[: np.searchsorted(quotes, end)], ord(separator)):
+    if not _well_placed(edged, quotes[: np.searchsorted(quotes, end)], separator):
         raise NotPlainError
-    if int(np.diff(ends, prepend=-1).max()) > MAX_FIELD_CHARS:
+    if not (np.diff(last, prepend=-1) == each + 1).all() or int(sizes.max()) > MAX_FIELD_CHARS:
+        raise NotPlainError
+    if not each and int(sizes.min()) <= 2:  # blank, or a return alone: rarely a row
         raise NotPlainError
     return end, len(ends)
 
@@ -102,32 +155,26 @@ def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator:
     return bool(opens.all() and closes.all())
 
 
-def _parse(piece: bytes, header: list[str], separator: str, rows: int) -> pl.DataFrame:
-    """Gives the rows of some lines, each of which has its fields."""
+def _parse(piece: bytes, header: list[str], kept: list[str], separator: str, rows: int) -> pl.DataFrame:
+    """Gives some columns of the rows of some lines, each of which has its fields."""
     try:
-        frame = pl.read_csv(
-            piece, separator=separator, has_header=False, schema=dict.fromkeys(header, pl.String), glob=False
+        frame = (
+            pl.scan_csv(
+                piece,
+                separator=separator,
+                has_header=False,
+                schema=dict.fromkeys(header, pl.String),
+                empty_string_is_null=False,
+                glob=False,
+            )
+            .select(kept)
+            .collect()
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise NotPlainError from error
     if frame.height != rows:
         raise NotPlainError
-    empty = [name for name, count in zip(header, frame.null_count().row(0), strict=True) if count]
-    # a field that is not there reads like one that is empty, and only a row's last fields can lack
-    if header[-1] in empty and not _complete(piece, separator, len(header) - 1):
-        raise NotPlainError
-    return frame.with_columns(pl.col(empty).fill_null("")) if empty else frame
-
-
-def _complete(piece: bytes, separator: str, each: int) -> bool:
-    """Says whether every row has `each` separators, and none is blank."""
-    part = np.frombuffer(piece, dtype=np.uint8)
-    marks = np.flatnonzero((part == ord(separator)) | (part == LINE_FEED) | (part == QUOTE))
-    kinds = part[marks]
-    marks = marks[(np.cumsum(kinds == QUOTE) & 1 == 0) & (kinds != QUOTE)]
-    ends = np.flatnonzero(part[marks] == LINE_FEED)
-    sizes = np.diff(marks[ends], prepend=-1)  # 1 is a line feed alone, 2 may be a return before it
-    return bool((np.diff(ends, prepend=-1) == each + 1).all() and (sizes > 2).all())
+    return frame
 
 
 __all__ = ["NotPlainError", "plain_pieces"]

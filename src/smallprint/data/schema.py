@@ -14,11 +14,11 @@ from typing import Literal
 from smallprint.core.config import DataConfig, Task
 from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
-from smallprint.data.columns import find_columns
+from smallprint.data.columns import LOOKED_AT_ROWS, find_columns, find_named_labels
 from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import Distinct, Form, detect_form, distinct_rows, read_label_lists
 from smallprint.data.read import Source
-from smallprint.data.split_column import read_parts
+from smallprint.data.split_column import read_parts, split_column
 
 MAX_LABELS = 2000
 POSITIVE = frozenset(
@@ -94,10 +94,11 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     Raises:
         DataError: A column is missing or cannot be told, labels cannot be read, or do not fit the task.
     """
-    parts = read_parts(source, config, ("train", "validation"))
-    train = parts.frames["train"]
     where = source.name
-    text, labels, group = find_columns(train, config, where)
+    found = _found_by_name(source, config)
+    parts = read_parts(source, config, ("train", "validation"), None if found is None else found.read)
+    train = parts.frames["train"]
+    text, labels, group = found.columns if found is not None else find_columns(train, config, where)
     ids = source.names_of(labels[0]) if len(labels) == 1 else None
     form, delimiter = detect_form(train, labels, config.delimiter, ids)
     if form == "name" and config.task == "multilabel":
@@ -150,6 +151,28 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
         config.empty_text,
         parts.split_column,
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Columns that the first rows tell, and those of them that must be read to know the labels."""
+
+    columns: tuple[str, tuple[str, ...], str | None]
+    read: list[str]
+
+
+def _found_by_name(source: Source, config: DataConfig) -> _Found | None:
+    """What is which, where names tell it, so that no texts need be read; None where the whole table must tell."""
+    head = next(source.batches("train" if source.splits else None)).head(LOOKED_AT_ROWS)
+    try:
+        split = None if source.splits else split_column(head.columns, config, source.name)
+        looked = head.drop(split) if split else head
+        if not find_named_labels(looked, config, source.name):
+            return None
+        columns = find_columns(looked, config, source.name)
+    except DataError:
+        return None
+    return _Found(columns, [*columns[1], *([split] if split else [])])
 
 
 def label_order(names: Sequence[str]) -> list[str]:

@@ -40,22 +40,26 @@ class Parts:
         return lambda position: source.place(split, int(rows[position]))
 
 
-def read_parts(source: Source, config: DataConfig, splits: Sequence[str]) -> Parts:
+def read_parts(
+    source: Source, config: DataConfig, splits: Sequence[str], columns: Sequence[str] | None = None
+) -> Parts:
     """The raw frames of the named splits, as far as they are there; other splits' files are not opened.
 
     Args:
         source: Where the rows come from.
         config: Names the split column.
         splits: Splits to read, of 'train', 'validation', 'test'.
+        columns: Those wanted, with the split column where there is one; all when left out.
 
     Raises:
         DataError: The split column is missing though it was set, or has a value that names no split, or none for train.
     """
+    wanted = None if columns is None else list(columns)
     if source.splits:
-        frames = {split: source.read(split) for split in splits if split in source.splits}
+        frames = {split: source.read(split, wanted) for split in splits if split in source.splits}
         return Parts(frames, {s: _numbers(frame.height) for s, frame in frames.items()}, source.splits, None)
-    whole = source.read(None)
-    column = _split_column(whole, config, source.name)
+    whole = source.read(None, wanted)
+    column = split_column(whole.columns, config, source.name)
     if column is None:
         return Parts({"train": whole}, {"train": _numbers(whole.height)}, (), None)
     values = split_values(whole[column], column, source)
@@ -94,9 +98,13 @@ def _numbers(height: int) -> pl.Series:
     return pl.int_range(height, dtype=pl.UInt32, eager=True).alias("row")
 
 
-def _split_column(frame: pl.DataFrame, config: DataConfig, where: str) -> str | None:
-    if config.split is None or (
-        config.split == DataConfig.model_fields["split"].default and config.split not in frame.columns
-    ):
+def split_column(columns: Sequence[str], config: DataConfig, where: str) -> str | None:
+    """The column of an undivided table that names each row's split, or None.
+
+    Raises:
+        DataError: It is missing though it was set.
+    """
+    default = DataConfig.model_fields["split"].default
+    if config.split is None or (config.split == default and config.split not in columns):
         return None
-    return require_column(frame.columns, config.split, "data.split", where)
+    return require_column(columns, config.split, "data.split", where)
