@@ -18,8 +18,8 @@ from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import distinct_rows, read_label_lists
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema, check_known
+from smallprint.data.split_column import ROW
 
-ROW = "__smallprint_row__"
 FIELDS = {"row": pl.UInt32, "text": pl.String, "labels": pl.List(pl.String), "group": pl.String}
 SHOWN_PLACES = 5
 HASHED_ROWS = 65_536

@@ -18,7 +18,7 @@ from smallprint.core.ahead import read_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
-CHUNK = 2**22  # bytes
+CHUNK = 2**21  # bytes
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16

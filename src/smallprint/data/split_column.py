@@ -6,7 +6,7 @@ It makes no split and looks at no label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,6 +16,8 @@ from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
 from smallprint.data.columns import require_column
 from smallprint.data.read import ALIASES, SPLITS, Source
+
+ROW = "__smallprint_row__"
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,39 @@ def read_parts(
     return Parts(frames, {split: numbers.filter(values == split) for split in frames}, present, column)
 
 
-def split_values(values: pl.Series, column: str, source: Source) -> pl.Series:
-    """The split of each row of an undivided table, from its split column.
+def part_batches(
+    source: Source, column: str | None, splits: Sequence[str], columns: Sequence[str]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yields splits with some of their raw rows, in the order of the files; memory holds one batch.
+
+    Args:
+        source: Where the rows come from.
+        column: That names each row's split in an undivided table, or None.
+        splits: Those wanted, as far as they are there.
+        columns: Those wanted, the split column among them; `ROW`, the number in the file, comes last.
+
+    Raises:
+        DataError: The table is damaged or lacks a column, or a value names no split.
+    """
+    wanted = list(dict.fromkeys(columns))
+    for file in [split for split in splits if split in source.splits] if source.splits else [None]:
+        row = 0
+        for batch in source.batches(file, wanted):
+            numbers = pl.int_range(row, row + batch.height, dtype=pl.UInt32, eager=True)
+            row += batch.height
+            batch = batch.with_columns(numbers.alias(ROW))
+            if file is not None or column is None:
+                yield file or "train", batch
+                continue
+            values = split_values(batch[column], column, source, row - batch.height)
+            for split in splits:
+                part = batch.filter(values == split)
+                if part.height:
+                    yield split, part
+
+
+def split_values(values: pl.Series, column: str, source: Source, first: int = 0) -> pl.Series:
+    """The split of each row of an undivided table, from its split column; `first` is the number of the first row.
 
     Raises:
         DataError: A value names no split.
@@ -86,7 +119,7 @@ def split_values(values: pl.Series, column: str, source: Source) -> pl.Series:
     bad = known.is_null().arg_true()
     if len(bad):
         raise DataError(
-            f"{source.name}: column {column!r} has the value {values[int(bad[0])]!r}, {source.place(None, int(bad[0]))}"
+            f"{source.name}: column {column!r} has the value {values[int(bad[0])]!r}, {source.place(None, first + int(bad[0]))}"
             f" ({len(bad):,} rows name no split).",
             "train, validation or test in every row",
             "Correct the values, name another column (data.split), or switch it off with --set data.split=null.",

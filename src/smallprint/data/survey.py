@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import polars as pl
-
 from smallprint.core.ahead import read_ahead
-from smallprint.data.examples import ROW, Examples, Fingerprint, to_examples
+from smallprint.data.examples import Examples, Fingerprint, to_examples
 from smallprint.data.read import SPLITS, Source
 from smallprint.data.schema import Schema
-from smallprint.data.split_column import split_values
+from smallprint.data.split_column import part_batches
 
 
 @dataclass(frozen=True)
@@ -52,30 +50,9 @@ def survey_source(source: Source, schema: Schema, splits: Sequence[str] = SPLITS
 def example_batches(source: Source, schema: Schema, splits: Sequence[str] = SPLITS) -> Iterator[Examples]:
     """Yields the examples of the splits some thousand at a time, in the order of the files; rows without text are left out."""
     kept = replace(schema, empty_text="drop")
-    for split, batch in raw_batches(source, schema, splits):
+    columns = [schema.text, *schema.labels, *(name for name in (schema.group, schema.split_column) if name)]
+    for split, batch in part_batches(source, schema.split_column, splits, columns):
         yield to_examples(batch, kept, split, source, may_be_empty=True)
 
 
-def raw_batches(source: Source, schema: Schema, splits: Sequence[str] = SPLITS) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yields splits with some of their raw rows: the schema's columns and `ROW`, the number in the file."""
-    columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
-    if schema.split_column:
-        columns.append(schema.split_column)
-    columns = list(dict.fromkeys(columns))
-    for file in [split for split in splits if split in source.splits] if source.splits else [None]:
-        row = 0
-        for batch in source.batches(file, columns):
-            numbers = pl.int_range(row, row + batch.height, dtype=pl.UInt32, eager=True)
-            row += batch.height
-            batch = batch.with_columns(numbers.alias(ROW))
-            if file is not None or schema.split_column is None:
-                yield file or "train", batch
-                continue
-            values = split_values(batch[schema.split_column], schema.split_column, source)
-            for split in splits:
-                part = batch.filter(values == split)
-                if part.height:
-                    yield split, part
-
-
-__all__ = ["Survey", "example_batches", "raw_batches", "survey_source"]
+__all__ = ["Survey", "example_batches", "survey_source"]
