@@ -89,13 +89,13 @@ def step_datasketch(path: Path) -> None:
 def step_read(path: Path) -> None:
     """Reads, validates and fingerprints."""
     from smallprint.core.config import DataConfig
-    from smallprint.data.examples import fingerprint, to_examples
     from smallprint.data.read import open_source
     from smallprint.data.schema import detect_schema
+    from smallprint.data.survey import survey_source
 
     source = open_source(str(path))
     schema = detect_schema(source, DataConfig())
-    print(fingerprint(to_examples(source.read(None), schema, "train", source))[:12], file=sys.stderr)
+    print(survey_source(source, schema)["train"].fingerprint[:12], file=sys.stderr)
 
 
 def step_pandas(path: Path) -> None:
@@ -130,6 +130,8 @@ def run(step: str, path: Path) -> tuple[float, float]:
 def child(step: str, path: Path) -> None:
     """Runs one step and prints what it took."""
     step_nothing(path)
+    if step in ("read", "pandas"):
+        import pyarrow.parquet  # noqa: F401
     if step == "pandas":
         import pandas  # noqa: F401
     if step == "datasketch":

@@ -4,9 +4,10 @@ import pytest
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.data import examples as module
-from smallprint.data.examples import ROW, Examples, fingerprint, to_examples
+from smallprint.data.examples import Examples, fingerprint, to_examples
 from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
+from smallprint.data.split_column import ROW
 
 TABLE = {"text": ["one", "two", "three"], "labels": [["b", "a"], [], ["b"]], "company": ["A", None, "B"]}
 

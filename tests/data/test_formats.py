@@ -2,10 +2,13 @@ import sys
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
-from smallprint.data.formats import frame_from_objects, objects_as_strings, place_in_file, read_table
+from smallprint.data.formats import place_in_file, read_table
+from smallprint.data.json_frames import frame_from_objects, join_json, objects_as_strings
 
 FRAME = pl.DataFrame({"text": ["one", 'two, "2"', "drei ß"], "label": ["007", "x", "y"]})
 WRITERS = {
@@ -153,3 +156,23 @@ def test_a_file_without_permission_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(DataError, match=r"cannot be read .Permission denied"):
         read_table(tmp_path / "t.csv")
+
+
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.just(2**70), st.floats(0, 1), st.sampled_from(["a", "é"])
+)
+VALUES = st.one_of(CELLS, st.lists(CELLS, max_size=2), st.lists(st.sampled_from(["a", "b"]), max_size=2))
+
+
+@given(
+    kind=st.sampled_from([CELLS, VALUES, st.lists(st.sampled_from("ab"), max_size=2), st.integers(0, 3)]),
+    data=st.data(),
+    part=st.integers(1, 4),
+)
+def test_json_in_parts_is_typed_as_the_whole(kind, data, part):
+    values = data.draw(st.lists(st.fixed_dictionaries({}, optional={"x": kind, "y": st.integers(0, 2)}), min_size=1))
+    parts = [objects_as_strings(frame_from_objects(values[i : i + part])) for i in range(0, len(values), part)]
+    whole = objects_as_strings(frame_from_objects(values))
+    joined = join_json(parts)
+    assert joined.schema == whole.schema
+    assert joined.equals(whole)

@@ -9,17 +9,27 @@ from hypothesis import strategies as st
 
 from smallprint.core.errors import DataError
 from smallprint.data import plain_csv
-from smallprint.data.formats import _read_csv, read_table
+from smallprint.data.batches import csv_batches
+from smallprint.data.formats import read_table
 from smallprint.data.lines import csv_rows, decode_lines
-from smallprint.data.plain_csv import read_plain_csv
+from smallprint.data.plain_csv import NotPlainError, plain_pieces
 
 
 def by_rows(path: Path, separator: str = ",") -> pl.DataFrame | None:
     try:
         with path.open("rb") as file:
-            return _read_csv(csv_rows(decode_lines(file, str(path)), str(path), separator), None)
+            rows = [row for _, row in csv_rows(decode_lines(file, str(path)), str(path), separator)]
+            return pl.DataFrame(rows[1:], schema=dict.fromkeys(rows[0], pl.String), orient="row")
     except DataError:
         return None
+
+
+def read_plain_csv(path: Path, separator: str) -> pl.DataFrame | None:
+    try:
+        parts = list(plain_pieces(path, separator))
+    except NotPlainError:
+        return None
+    return pl.concat(parts) if parts else pl.DataFrame(schema={"text": pl.String, "label": pl.String})
 
 
 @pytest.mark.parametrize("chunk", [3, 7, 2**23])
@@ -33,7 +43,6 @@ def test_what_is_read_fast_is_what_row_by_row_gives(
     content: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plain_csv, "CHUNK", chunk)
-    plain_csv._count_rows.cache_clear()
     path = tmp_path / "t.csv"
     path.write_bytes(("text,label\n" + content).encode())
     fast = read_plain_csv(path, ",")
@@ -82,6 +91,19 @@ def test_what_is_not_certain_is_left_to_the_other_reader(content: bytes, tmp_pat
     assert read_plain_csv(path, ",") is None
 
 
+@pytest.mark.parametrize("chunk", [5, 11, 2**22])
+def test_where_it_stops_being_plain_the_other_reader_goes_on(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_csv, "CHUNK", chunk)
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,"x\ny"\n\n3,4\n"",\n5,6"7\n')
+    assert pl.concat(csv_batches(path, ",")).rows() == [("1", "x\ny"), ("3", "4"), ("", ""), ("5", '6"7')]
+    path.write_text("a,b\n1,2\n3,4\n5\n")
+    with pytest.raises(DataError, match="line 4: 1 fields"):
+        list(csv_batches(path, ","))
+
+
 def test_columns_and_order(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,2,3\n4,5,6\n")
@@ -94,3 +116,11 @@ def test_a_changed_file_is_looked_at_anew(tmp_path: Path) -> None:
     assert read_plain_csv(path, ",") is not None
     path.write_text('a,b\n1,2\n3"4,5\n')
     assert read_plain_csv(path, ",") is None
+
+
+def test_rows_longer_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_csv, "CHUNK", 10)
+    path = tmp_path / "t.csv"
+    text = "line\n" * 50
+    path.write_text(f'a,b\n"{text}",1\nx,2\n')
+    assert pl.concat(list(plain_pieces(path, ","))).rows() == [(text, "1"), ("x", "2")]

@@ -23,10 +23,10 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.data.columns import require_column
-from smallprint.data.examples import ROW, to_examples
+from smallprint.data.examples import to_examples
 from smallprint.data.read import SPLITS, Source, open_source
 from smallprint.data.schema import Schema, detect_schema
-from smallprint.data.split_column import Parts, read_parts
+from smallprint.data.split_column import ROW, Parts, read_parts
 
 COLUMNS: dict[str, Any] = {
     "split": pl.String,

@@ -42,7 +42,7 @@ def find_columns(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[s
     """
     split = {config.split} if config.split else set()
     group = require_column(frame.columns, config.group, "data.group", where) if config.group else None
-    named = _find_named_labels(frame, config, where)
+    named = find_named_labels(frame, config, where)
     taken = split | {group or ""} | set(named)
     text = find_text(frame, config.text, where, taken)
     group = group or _by_name(frame.columns, GROUP_NAMES, {text} | set(named) | split)
@@ -120,7 +120,12 @@ def require_column(columns: Sequence[str], name: str, setting: str, where: str) 
     )
 
 
-def _find_named_labels(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[str, ...]:
+def find_named_labels(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[str, ...]:
+    """The label columns that the settings name, else the one with a known name; () where neither tells.
+
+    Raises:
+        DataError: A column that the settings name is not there.
+    """
     if config.labels is None:
         name = _by_name(frame.columns, LABEL_NAMES, {config.text or "", config.group or "", config.split or ""})
         return (name,) if name else ()

@@ -18,8 +18,8 @@ from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import distinct_rows, read_label_lists
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema, check_known
+from smallprint.data.split_column import ROW
 
-ROW = "__smallprint_row__"
 FIELDS = {"row": pl.UInt32, "text": pl.String, "labels": pl.List(pl.String), "group": pl.String}
 SHOWN_PLACES = 5
 HASHED_ROWS = 65_536
@@ -58,7 +58,9 @@ class Examples:
         return self.frame.height
 
 
-def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source) -> Examples:
+def to_examples(
+    frame: pl.DataFrame, schema: Schema, split: str, source: Source, *, may_be_empty: bool = False
+) -> Examples:
     """The examples in a raw table.
 
     Args:
@@ -66,6 +68,7 @@ def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source)
         schema: What the columns mean.
         split: Name of the split.
         source: Where the rows come from, for places in messages.
+        may_be_empty: These are some of the rows: that none of them has a text is no error.
 
     Raises:
         DataError: A text is missing or blank (unless `data.empty_text=drop`), or a label is missing or not known.
@@ -76,12 +79,13 @@ def to_examples(frame: pl.DataFrame, schema: Schema, split: str, source: Source)
         rows.alias(ROW)
     )
     # not by stripping: that would copy every text
-    blank = ~frame[schema.text].cast(pl.String).str.contains(r"\S").fill_null(False)
+    seen = pl.col(schema.text).cast(pl.String).str.contains(r"\S").fill_null(False)
+    blank = frame.select((~seen).alias("blank"))["blank"]
     if blank.any():
         if schema.empty_text == "error":
             raise _blank_texts(frame.filter(blank)[ROW], split, source, schema.text)
         frame = frame.filter(~blank)
-        if frame.is_empty():
+        if frame.is_empty() and not may_be_empty:
             raise DataError(f"The {split} split has no row with text.", "texts", f"Check the column {schema.text!r}.")
 
     def place(position: int) -> str:
@@ -136,18 +140,58 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
     return lists
 
 
+class Fingerprint:
+    """SHA-256 of texts, labels and groups, in order, as they come; memory holds some thousand rows."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256(b"smallprint examples 2\n")
+        self._waiting: list[pl.DataFrame] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Adds the next examples: the columns of `Examples.frame`."""
+        self._waiting.append(frame.select("text", "labels", "group"))
+        if sum(part.height for part in self._waiting) >= HASHED_ROWS:
+            self._hash(last=False)
+
+    def value(self) -> str:
+        """The fingerprint, in hexadecimal; nothing can be added after."""
+        self._hash(last=True)
+        return self._digest.hexdigest()
+
+    def _hash(self, last: bool) -> None:
+        frame = pl.concat(self._waiting) if self._waiting else pl.DataFrame()
+        whole = frame.height if last else frame.height - frame.height % HASHED_ROWS
+        for part in frame.head(whole).iter_slices(HASHED_ROWS):
+            sizes = part.select(pl.col("labels").list.len(), *(_lengths(name) for name in ("text", "group")))
+            lengths = sizes["labels"].to_numpy()
+            self._digest.update(_numbers(sizes["labels"]))
+            self._add(part["text"], sizes["text"])
+            # sorting lists is slow, and few have what could be sorted: these come after the others
+            labels = part["labels"]
+            for column in (
+                labels.explode() if (lengths == 1).all() else labels.filter(lengths == 1).explode(),
+                labels.filter(lengths > 1).list.sort().explode() if (lengths > 1).any() else labels.clear().explode(),
+            ):
+                self._add(column, pl.DataFrame([column]).select(_lengths("labels"))["labels"])
+            self._add(part["group"], sizes["group"])
+        self._waiting = [frame.tail(frame.height - whole)] if whole < frame.height else []
+
+    def _add(self, column: pl.Series, lengths: pl.Series) -> None:
+        self._digest.update(_numbers(lengths))
+        if len(lengths):
+            self._digest.update(_bytes_of(column))
+
+
+def _lengths(name: str) -> pl.Expr:
+    """Bytes of each string, -1 for none."""
+    return pl.col(name).str.len_bytes().cast(pl.Int64).fill_null(-1)
+
+
 def fingerprint(examples: Examples) -> str:
     """SHA-256 (hex) of texts, labels and groups, in order; row numbers and the order within labels do not count."""
-    digest = hashlib.sha256(b"smallprint examples 2\n")
-    for part in examples.frame.iter_slices(HASHED_ROWS):
-        labels, lengths = part["labels"], part["labels"].list.len()
-        digest.update(_numbers(lengths))
-        # sorting lists is slow, and few have what could be sorted: these come after the others
-        single, several = labels.filter(lengths == 1).explode(), labels.filter(lengths > 1).list.sort().explode()
-        for column in (part["text"], single, several, part["group"]):
-            digest.update(_numbers(column.str.len_bytes().cast(pl.Int64).fill_null(-1)))
-            digest.update(_bytes_of(column))
-    return digest.hexdigest()
+    print_ = Fingerprint()
+    print_.add(examples.frame)
+    return print_.value()
 
 
 def _numbers(column: pl.Series) -> bytes:
@@ -157,6 +201,8 @@ def _numbers(column: pl.Series) -> bytes:
 
 def _bytes_of(column: pl.Series) -> memoryview:
     """All strings one after the other, as UTF-8."""
+    if column.null_count() == len(column):
+        return memoryview(b"")
     array = column.drop_nulls().rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, content = array.buffers()
     if content is None or not len(array):

@@ -7,9 +7,7 @@ what the columns mean.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
+from smallprint.data.batches import BATCH_ROWS, csv_batches, damaged, json_batches, parquet_batches
+from smallprint.data.json_frames import join_json
 from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
-from smallprint.data.plain_csv import read_plain_csv
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -36,12 +35,36 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     try:
         frame = _read(path, columns)
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror or error}).", "a readable file", "Check the file's permissions."
-        ) from error
+        raise unreadable(path, error) from error
     if frame.is_empty():
         raise empty_file(str(path))
     return select_columns(frame, columns, str(path))
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The same rows, some megabytes at a time; a column of JSON Lines may have another type in another batch.
+
+    Raises:
+        DataError: As `read_table`.
+    """
+    check_file(path)
+    suffix, empty = path.suffix.lower(), True
+    try:
+        if suffix in SEPARATORS:
+            batches = csv_batches(path, SEPARATORS[suffix], columns)
+        elif suffix in JSON_LINES:
+            batches = json_batches(path, columns)
+        elif suffix == ".parquet":
+            batches = parquet_batches(path, _columns_of_parquet(path, columns))
+        else:
+            batches = read_table(path, columns).iter_slices(BATCH_ROWS)
+        for batch in batches:
+            empty = False
+            yield select_columns(batch, columns, str(path))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if empty:
+        raise empty_file(str(path))
 
 
 def select_columns(frame: pl.DataFrame, columns: Sequence[str] | None, where: str) -> pl.DataFrame:
@@ -74,6 +97,13 @@ def check_file(path: Path, known: Sequence[str] = SUFFIXES) -> None:
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes).", "a table with one example a row", "Check that the export ended.")
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system does not let us read."""
+    return DataError(
+        f"{path} cannot be read ({error.strerror or error}).", "a readable file", "Check the file's permissions."
+    )
 
 
 def near_paths(path: Path) -> str:
@@ -109,81 +139,44 @@ def place_in_file(path: Path, row: int) -> str:
     return f"{path.name}, line {found[0]}" if found else f"{path.name}, row {row + 1}"
 
 
-def frame_from_objects(objects: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """A frame of JSON objects that loses nothing: mixed or nested values become a column of Python objects.
-
-    Columns are in order of first appearance; a key that an object lacks is null.
-    """
-    names = list(dict.fromkeys(name for value in objects for name in value))
-    return pl.DataFrame([json_series(name, [value.get(name) for value in objects]) for name in names])
-
-
-def json_series(name: str, values: list[Any]) -> pl.Series:
-    """A typed series where all values are of one plain type, or lists of one; else one of Python objects."""
-    kinds = {type(value) for value in values if value is not None}
-    if not kinds:
-        return pl.Series(name, values, dtype=pl.String)
-    if kinds == {list}:
-        inner = {type(item) for value in values if value is not None for item in value}
-        plain = _PLAIN.get(next(iter(inner), str)) if len(inner) <= 1 else None
-        items = [item for value in values if value is not None for item in value]
-        if plain is not None and _fits(items):
-            return pl.Series(name, values, dtype=pl.List(plain))
-    elif len(kinds) == 1 and (plain := _PLAIN.get(next(iter(kinds)))) is not None and _fits(values):
-        return pl.Series(name, values, dtype=plain)
-    return pl.Series(name, values, dtype=pl.Object)
-
-
-def objects_as_strings(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with columns of Python objects as strings: a string stays, anything else is written as JSON."""
-
-    def text(value: Any) -> str | None:
-        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-    mixed = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
-    return frame.with_columns(pl.Series(name, [text(v) for v in frame[name]], dtype=pl.String) for name in mixed)
-
-
-_PLAIN: dict[type, Any] = {str: pl.String, bool: pl.Boolean, int: pl.Int64, float: pl.Float64}
-
-
-def _fits(values: Sequence[Any]) -> bool:
-    return all(not isinstance(v, int) or -(2**63) <= v < 2**63 for v in values)
-
-
 def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix in SEPARATORS:
-        plain = read_plain_csv(path, SEPARATORS[suffix], columns)
-        if plain is not None:
-            return plain
-        with path.open("rb") as file:
-            return _read_csv(csv_rows(decode_lines(file, str(path)), str(path), SEPARATORS[suffix]), columns)
+        return _read_csv(path, SEPARATORS[suffix], columns)
     if suffix in JSON_LINES:
-        with path.open("rb") as file:
-            objects = [value for _, value in json_objects(decode_lines(file, str(path)), str(path))]
-        return objects_as_strings(frame_from_objects(objects))
+        return _read_json(path, columns)
     if suffix == ".parquet":
         return _read_parquet(path, columns)
     return _read_excel(path)
 
 
-def _read_csv(rows: Iterator[tuple[int, list[str]]], columns: Sequence[str] | None) -> pl.DataFrame:
-    header = next(rows)[1]
-    some = columns is not None and set(columns) <= set(header)
-    kept = [(i, name) for i, name in enumerate(header) if not some or name in (columns or ())]
-    values: list[list[str]] = [[] for _ in kept]
-    for _, row in rows:
-        for (i, _name), column in zip(kept, values, strict=True):
-            column.append(row[i])
-    return pl.DataFrame([pl.Series(name, v, dtype=pl.String) for (_, name), v in zip(kept, values, strict=True)])
+def _read_csv(path: Path, separator: str, columns: Sequence[str] | None) -> pl.DataFrame:
+    parts = list(csv_batches(path, separator, columns))
+    return pl.concat(parts, rechunk=True) if parts else pl.DataFrame()
+
+
+def _read_json(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+    whole = join_json(list(json_batches(path, columns)))
+    lacking = [name for name in columns or () if name not in whole.columns or whole[name].is_null().all()]
+    if not lacking:
+        return whole
+    with path.open("rb") as file:  # no object may have such a key, and then those that are there are told
+        keys = dict.fromkeys(
+            name for _, value in json_objects(decode_lines(file, str(path)), str(path)) for name in value
+        )
+    return whole if set(lacking) <= set(keys) else whole.select(pl.lit(None).alias(name) for name in keys)
 
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
     with damaged(path, "a complete Parquet file"):
+        return pl.read_parquet(path, columns=_columns_of_parquet(path, columns), glob=False)
+
+
+def _columns_of_parquet(path: Path, columns: Sequence[str] | None) -> list[str] | None:
+    """The columns where all are there; else None, for all."""
+    with damaged(path, "a complete Parquet file"):
         present = pl.scan_parquet(path, glob=False).collect_schema()
-        some = columns is not None and set(columns) <= set(present)
-        return pl.read_parquet(path, columns=list(columns or ()) if some else None, glob=False)
+    return list(columns) if columns is not None and set(columns) <= set(present) else None
 
 
 def _read_excel(path: Path) -> pl.DataFrame:
@@ -192,19 +185,3 @@ def _read_excel(path: Path) -> pl.DataFrame:
     while frame.height and all(value is None for value in frame.row(-1)):
         frame = frame[:-1]
     return frame
-
-
-@contextmanager
-def damaged(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever a reader of binary files raises into a DataError that names the file."""
-    try:
-        yield
-    except DataError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:
-        reason = str(error).strip().splitlines()
-        raise DataError(
-            f"{path} cannot be read ({reason[0] if reason else type(error).__name__}).",
-            expected,
-            "Write or copy the file again; it may be cut short or be of another format than its suffix says.",
-        ) from error

@@ -122,11 +122,13 @@ class Distinct:
 
 def distinct_rows(frame: pl.DataFrame, columns: Sequence[str]) -> Distinct:
     """The different rows of label columns: what is read once need not be read a million times."""
-    keys = frame.select(pl.struct(columns).hash(3).alias("key"))["key"]
-    first = keys.is_first_distinct().arg_true().to_numpy().astype(np.int64)
-    known = pl.DataFrame({"key": keys[first.tolist()], "code": np.arange(len(first))})
-    codes = pl.DataFrame({"key": keys}).join(known, on="key", how="left", maintain_order="left")["code"]
-    return Distinct(frame[first.tolist()], first, codes.to_numpy().astype(np.int64))
+    key = pl.struct(columns).hash(3)
+    looked = frame.select(key.alias("key"), key.is_first_distinct().alias("first"))
+    keys = looked["key"].to_numpy()
+    first = np.flatnonzero(looked["first"].to_numpy())
+    order = np.argsort(keys[first], kind="stable")
+    codes = order[np.searchsorted(keys[first][order], keys)]
+    return Distinct(frame[first.tolist()], first.astype(np.int64), codes.astype(np.int64))
 
 
 def is_flag_column(values: pl.Series) -> bool:

@@ -1,140 +1,180 @@
-"""CSV files read by Polars, many rows at once. In: a path. Out: the frame that `csv_rows` would give, or None.
+"""CSV files read by Polars, piece by piece. In: a path. Out: the frames that `csv_rows` would give, or `NotPlainError`.
 
-Polars lets pass what `csv_rows` reports (short rows, quotes inside of a field). So the bytes are looked at first: only a file in which
-every quote, separator and line end stands where the rules of CSV want it is read this way. None says that it is not certain: then
-`csv_rows` reads the file row by row and tells what is wrong where.
+Polars lets pass what `csv_rows` reports (short rows, quotes inside of a field). So the bytes of each piece are looked at first: only one
+in which every quote and line end stands where the rules of CSV want it, and every row has its fields, is read this way. `NotPlainError`
+says that it is not certain: then `csv_rows` reads the file row by row and tells what is wrong where.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from smallprint.core.ahead import read_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
-CHUNK = 2**23  # bytes
+CHUNK = 2**21  # bytes
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_KNOWN = 16
+_BORDERS: dict[tuple[str, int, int, str, int], list[tuple[int, int]]] = {}  # a training reads its table several times
 
 
-def read_plain_csv(path: Path, separator: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
-    """Gives all columns, or those named where all of them are there, as strings; None where another reader must say more.
+class NotPlainError(Exception):
+    """Another reader must say more."""
+
+
+def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Yields the rows in order, some megabytes at a time, as strings; memory holds a few pieces.
 
     Args:
         path: A CSV or TSV.
         separator: Between fields.
-        columns: Those wanted.
+        columns: Those wanted, where all of them are there; else all are given.
+
+    Raises:
+        NotPlainError: What follows is not certain; what was given is.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
-                return None
-            file.seek(0)
+    header, start, separator = _header(path, separator)
+    stamp = path.stat()
+    key = (
+        str(path),
+        stamp.st_size,
+        stamp.st_mtime_ns,
+        separator,
+        CHUNK,
+    )  # size and time tell one state of a file from another
+    known = _BORDERS.get(key)
+    pieces = _known(path, start, known) if known else _looked_at(path, start, ord(separator), len(header) - 1, key)
+    kept = list(columns) if columns is not None and set(columns) <= set(header) else header
+    for piece, rows in read_ahead(pieces):
+        yield _parse(piece, header, kept, separator, rows)
+
+
+def _header(path: Path, separator: str) -> tuple[list[str], int, str]:
+    """Gives the column names, the bytes of the header line, and the separator."""
+    with path.open("rb") as file:
+        if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+            raise NotPlainError
+        file.seek(0)
+        try:
             first = next(iter(decode_lines(file, str(path))), "")
             separator = separator_of(first, separator)
             header = next(csv_rows([first], str(path), separator))[1]
-    except DataError:
-        return None
-    stamp = path.stat()
-    n_rows = _count_rows(path, stamp.st_size, stamp.st_mtime_ns, separator, len(header))
-    if n_rows is None:
-        return None
-    some = columns is not None and set(columns) <= set(header)
-    try:
-        frame = pl.read_csv(
-            path,
-            separator=separator,
-            infer_schema=False,
-            empty_string_is_null=False,
-            columns=[i for i, name in enumerate(header) if name in (columns or ())] if some else None,
-            glob=False,
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return None
-    kept = [name for name in header if not some or name in (columns or ())]
-    if frame.height != n_rows - 1 or frame.width != len(kept):
-        return None
-    frame.columns = kept
-    return frame
+        except DataError as error:
+            raise NotPlainError from error
+    if "\x00" in first or "\r" in first.removesuffix("\n").removesuffix("\r"):
+        raise NotPlainError
+    return header, len(first.encode()), separator
 
 
-@lru_cache(maxsize=16)
-def _count_rows(path: Path, size: int, changed: int, separator: str, n_columns: int) -> int | None:
-    """Gives the number of rows, header and all, of a file in which every row has `n_columns` fields; else None.
-
-    Size and time of change tell one state of a file from another, as a training reads its table several times.
-    """
-    rows, row_start, inside = 0, 0, False
-    waiting = np.zeros(0, dtype=np.int64)
+def _known(path: Path, start: int, borders: list[tuple[int, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yields the pieces of a file that was looked at before."""
     with path.open("rb") as file:
-        for start in range(0, size, CHUNK):
-            before = 1 if start else 0
-            file.seek(start - before)
-            raw = file.read(CHUNK + before + 2)
-            # a line feed stands for what comes before the first byte, and after the last
-            edged = np.frombuffer((b"" if before else b"\n") + raw + b"\n\n", dtype=np.uint8)
-            length = min(CHUNK, size - start)
-            if b"\x00" in raw or (b"\r" in raw and not _returns_end_lines(edged[1 : length + 2])):
-                return None
-            part = edged[1 : length + 1]
-            marks = np.flatnonzero((part == ord(separator)) | (part == LINE_FEED) | (part == QUOTE))
-            kinds = part[marks]
-            quotes = kinds == QUOTE
-            passed = np.cumsum(quotes) + inside  # quotes up to here: an odd number is inside of some
-            if not _well_placed(edged, marks[quotes], inside, ord(separator)):
-                return None
-            outside = (passed & 1) == 0
-            inside = bool(passed[-1] & 1) if len(passed) else inside
-            separators = marks[outside & (kinds == ord(separator))] + start
-            ends = marks[outside & (kinds == LINE_FEED)] + start
-            if start + length == size and part[-1] != LINE_FEED:
-                ends = np.append(ends, size)
-            waiting = np.concatenate([waiting, separators])
-            if not _fit(waiting, ends, n_columns - 1, row_start):
-                return None
-            rows, waiting = rows + len(ends), waiting[len(ends) * (n_columns - 1) :]
-            row_start = int(ends[-1]) + 1 if len(ends) else row_start
-    return rows if not inside and not len(waiting) else None
+        file.seek(start)
+        for size, rows in borders:
+            yield file.read(size), rows
 
 
-def _returns_end_lines(part: NDArray[np.uint8]) -> bool:
-    """Says whether each return stands before a line feed; the last byte is only looked at as what follows."""
-    return bool((part[1:][part[:-1] == RETURN] == LINE_FEED).all())
+def _looked_at(
+    path: Path, start: int, separator: int, each: int, key: tuple[str, int, int, str, int]
+) -> Iterator[tuple[bytes, int]]:
+    """Yields pieces of whole rows, and how many rows each has."""
+    borders: list[tuple[int, int]] = []
+    with path.open("rb") as file:
+        file.seek(start)
+        rest = b""
+        while True:
+            raw = file.read(CHUNK)
+            piece = rest + raw
+            if not raw and not piece.endswith(b"\n"):
+                piece += b"\n" if piece else b""
+            if b"\x00" in piece or (b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n")):
+                raise NotPlainError
+            end, rows = _whole_rows(piece, separator, each)
+            if rows:
+                borders.append((end, rows))
+                yield piece[:end], rows
+            rest = piece[end:]
+            if len(rest) > MAX_FIELD_CHARS or (rest and not raw):
+                raise NotPlainError
+            if not raw:
+                break
+    while len(_BORDERS) >= MOST_KNOWN:
+        _BORDERS.pop(next(iter(_BORDERS)))
+    _BORDERS[key] = borders
 
 
-def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], inside: bool, separator: int) -> bool:
+def _whole_rows(piece: bytes, separator: int, each: int) -> tuple[int, int]:
+    """Gives where the last whole row ends, and how many rows end up to there.
+
+    Raises:
+        NotPlainError: A quote is not well placed, or a row is blank, too long, or has not `each` separators.
+    """
+    # a line feed stands for what comes before the first byte, and after the last
+    edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)
+    part = edged[1:-2]
+    found = part == separator
+    found |= part == LINE_FEED
+    found |= part == QUOTE
+    marks = np.flatnonzero(found)
+    kinds = part[marks]
+    quoting = kinds == QUOTE
+    plain = ~quoting
+    if quoting.any():
+        plain &= np.cumsum(quoting, dtype=np.int32) & 1 == 0  # after an odd number of quotes all is part of a field
+    between = marks[plain]
+    last = np.flatnonzero(kinds[plain] == LINE_FEED)
+    if not len(last):
+        return 0, 0
+    ends = between[last]
+    end, sizes = int(ends[-1]) + 1, np.diff(ends, prepend=-1)
+    quotes = marks[quoting]
+    if not _well_placed(edged, quotes[: np.searchsorted(quotes, end)], separator):
+        raise NotPlainError
+    if not (np.diff(last, prepend=-1) == each + 1).all() or int(sizes.max()) > MAX_FIELD_CHARS:
+        raise NotPlainError
+    if not each and int(sizes.min()) <= 2:  # blank, or a return alone: rarely a row
+        raise NotPlainError
+    return end, len(ends)
+
+
+def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
     """Says whether each quote opens or closes a field, or is one of two; `edged` has one byte more before the first."""
-    opening, closing = (quotes[1::2], quotes[::2]) if inside else (quotes[::2], quotes[1::2])
-    left, right, second = edged[opening], edged[closing + 2], edged[closing + 3]
+    opening, closing = quotes[::2], quotes[1::2]
+    left, right = edged[opening], edged[closing + 2]
     opens = (left == separator) | (left == LINE_FEED) | (left == QUOTE)
     closes = (right == separator) | (right == LINE_FEED) | (right == QUOTE)
-    closes |= (right == RETURN) & (second == LINE_FEED)
+    if not closes.all():
+        closes |= (right == RETURN) & (edged[closing + 3] == LINE_FEED)
     return bool(opens.all() and closes.all())
 
 
-def _fit(separators: NDArray[np.int64], ends: NDArray[np.int64], each: int, row_start: int) -> bool:
-    """Says whether every row has `each` separators, none is blank, and none is longer than a field may be."""
-    if not len(ends):
-        return len(separators) <= each
-    starts = np.append(row_start, ends[:-1] + 1)
-    sizes = ends - starts
-    if bool((sizes < 2).any()) or int(sizes.max()) > MAX_FIELD_CHARS:  # blank, or a single return: rarely a row
-        return False
-    if each == 0:
-        return not len(separators)
-    whole = len(ends) * each
-    if not whole <= len(separators) <= whole + each:
-        return False
-    table = separators[:whole].reshape(len(ends), each)
-    if not bool((table[:, 0] >= starts).all() and (table[:, -1] < ends).all()):
-        return False
-    return not len(separators[whole:]) or int(separators[whole]) > int(ends[-1])
+def _parse(piece: bytes, header: list[str], kept: list[str], separator: str, rows: int) -> pl.DataFrame:
+    """Gives some columns of the rows of some lines, each of which has its fields."""
+    try:
+        frame = (
+            pl.scan_csv(
+                piece,
+                separator=separator,
+                has_header=False,
+                schema=dict.fromkeys(header, pl.String),
+                empty_string_is_null=False,
+                glob=False,
+            )
+            .select(kept)
+            .collect()
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise NotPlainError from error
+    if frame.height != rows:
+        raise NotPlainError
+    return frame
 
 
-__all__ = ["read_plain_csv"]
+__all__ = ["NotPlainError", "plain_pieces"]

@@ -7,7 +7,7 @@ stays closed until it is asked for. It does not say which column is the text; th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import as_file, files
@@ -18,7 +18,8 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
-from smallprint.data.formats import SUFFIXES, check_file, place_in_file, read_table, select_columns
+from smallprint.data.batches import BATCH_ROWS
+from smallprint.data.formats import SUFFIXES, check_file, place_in_file, read_batches, read_table, select_columns
 from smallprint.data.hub import open_hub, read_label_names
 from smallprint.data.lines import decode_lines, empty_file
 
@@ -38,10 +39,12 @@ LABELS_FILE = "labels.txt"
 
 @dataclass(frozen=True)
 class Table:
-    """One table that is read when asked: `load(columns)` gives its rows, `place(row)` a row's place in words."""
+    """One table that is read when asked: `load(columns)` gives its rows, `batches(columns)` the same bit by bit where it is a file,
+    `place(row)` a row's place in words."""
 
     load: Callable[[list[str] | None], pl.DataFrame]
     place: Callable[[int], str]
+    batches: Callable[[list[str] | None], Iterator[pl.DataFrame]] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ class Source:
             DataError: There is no such split or column, or the table is damaged or empty.
         """
         return self._table(split).load(columns)
+
+    def batches(self, split: str | None, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The same rows some megabytes at a time; memory holds one batch where the table is a file other than Excel.
+
+        A column of JSON Lines may have another type in another batch.
+
+        Raises:
+            DataError: As `read`.
+        """
+        table = self._table(split)
+        return table.batches(columns) if table.batches else table.load(columns).iter_slices(BATCH_ROWS)
 
     def place(self, split: str | None, row: int) -> str:
         """A row's place in words, such as 'train.csv, line 14'; `row` counts from 0."""
@@ -191,7 +205,7 @@ def _only(names: Mapping[str, list[str]]) -> list[str] | None:
 
 
 def _file_table(path: Path) -> Table:
-    return Table(partial(read_table, path), partial(place_in_file, path))
+    return Table(partial(read_table, path), partial(place_in_file, path), partial(read_batches, path))
 
 
 def _sample_table() -> Table:

@@ -18,11 +18,11 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.files import atomic_folder
 from smallprint.data.columns import require_column
-from smallprint.data.examples import ROW, Examples, to_examples
+from smallprint.data.examples import Examples, to_examples
 from smallprint.data.read import SPLITS, Source
 from smallprint.data.schema import Schema, detect_schema
 from smallprint.data.split import fold_examples, label_units
-from smallprint.data.split_column import read_parts
+from smallprint.data.split_column import ROW, read_parts
 from smallprint.data.stratify import assign_parts
 from smallprint.data.write_table import suffix_of, write_table
 

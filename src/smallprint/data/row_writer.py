@@ -22,7 +22,7 @@ from typing import IO, Any, Literal
 import polars as pl
 
 from smallprint.core.errors import ConfigError, DataError
-from smallprint.data.formats import json_series, objects_as_strings
+from smallprint.data.json_frames import json_series, objects_as_strings
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 FORMATS: dict[str, OutputFormat] = {

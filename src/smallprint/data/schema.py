@@ -14,11 +14,9 @@ from typing import Literal
 from smallprint.core.config import DataConfig, Task
 from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
-from smallprint.data.columns import find_columns
-from smallprint.data.formats import select_columns
-from smallprint.data.label_forms import Distinct, Form, detect_form, distinct_rows, read_label_lists
+from smallprint.data.label_forms import Form, detect_form, read_label_lists
+from smallprint.data.label_rows import read_label_parts, read_label_rows
 from smallprint.data.read import Source
-from smallprint.data.split_column import read_parts
 
 MAX_LABELS = 2000
 POSITIVE = frozenset(
@@ -94,38 +92,36 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     Raises:
         DataError: A column is missing or cannot be told, labels cannot be read, or do not fit the task.
     """
-    parts = read_parts(source, config, ("train", "validation"))
-    train = parts.frames["train"]
     where = source.name
-    text, labels, group = find_columns(train, config, where)
+    found = read_label_rows(source, config)
+    text, labels, group, rows = found.text, found.labels, found.group, found.rows
     ids = source.names_of(labels[0]) if len(labels) == 1 else None
-    form, delimiter = detect_form(train, labels, config.delimiter, ids)
+    form, delimiter = detect_form(rows["train"].frame, labels, config.delimiter, ids)
     if form == "name" and config.task == "multilabel":
         form = "delimited"
     lists: dict[str, list[list[str]]] = {}
-    rows: dict[str, Distinct] = {}
-    for split, frame in parts.frames.items():
-        columns, place = select_columns(frame, labels, f"{where} ({split})"), parts.place(source, split)
-        rows[split] = distinct_rows(columns, labels)
+    places = {split: _places(source, split, part.first.tolist()) for split, part in rows.items()}
+    for split, part in rows.items():
         try:
-            lists[split] = read_label_lists(rows[split].frame, labels, form, delimiter, ids, place)
+            lists[split] = read_label_lists(part.frame, labels, form, delimiter, ids, places[split])
         except DataError:  # told anew with the place and number of rows in the whole table
-            read_label_lists(columns, labels, form, delimiter, ids, place)
+            parts = read_label_parts(source, config, found)
+            read_label_lists(parts.frames[split], labels, form, delimiter, ids, parts.place(source, split))
             raise
     times = rows["train"].counts.tolist()
     counts: Counter[str] = Counter()
     for n, row in zip(times, lists["train"], strict=True):
         counts.update(dict.fromkeys(row, n))
-    places = {split: _places(parts.place(source, split), part.first.tolist()) for split, part in rows.items()}
     try:
         names = _label_names(counts, ids, labels, where, source, lists["train"], places["train"])
     except DataError:  # as above
+        parts = read_label_parts(source, config, found)
         whole = read_label_lists(parts.frames["train"].select(labels), labels, form, delimiter, ids, str)
         _label_names(counts, ids, labels, where, source, whole, parts.place(source, "train"))
         raise
     odd = _first_odd_row(lists, places) if form in ("list", "delimited", "onehot") else ""
     bare = sum(n for n, row in zip(times, lists["train"], strict=True) if not row)
-    heights = {split: len(part.codes) for split, part in rows.items()}
+    heights = {split: int(part.counts.sum()) for split, part in rows.items()}
     task, any_label = _choose_task(config, odd, counts, heights["train"], bare, len(names), labels, where)
     notes = []
     if task == "binary":
@@ -148,7 +144,7 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
         tuple(ids) if ids else None,
         unused,
         config.empty_text,
-        parts.split_column,
+        found.split_column,
     )
 
 
@@ -204,9 +200,9 @@ def _label_names(
     return label_order(list(counts))
 
 
-def _places(place: Callable[[int], str], first: list[int]) -> Callable[[int], str]:
+def _places(source: Source, split: str, first: list[int]) -> Callable[[int], str]:
     """A different row's place in words, from where it first stands."""
-    return lambda row: place(first[row])
+    return lambda row: source.place(split, first[row])
 
 
 def _first_odd_row(lists: dict[str, list[list[str]]], places: dict[str, Callable[[int], str]]) -> str:

@@ -17,10 +17,10 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
 from smallprint.core.progress import counted
-from smallprint.data.examples import ROW, Examples, read_labels, to_examples
+from smallprint.data.examples import Examples, read_labels, to_examples
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema
-from smallprint.data.split_column import Parts, read_parts, split_values
+from smallprint.data.split_column import ROW, Parts, read_parts, split_values
 from smallprint.data.stratify import Unit, assign_parts
 
 NO_LABEL = -1

@@ -11,20 +11,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal
 
 import polars as pl
 
 from smallprint.core.errors import DataError
+from smallprint.data.batches import parquet_batches
 from smallprint.data.columns import find_text
-from smallprint.data.formats import JSON_LINES, SEPARATORS, check_file, damaged, frame_from_objects
+from smallprint.data.formats import JSON_LINES, SEPARATORS, check_file
+from smallprint.data.json_frames import frame_from_objects
 from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
 from smallprint.data.row_writer import RowWriter, find_output_format
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
 STANDARD_INPUT = "standard input"
 SUFFIXES = (*SEPARATORS, *JSON_LINES, ".parquet", ".txt")
-READ_BUFFER = 2**20
 
 
 class RowStream:
@@ -91,7 +92,7 @@ def open_rows(path_or_dash: str | Path, *, text: str | None = None, chunk_rows: 
     check_file(path, SUFFIXES)
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return RowStream("parquet", _parquet_chunks(path, chunk_rows), str(path), text)
+        return RowStream("parquet", parquet_batches(path, rows=chunk_rows), str(path), text)
     file = _open(path)
     lines = decode_lines(file, str(path))
     chunks: Iterator[pl.DataFrame]
@@ -140,24 +141,6 @@ def _text_chunks(lines: Iterable[str], chunk_rows: int) -> Iterator[pl.DataFrame
     texts = (line.rstrip("\r\n") for line in lines)
     while chunk := list(islice(texts, chunk_rows)):
         yield pl.DataFrame({"text": chunk}, schema={"text": pl.String})
-
-
-def _parquet_chunks(path: Path, chunk_rows: int) -> Iterator[pl.DataFrame]:
-    """Chunks read page by page, so that a file with one large row group takes no more memory than one with many."""
-    import pyarrow.parquet
-
-    with damaged(path, "a complete Parquet file"):
-        file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
-    with file:
-        batches = file.iter_batches(batch_size=chunk_rows, use_threads=False)
-        while True:
-            with damaged(path, "a complete Parquet file"):
-                batch = next(batches, None)
-                frame = None if batch is None else cast(pl.DataFrame, pl.from_arrow(batch))
-            if frame is None:
-                return
-            if frame.height:
-                yield frame
 
 
 __all__ = ["Format", "RowStream", "RowWriter", "find_output_format", "open_rows"]
