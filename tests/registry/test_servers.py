@@ -117,7 +117,7 @@ def test_a_server_that_is_killed_amid_a_training_and_started_again_has_all(
         assert {one.dataset.digest for one in run.inputs.dataset_inputs}
         # the registry of the same server
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path / "cache"))
         assert promote(tmp_path / "run", "toys").version == 1
         assert smallprint.predict("toys@champion", TEXTS).labels == smallprint.predict(tmp_path / "run", TEXTS).labels
     finally:
@@ -200,7 +200,7 @@ def rubbish(monkeypatch, tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{server.server_port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path))
     yield Rubbish
     Rubbish.wait, Rubbish.status = 0.0, 200
     server.shutdown()

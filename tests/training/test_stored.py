@@ -88,6 +88,29 @@ def test_equal_texts_are_read_once_and_only_what_is_new(toy, monkeypatch):
     assert read[2:] == [3]
 
 
+def test_another_process_reads_from_the_disk_what_this_one_read(toy, tmp_path, monkeypatch):
+    from smallprint.core.kept import Kept
+    from smallprint.training import stored
+
+    classifier, data = frozen(toy)
+    read: list[int] = []
+    real = stored.read_vectors
+    monkeypatch.setattr(stored, "read_vectors", lambda *given: (read.append(len(given[1])), real(*given))[1])
+    kept, whole = Kept(10, tmp_path), data.train_set
+    distinct = len({row.tobytes() for row in whole.ids})
+    first = stored.VectorCache().read("toy", classifier, whole, data, kept)
+    some = TokenDataset(whole.ids[::-1][:7], whole.targets[::-1][:7])
+    assert torch.equal(stored.VectorCache().read("toy", classifier, some, data, kept), first.flip(0)[:7])
+    assert torch.equal(stored.VectorCache().read("toy", classifier, whole, data, kept), first)
+    assert read == [distinct]
+    with torch.no_grad():
+        next(classifier.backbone.parameters()).view(-1)[0] += 1
+    stored.VectorCache().read("toy", classifier, whole, data, kept)
+    assert read == [distinct] * 2
+    stored.VectorCache().read("toy", classifier, whole, data, Kept(0, tmp_path))
+    assert read == [distinct] * 3
+
+
 def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, monkeypatch):
     from smallprint.modeling.backbone import load_backbone
     from smallprint.modeling.classifier import build_classifier

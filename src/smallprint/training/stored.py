@@ -1,7 +1,7 @@
 """What no epoch changes is read once: vectors of a frozen encoder, or hidden states below the layers that are trained.
 
 In: a classifier and its data module of tokens. Out: a classifier that shares what is trained, over stored values, and a
-data module of them; what trains the one trains the other. Nothing is written to disk.
+data module of them; what trains the one trains the other. Vectors are kept on disk too, where somewhere to keep them is given.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from smallprint.core.kept import Kept
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.kept_vectors import VectorFiles, weights_digest
 from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
@@ -76,6 +78,9 @@ class StoredVectors(nn.Module):
 class VectorCache:
     """What frozen encoders gave for texts, in memory: folds, members and trials of one encoder read each text once.
 
+    What `read` is given to keep them in holds them from one process to the next: by texts and weights, so that folds and other splits
+    find them too. A text's vector moves by some 1e-7 with those that shared its batch when it was read.
+
     Args:
         foreseen: Layers that somebody will want pooled: they are kept when a text is read for the first of them.
         scoring: Heads that a gradient trained score validation from what is kept, too: many trials of one encoder then read no
@@ -86,7 +91,14 @@ class VectorCache:
         self.foreseen, self.scoring = tuple(foreseen), scoring
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
 
-    def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
+    def read(
+        self,
+        name: str,
+        classifier: TextClassifier,
+        dataset: TokenDataset,
+        data: TextDataModule,
+        kept: Kept | None = None,
+    ) -> Tensor:
         """Gives what `read_vectors` gives.
 
         Args:
@@ -94,10 +106,19 @@ class VectorCache:
             classifier: Reads what is not known yet; its layers are no part of the name.
             dataset: Tokens of the texts.
             data: Tells batch sizes and padding.
+            kept: Vectors of other processes; those of texts that are new to it are added.
         """
         wanted: Sequence[int | None] = classifier.layers or [None]
         texts = [row.tobytes() for row in dataset.ids]
-        missing = {text: i for i, text in enumerate(texts) if any((name, k, text) not in self._known for k in wanted)}
+
+        def unknown() -> dict[bytes, int]:
+            return {text: i for i, text in enumerate(texts) if any((name, k, text) not in self._known for k in wanted)}
+
+        missing, place = unknown(), None
+        if missing and kept is not None and kept.most_bytes:
+            place = VectorFiles(kept, f"{name} {weights_digest(classifier.backbone)}")
+            self._known.update({(name, k, text): row for k, text, row in place.find(missing, wanted)})
+            missing = unknown()
         if new := sorted(missing.values()):
             part = TokenDataset([dataset.ids[i] for i in new], dataset.targets[new])
             layers = classifier.layers
@@ -111,6 +132,8 @@ class VectorCache:
             for i, row in zip(new, vectors, strict=True):
                 for layer, vector in zip(read, row.chunk(len(read)), strict=True):
                     self._known[name, layer, texts[i]] = vector
+            if place is not None:
+                place.add([texts[i] for i in new], dict(zip(read, vectors.chunk(len(read), dim=1), strict=True)))
         return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
 
 
