@@ -38,12 +38,20 @@ class VectorDataset(TokenDataset):
     def __init__(self, vectors: Tensor, targets: Array) -> None:
         super().__init__([np.zeros(1, dtype=np.int32)] * len(vectors), targets)
         self.vectors = vectors
+        whole = torch.from_numpy(np.ascontiguousarray(targets))
+        self._tensor = whole if whole.ndim == 1 else whole.float()
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
         if len(indices) and indices[-1] < 0:
             return super().collate(pad_id, indices)
-        return super().collate(pad_id, indices) | {"input_ids": self.vectors[list(indices)].unsqueeze(1)}
+        index = torch.as_tensor(indices)
+        return {
+            "input_ids": self.vectors[index].unsqueeze(1),
+            "attention_mask": torch.ones((len(indices), 1), dtype=torch.long),
+            "targets": self._tensor[index],
+            "index": index,
+        }
 
 
 class HiddenDataset(TokenDataset):
