@@ -24,8 +24,10 @@ import numpy as np
 import polars as pl
 import torch
 
+from peers.hf_trainer import train_trainer
 from readme import ROOT
 from smallprint.core.files import write_json
+from smallprint.modeling.sources import find_place
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
@@ -46,70 +48,23 @@ def train(data: Path, out: Path, *sets: str, backbone: str = "minilm", before: s
     return {**timings, "metrics": metrics, "said": [line for line in done.stderr.splitlines() if "emory" in line]}
 
 
-def trainer_epoch(folder: Path, recipe: str) -> dict[str, float]:
-    """Gives seconds an epoch of Hugging Face's Trainer with the same encoder: 'common' pads to 128 in fp32, 'best' pads to
-    the longest of a batch, groups by length and multiplies in bf16.
-    """
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
-
-    from smallprint.modeling.sources import find_place
-
-    place = find_place("minilm").path
+def trainer_epoch(recipe: str) -> dict[str, float]:
+    """Gives seconds an epoch of Hugging Face's Trainer with the same encoder; 'best' multiplies in bf16."""
     frame = pl.read_parquet(DATA / "unfair_tos" / "train.parquet")
-    tokenizer = AutoTokenizer.from_pretrained(place)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        place, num_labels=8, problem_type="multi_label_classification"
-    )
-    common = recipe == "common"
-    encoded = tokenizer(
+    targets = np.zeros((len(frame), 8), dtype=np.float32)
+    for row, ids in enumerate(frame["labels"].to_list()):
+        targets[row, ids] = 1
+    made = train_trainer(
+        recipe,
+        find_place("minilm").path,
         frame["text"].to_list(),
-        truncation=True,
-        max_length=128 if common else 256,
-        padding="max_length" if common else False,
+        targets,
+        [],
+        epochs=EPOCHS,
+        rate=3e-5,
+        bf16=recipe == "best",
     )
-    names = sorted({name for row in frame["labels"].to_list() for name in row})
-    targets = np.array([[float(name in row) for name in names] for row in frame["labels"].to_list()], dtype=np.float32)
-    targets = np.pad(targets, ((0, 0), (0, 8 - targets.shape[1])))
-    rows = [
-        {"input_ids": ids, "attention_mask": mask, "labels": targets[n]}
-        for n, (ids, mask) in enumerate(zip(encoded["input_ids"], encoded["attention_mask"], strict=True))
-    ]
-    times: list[float] = []
-
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-            torch.cuda.synchronize()
-            self.start = time.perf_counter()
-
-        def on_epoch_end(self, *_: Any, **__: Any) -> None:
-            torch.cuda.synchronize()
-            times.append(time.perf_counter() - self.start)
-
-    by_length: dict[str, Any] = (
-        {"group_by_length": True}
-        if "group_by_length" in TrainingArguments.__dataclass_fields__
-        else {"train_sampling_strategy": "group_by_length"}
-    )
-    grouped: dict[str, Any] = {} if common else {**by_length, "bf16": True}
-    arguments = TrainingArguments(
-        output_dir=str(folder), num_train_epochs=EPOCHS, per_device_train_batch_size=32, learning_rate=3e-5,
-        report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, **grouped,
-    )  # fmt: skip
-    Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,  # type: ignore[arg-type]
-        data_collator=None if common else DataCollatorWithPadding(tokenizer),
-        callbacks=[Clock()],
-    ).train()
-    return {"epoch_s": float(np.mean(times[1:]))}
+    return {"epoch_s": float(np.mean(made.epoch_s[1:]))}
 
 
 def peak_tflops() -> float:
@@ -128,8 +83,6 @@ def peak_tflops() -> float:
 def base_size(folder: Path) -> Path:
     """Writes an encoder of BERT-base's size with random weights, MiniLM's tokenizer beside it."""
     from transformers import AutoTokenizer, BertConfig, BertModel
-
-    from smallprint.modeling.sources import find_place
 
     BertModel(BertConfig(), add_pooling_layer=False).save_pretrained(folder)
     AutoTokenizer.from_pretrained(find_place("minilm").path).save_pretrained(folder)
@@ -198,7 +151,7 @@ def main() -> None:
                 )
         if "trainer" not in given.skip:
             for recipe in ("common", "best"):
-                results[f"trainer, {recipe}"] = trainer_epoch(folder / recipe, recipe)
+                results[f"trainer, {recipe}"] = trainer_epoch(recipe)
         if "peak" not in given.skip:
             results["peak_tflops"] = peak_tflops()
             (folder / "base").mkdir()

@@ -76,6 +76,20 @@ def _no_network():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keeps what trainings keep for the next one away from the developer's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMALLPRINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_one_test(_own_cache, monkeypatch, request):
+    """Gives each test a cache of its own: none finds what another has read."""
+    monkeypatch.setenv("SMALLPRINT_CACHE", f"{os.environ['SMALLPRINT_CACHE']}/{abs(hash(request.node.nodeid))}")
+
+
 @pytest.fixture(scope="module")
 def loopback():
     """Lets the module's tests reach servers that they started on this machine."""

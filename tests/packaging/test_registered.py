@@ -24,7 +24,7 @@ def test_a_hash_that_is_none_is_refused(digest, monkeypatch):
 
 
 def test_a_copy_lies_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path))
     entry = SimpleNamespace(tags={registered.HASH: "0" * 64}, version="1")
     monkeypatch.setattr(
         registered, "open_client", lambda uri: SimpleNamespace(get_model_version=lambda name, which: entry)

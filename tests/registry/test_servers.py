@@ -97,7 +97,7 @@ def rubbish(monkeypatch, tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{server.server_port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path))
     yield Rubbish
     Rubbish.wait, Rubbish.status = 0.0, 200
     server.shutdown()

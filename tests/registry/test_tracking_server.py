@@ -58,7 +58,7 @@ def server(address, tmp_path_factory):
 def here(server, tmp_path, monkeypatch):
     """Environment of a program that works with the server; this process works with it too."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return dict(os.environ)
 

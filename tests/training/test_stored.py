@@ -88,6 +88,29 @@ def test_equal_texts_are_read_once_and_only_what_is_new(toy, monkeypatch):
     assert read[2:] == [3]
 
 
+def test_another_process_reads_from_the_disk_what_this_one_read(toy, tmp_path, monkeypatch):
+    from smallprint.core.kept import Kept
+    from smallprint.training import stored
+
+    classifier, data = frozen(toy)
+    read: list[int] = []
+    real = stored.read_vectors
+    monkeypatch.setattr(stored, "read_vectors", lambda *given: (read.append(len(given[1])), real(*given))[1])
+    kept, whole = Kept(10, tmp_path), data.train_set
+    distinct = len({row.tobytes() for row in whole.ids})
+    first = stored.VectorCache().read("toy", classifier, whole, data, kept)
+    some = TokenDataset(whole.ids[::-1][:7], whole.targets[::-1][:7])
+    assert torch.equal(stored.VectorCache().read("toy", classifier, some, data, kept), first.flip(0)[:7])
+    assert torch.equal(stored.VectorCache().read("toy", classifier, whole, data, kept), first)
+    assert read == [distinct]
+    with torch.no_grad():
+        next(classifier.backbone.parameters()).view(-1)[0] += 1
+    stored.VectorCache().read("toy", classifier, whole, data, kept)
+    assert read == [distinct] * 2
+    stored.VectorCache().read("toy", classifier, whole, data, Kept(0, tmp_path))
+    assert read == [distinct] * 3
+
+
 def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, monkeypatch):
     from smallprint.modeling.backbone import load_backbone
     from smallprint.modeling.classifier import build_classifier
@@ -129,20 +152,6 @@ def test_distances_of_the_last_few_sets_of_layers_are_kept(monkeypatch):
     cache.distances(other, 2)
     assert measured == [1, 1, 1, 1, 2]
     assert cache.distances(torch.rand(20, 4), 1) is None  # larger than all that may be kept
-
-
-def test_trials_tokenize_equal_texts_once(monkeypatch):
-    from smallprint.training import stored
-
-    read = []
-    monkeypatch.setattr(stored, "tokenize", lambda tokenizer, texts, most: (read.append(list(texts)), object())[1])
-    plain, cache = stored.VectorCache(), stored.VectorCache(scoring=True)
-    assert plain.tokenize("a", None, ["x"], 8) is not plain.tokenize("a", None, ["x"], 8)
-    read.clear()
-    assert cache.tokenize("a", None, ["x", "y"], 8) is cache.tokenize("a", None, ["x", "y"], 8)
-    for name, texts, most in (("b", ["x", "y"], 8), ("a", ["xy"], 8), ("a", ["x", "y"], 9), ("a", ["y", "x"], 8)):
-        cache.tokenize(name, None, texts, most)
-    assert len(read) == 5
 
 
 @pytest.fixture

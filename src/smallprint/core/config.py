@@ -231,6 +231,12 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the processor or GPU has it.")
     seed: int = Field(42, ge=0, lt=2**32, description="One seed for everything.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="Longest time between two resumable checkpoints.")
+    cache_mb: int = Field(
+        2000,
+        ge=0,
+        description="Most megabytes that ~/.cache/smallprint keeps of token ids, and of vectors that a frozen encoder gave, for "
+        "the next training on the same texts; 0 keeps none.",
+    )
     accumulate: int = Field(
         1, ge=1, le=4096, description="Batches whose gradients make one step: larger steps in less memory."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from smallprint.core.config import SVM, Config
 from smallprint.core.errors import ConfigError
+from smallprint.core.kept import Kept
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say
 from smallprint.core.results import Array
@@ -26,7 +26,7 @@ from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
-from smallprint.modeling.tokenizer import check_tokenizer, tokenize
+from smallprint.modeling.tokenizer import Tokens, check_tokenizer
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
@@ -52,9 +52,9 @@ def build_encoder(
     if model.weights == "int8" and model.adapter == "frozen":
         round_weights(classifier.backbone)  # the head shall learn from the vectors that it will get
     max_length = min(model.max_length, length_limit(classifier.backbone) or model.max_length)
-    read = partial(cache.tokenize, f"{model.backbone} {model.revision}") if parts.tokenizer is None else tokenize
+    kept = Kept(config.training.cache_mb)
     module = build_datamodule(
-        splits.train, splits.validation, labels, tokenizer, max_length, config.training, say, read
+        splits.train, splits.validation, labels, tokenizer, max_length, config.training, say, kept
     )
 
     if config.training.teacher is not None:
@@ -70,7 +70,7 @@ def build_encoder(
         name = f"{model.backbone} {model.revision} {model.pooling} {model.weights}"
         if parts.backbone is not None or parts.tokenizer is not None:
             return read_vectors(classifier, dataset, module)  # own objects have no name to be remembered by
-        return cache.read(name, classifier, dataset, module)
+        return cache.read(name, classifier, dataset, module, kept)
 
     if model.head == SVM and parts.head is None:
         return _build_kernel(splits, labels, config, classifier, module, scorer_of, vectors_of, cache, say)
@@ -94,7 +94,7 @@ def build_encoder(
         scorer = scorer_of()
         if model.adapter == "frozen" and cache.scoring:
             return Fitted(scorer, result, _score_stored(scorer, splits, module, vectors_of))
-        return Fitted(scorer, result, scorer.score(splits.validation.texts))
+        return Fitted(scorer, result, _score_tokens(scorer, splits, module))
 
     return fit
 
@@ -143,6 +143,14 @@ def _build_kernel(
         return Fitted(scorer, single_result(values, seconds), scores)
 
     return fit
+
+
+def _score_tokens(scorer: EncoderScorer, splits: Splits, module: TextDataModule) -> Array:
+    """Gives validation's scores without tokenizing it again, unless texts are read in windows, and some are long."""
+    validation = module.validation_set
+    if scorer.windows and bool((validation.lengths >= scorer.max_length).any()):
+        return scorer.score(splits.validation.texts)
+    return scorer.score_tokens(Tokens(list(validation.ids), 0))
 
 
 def _score_stored(

@@ -85,6 +85,12 @@ def build_backbone(folder: str | Path) -> nn.Module:
     return model
 
 
+def kind_of(backbone: Any) -> str | None:
+    """Gives a backbone's architecture in transformers' word, such as 'bert', also where it is seen from its upper layers; or None."""
+    kind = getattr(getattr(getattr(backbone, "view", backbone), "config", None), "model_type", None)
+    return kind if isinstance(kind, str) else None
+
+
 def use_attention(backbone: nn.Module, implementation: str) -> None:
     """Switches an encoder to 'eager' or 'sdpa' attention where it has that choice.
 

@@ -17,15 +17,23 @@ class ByteDropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.p, self.cut = p, min(round(p * LEVELS), LEVELS - 1)  # attention layers of transformers read `p`
+        self.p, self.cut = p, cut_of(p)  # attention layers of transformers read `p`
 
     def forward(self, x: Tensor) -> Tensor:
         """Gives `x`, of any shape, with a share of it zeroed and the rest scaled up, while training."""
-        if not self.training or self.cut == 0:
-            return x
-        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.cut
-        return x * kept.to(x.dtype).mul_(LEVELS / (LEVELS - self.cut))
+        return drop(x, self.cut) if self.training and self.cut else x
+
+
+def drop(x: Tensor, cut: int) -> Tensor:
+    """Gives `x`, of any shape, with each element zeroed where a random byte is below `cut`, and the rest scaled up."""
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= cut
+    return x * kept.to(x.dtype).mul_(LEVELS / (LEVELS - cut))
+
+
+def cut_of(p: float) -> int:
+    """Gives the byte below which an element is dropped, for a share `p` of them."""
+    return min(round(p * LEVELS), LEVELS - 1)
 
 
 def use_byte_dropout(module: nn.Module) -> None:

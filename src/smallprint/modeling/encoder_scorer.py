@@ -69,15 +69,20 @@ class EncoderScorer:
         if not len(texts):
             return np.zeros((0, self.n_outputs), dtype=np.float32)
         tokens = self._tokenize(texts)
+        scores = self.score_tokens(tokens)
+        if tokens.text_of is None or len(scores) == len(texts):
+            return scores
+        return combine_windows(scores, tokens.text_of, tokens.lengths, self.task == "multiclass")
+
+    def score_tokens(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Gives scores, float32 `[n, n_outputs]`, of each row of token ids."""
         scores = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
         pad_id = padding_id(self.tokenizer)
         with torch.inference_mode():
             for batch in plan_batches(tokens.lengths, self.batch_tokens, BATCH_SIZE):
                 ids, mask = pad_batch([tokens.ids[i] for i in batch], pad_id)
                 scores[batch] = self._scores(self.classifier(ids.to(self.device), mask.to(self.device)))
-        if tokens.text_of is None or len(scores) == len(texts):
-            return scores
-        return combine_windows(scores, tokens.text_of, tokens.lengths, self.task == "multiclass")
+        return scores
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Gives the windows in which a text can be read whole, half-open, in characters; one where it is short enough.

@@ -2,13 +2,12 @@
 
 It registers nothing and moves no alias. MLflow is imported only when a word is such a one.
 
-A copy lies in ~/.cache/smallprint/registry (XDG_CACHE_HOME), by store, name, version and hash of its manifest.
+A copy lies in the folder `registry` of the cache (core/kept.py), by store, name, version and hash of its manifest.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 from smallprint.core.errors import BundleError
 from smallprint.core.files import disk_errors, sha256_file
+from smallprint.core.kept import cache_root
 from smallprint.core.mlflow_store import open_client, shown, store_errors, tracking_uri, used
 from smallprint.packaging.manifest import MANIFEST, check_files, check_manifest, read_manifest
 
@@ -143,9 +143,8 @@ def registered_bundle(word: Word, uri: str | None = None) -> Path:
 
 def cache_folder(found: Registered) -> Path:
     """Gives where the copy of a version lies."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smallprint" / "registry"
     store = hashlib.sha256(found.uri.encode()).hexdigest()[:12]
-    return cache / store / found.word.name / f"{found.version}-{found.manifest_hash[:16]}"
+    return cache_root() / "registry" / store / found.word.name / f"{found.version}-{found.manifest_hash[:16]}"
 
 
 def _is_sound(folder: Path, manifest_hash: str) -> bool:

@@ -1,11 +1,11 @@
 """Tokens and targets in, Lightning's loaders out: batches of like length within a token budget, resumable inside an epoch.
 
-It works alone under a plain `L.Trainer`. It opens no file.
+It works alone under a plain `L.Trainer`. It opens no file but those of kept tokens, where it is given them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from smallprint.core.config import TrainingConfig
+from smallprint.core.kept import Kept
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
-from smallprint.modeling.tokenizer import Tokens, padding_id, tokenize
+from smallprint.modeling.kept_tokens import read_tokens
+from smallprint.modeling.tokenizer import padding_id
 from smallprint.training import processes
 
 Batch = dict[str, torch.Tensor]
@@ -208,7 +210,7 @@ def build_datamodule(
     max_length: int,
     config: TrainingConfig,
     say: Say = say_nothing,
-    read: Callable[[Any, Sequence[str], int], Tokens] = tokenize,
+    kept: Kept | None = None,
 ) -> TextDataModule:
     """Gives the data module of two splits: texts tokenized once, labels encoded.
 
@@ -220,11 +222,11 @@ def build_datamodule(
         max_length: In tokens; longer texts are cut, and how many is said.
         config: Batch sizes and seed.
         say: Takes lines for a person.
-        read: Tokenizes, or remembers what it gave.
+        kept: Token ids of earlier trainings.
     """
     encoded = []
     for examples in (train, validation):
-        tokens = read(tokenizer, examples.texts, max_length)
+        tokens = read_tokens(tokenizer, examples.texts, max_length, False, kept)
         if tokens.n_truncated:
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))

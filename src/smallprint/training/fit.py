@@ -22,7 +22,8 @@ from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import FitResult
-from smallprint.modeling.backbone import use_attention
+from smallprint.modeling.attention import use_training_attention
+from smallprint.modeling.backbone import kind_of, use_attention
 from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.dropout import use_byte_dropout
 from smallprint.modeling.losses import Loss
@@ -93,7 +94,7 @@ def _fit_once(
     classifier.train()  # a pretrained backbone comes in evaluation mode, and Lightning leaves modes as they are
     on_processor = not torch.cuda.is_available()
     if on_processor:
-        use_attention(classifier.backbone, "eager")
+        use_training_attention(classifier.backbone)
         use_byte_dropout(classifier)
     data.train_sampler.accumulate = accumulate
     steps = settings.epochs * -(-data.batches_per_epoch // accumulate)
@@ -217,7 +218,7 @@ def choose_precision(wanted: str, backbone: Any = None) -> str:
     Raises:
         ConfigError: bf16 is wanted of a backbone that cannot.
     """
-    kind = getattr(getattr(backbone, "config", None), "model_type", None)
+    kind = kind_of(backbone)
     if kind in FP32_ALONE and wanted != "fp32":
         if wanted == "bf16":
             raise ConfigError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -69,7 +70,9 @@ class Journal:
     def close(self, keep: bool = False) -> None:
         """Gives the lock back; an empty file goes away, unless it is kept as the mark of a run that has not been seen to."""
         empty = self._file is not None and not self.waiting and not keep
-        if fcntl is None:  # Windows removes nothing that is open, and has no lock that must be held till it is gone
+        if (
+            sys.platform == "win32"
+        ):  # Windows removes nothing that is open, and has no lock that must be held till it is gone
             self._close()
         if empty and self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from smallprint.training.averaging import WeightAverage
 from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
 from smallprint.training.regularisation import disagreement, moved, word_vectors
 
+LOG_EVERY = 10  # batches
 MONITOR = "validation/average_precision"
 LEXGLUE = "validation/lexglue_f1_micro"
 
@@ -59,6 +60,7 @@ class ClassifierModule(L.LightningModule):
         self.strict_loading = False
         self.history: list[dict[str, float]] = []
         self._loss_sum, self._loss_count = 0.0, 0
+        self.latest_loss = 0.0
         self._validation: list[tuple[Array, Array, Array]] = []
         self._words = word_vectors(classifier.backbone) if config.adversarial else None
         self._average = WeightAverage(config.averaging)
@@ -132,7 +134,9 @@ class ClassifierModule(L.LightningModule):
             )
         self._loss_sum += value * n
         self._loss_count += n
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
+        self.latest_loss = value
+        if batch_idx % LOG_EVERY == 0:  # what Lightning does to log a number costs as much as a small head's step
+            self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
         if self._words is not None:
             with moved(self._words, loss, self.config.adversarial):
                 loss = loss + self.loss(self._logits(batch), targets)

@@ -1,7 +1,7 @@
 """What no epoch changes is read once: vectors of a frozen encoder, or hidden states below the layers that are trained.
 
 In: a classifier and its data module of tokens. Out: a classifier that shares what is trained, over stored values, and a
-data module of them; what trains the one trains the other. Nothing is written to disk.
+data module of them; what trains the one trains the other. Vectors are kept on disk too, where somewhere to keep them is given.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from smallprint.core.kept import Kept
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
 from smallprint.modeling.classifier import TextClassifier
+from smallprint.modeling.kept_vectors import VectorFiles, weights_digest
 from smallprint.modeling.kernel_head import unit_distances
-from smallprint.modeling.tokenizer import Tokens, tokenize
 from smallprint.modeling.upper_layers import LowerLayers, UpperLayers, find_layers
 from smallprint.training.datamodule import Batch, BucketSampler, TextDataModule, TokenDataset
 
@@ -43,12 +43,20 @@ class VectorDataset(TokenDataset):
     def __init__(self, vectors: Tensor, targets: Array) -> None:
         super().__init__([np.zeros(1, dtype=np.int32)] * len(vectors), targets)
         self.vectors = vectors
+        whole = torch.from_numpy(np.ascontiguousarray(targets))
+        self._tensor = whole if whole.ndim == 1 else whole.float()
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
         if len(indices) and indices[-1] < 0:
             return super().collate(pad_id, indices)
-        return super().collate(pad_id, indices) | {"input_ids": self.vectors[list(indices)].unsqueeze(1)}
+        index = torch.as_tensor(indices)
+        return {
+            "input_ids": self.vectors[index].unsqueeze(1),
+            "attention_mask": torch.ones((len(indices), 1), dtype=torch.long),
+            "targets": self._tensor[index],
+            "index": index,
+        }
 
 
 class HiddenDataset(TokenDataset):
@@ -83,6 +91,9 @@ class StoredVectors(nn.Module):
 class VectorCache:
     """What frozen encoders gave for texts, in memory: folds, members and trials of one encoder read each text once.
 
+    What `read` is given to keep them in holds them from one process to the next: by texts and weights, so that folds and other splits
+    find them too. A text's vector moves by some 1e-7 with those that shared its batch when it was read.
+
     Args:
         foreseen: Layers that somebody will want pooled: they are kept when a text is read for the first of them.
         scoring: Heads that a gradient trained score validation from what is kept, too: many trials of one encoder then read no
@@ -94,28 +105,15 @@ class VectorCache:
         self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
         self._distances: dict[tuple[int, bytes], Tensor] = {}
-        self._tokens: dict[tuple[str, int, bytes], Tokens] = {}
 
-    def tokenize(self, name: str, tokenizer: Any, texts: Sequence[str], max_length: int) -> Tokens:
-        """Gives what `tokenize` gives; trials of one encoder tokenize each split once.
-
-        Args:
-            name: Of the tokenizer.
-            tokenizer: Of that name.
-            texts: Any texts.
-            max_length: In tokens.
-        """
-        if not self.scoring:
-            return tokenize(tokenizer, texts, max_length)
-        digest = hashlib.sha256()
-        for text in texts:
-            digest.update(f"{len(text)} {text}".encode("utf-8", "surrogatepass"))
-        key = name, max_length, digest.digest()
-        if key not in self._tokens:
-            self._tokens[key] = tokenize(tokenizer, texts, max_length)
-        return self._tokens[key]
-
-    def read(self, name: str, classifier: TextClassifier, dataset: TokenDataset, data: TextDataModule) -> Tensor:
+    def read(
+        self,
+        name: str,
+        classifier: TextClassifier,
+        dataset: TokenDataset,
+        data: TextDataModule,
+        kept: Kept | None = None,
+    ) -> Tensor:
         """Gives what `read_vectors` gives.
 
         Args:
@@ -123,10 +121,19 @@ class VectorCache:
             classifier: Reads what is not known yet; its layers are no part of the name.
             dataset: Tokens of the texts.
             data: Tells batch sizes and padding.
+            kept: Vectors of other processes; those of texts that are new to it are added.
         """
         wanted: Sequence[int | None] = classifier.layers or [None]
         texts = [row.tobytes() for row in dataset.ids]
-        missing = {text: i for i, text in enumerate(texts) if any((name, k, text) not in self._known for k in wanted)}
+
+        def unknown() -> dict[bytes, int]:
+            return {text: i for i, text in enumerate(texts) if any((name, k, text) not in self._known for k in wanted)}
+
+        missing, place = unknown(), None
+        if missing and kept is not None and kept.most_bytes:
+            place = VectorFiles(kept, f"{name} {weights_digest(classifier.backbone)}")
+            self._known.update({(name, k, text): row for k, text, row in place.find(missing, wanted)})
+            missing = unknown()
         if new := sorted(missing.values()):
             part = TokenDataset([dataset.ids[i] for i in new], dataset.targets[new])
             layers = classifier.layers
@@ -140,6 +147,8 @@ class VectorCache:
             for i, row in zip(new, vectors, strict=True):
                 for layer, vector in zip(read, row.chunk(len(read)), strict=True):
                     self._known[name, layer, texts[i]] = vector
+            if place is not None:
+                place.add([texts[i] for i in new], dict(zip(read, vectors.chunk(len(read), dim=1), strict=True)))
         return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
 
     def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:

@@ -238,11 +238,11 @@ class TrackerCallback(L.Callback):
         """Takes them back."""
         self._points = list(state_dict["points"])
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Notes a point of the loss curve."""
         if trainer.global_step % EVERY_STEPS == 0:
             step = trainer.global_step
-            self._points.append(("train/loss", float(trainer.callback_metrics["train/loss"]), step))
+            self._points.append(("train/loss", float(pl_module.latest_loss), step))  # type: ignore[arg-type]
             self._points.append(("learning_rate", float(trainer.optimizers[0].param_groups[0]["lr"]), step))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
