@@ -178,7 +178,7 @@ def promised(run: Run, saved: dict[str, Any]) -> list[Promise]:
 def find_marks(run: Run, scored: ScoredSplit, thresholds: Array, engine: Engine | None) -> dict[int, list[Span]]:
     """Gives by row the words that carried the score of an error shown in the report, as the settings want it."""
     wanted = run.config.evaluation
-    if wanted.evidence == "off" or (wanted.evidence == "auto" and run.config.model.family != "linear"):
+    if wanted.evidence == "off" or (wanted.evidence == "auto" and run.config.model.family not in ("linear", "static")):
         return {}
     if engine is None:
         engine = load_engine(run.bundle)

@@ -51,7 +51,7 @@ Backbone = Annotated[
     str | None,
     typer.Option(
         "--backbone",
-        help="A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; or stack.",
+        help="A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; static; or stack.",
     ),
 ]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")]

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from smallprint.core.section import Section as Section
+from smallprint.core.static_config import StaticConfig as StaticConfig
 from smallprint.core.sweep_config import SweepConfig
 
 Task = Literal["binary", "multiclass", "multilabel"]
-Family = Literal["encoder", "linear", "stack"]
-TFIDF, STACK = "tfidf", "stack"  # backbones that are none
+Family = Literal["encoder", "linear", "static", "stack"]
+TFIDF, STATIC, STACK = "tfidf", "static", "stack"  # backbones that are none
 TFIDF_NAMES = (TFIDF, "tfidf-svm")
 SVM = "svm"  # the head that no gradient trains
 
@@ -103,7 +104,8 @@ class ModelConfig(Section):
         description=(
             "A name that `smallprint backbones` lists ('minilm' is embedded), a folder, a .gguf file, or a Hugging Face Hub name; or "
             "'tfidf': no encoder, but TF-IDF with a linear SVM, fitted in seconds, which takes of this section `tfidf` alone; or "
-            "'stack': several models, see `stack`."
+            "'static': tables of words, learned in a minute, for millions of texts, which takes `static` alone; or 'stack': several "
+            "models, see `stack`."
         ),
     )
     revision: str | None = Field(
@@ -150,6 +152,7 @@ class ModelConfig(Section):
     )
     lora: LoraConfig = Field(default_factory=LoraConfig, description="Settings of adapter 'lora'.")
     tfidf: TfidfConfig = Field(default_factory=TfidfConfig, description="Settings of backbone 'tfidf'.")
+    static: StaticConfig = Field(default_factory=StaticConfig, description="Settings of backbone 'static'.")
     svm: SvmConfig = Field(default_factory=SvmConfig, description="Settings of head 'svm'.")
     weights: Literal["fp32", "int8"] = Field(
         "fp32",
@@ -160,7 +163,9 @@ class ModelConfig(Section):
     @property
     def family(self) -> Family:
         """The family of models that the backbone chooses."""
-        return "linear" if self.backbone in TFIDF_NAMES else "stack" if self.backbone == STACK else "encoder"
+        if self.backbone in TFIDF_NAMES:
+            return "linear"
+        return self.backbone if self.backbone in (STATIC, STACK) else "encoder"  # type: ignore[return-value]
 
 
 MemberName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it names folders

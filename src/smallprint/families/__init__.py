@@ -1,4 +1,5 @@
-"""The families of models: an encoder with a head, TF-IDF with a linear SVM (`model.backbone=tfidf`), a stack of both kinds.
+"""The families of models: an encoder with a head, TF-IDF with a linear SVM (`model.backbone=tfidf`), tables of words
+(`model.backbone=static`), a stack of several.
 
 In: train and validation examples, settings, own parts. Out: a function that fits them and gives what was `Fitted`.
 Building and fitting are two steps: what cannot be built fails before a run is tracked. Test is not seen here.

@@ -13,6 +13,7 @@ from smallprint.families.encoder import build_encoder
 from smallprint.families.fitted import Fit
 from smallprint.families.linear import build_linear
 from smallprint.families.stack import build_stack
+from smallprint.families.static import build_static
 from smallprint.training.stored import VectorCache
 
 
@@ -32,7 +33,7 @@ def build_fit(
         labels: Encodes the labels.
         config: Settings.
         parts: Own tokenizer, backbone, head or loss of an encoder.
-        folder: Of the checkpoints. TF-IDF has none: it is fitted anew after a stop.
+        folder: Of the checkpoints. TF-IDF and static models have none: they are fitted anew after a stop.
         say: Takes lines for a person.
         cache: What frozen encoders gave before, to be used again and added to.
 
@@ -43,6 +44,8 @@ def build_fit(
     cache = VectorCache() if cache is None else cache
     if config.model.family == "linear":
         return build_linear(splits, labels, config, say)
+    if config.model.family == "static":
+        return build_static(splits, labels, config, say)
     if config.model.family == "stack":
         return build_stack(splits, labels, config, folder, say, cache, build_fit)
     return build_encoder(splits, labels, config, parts, folder, say, cache)

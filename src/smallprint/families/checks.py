@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallprint.core.config import SVM, Config, ModelConfig, StackConfig
+from smallprint.core.config import STATIC, SVM, TFIDF, Config, ModelConfig, StackConfig
 from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member
@@ -15,7 +15,7 @@ def check_family(config: Config, parts: Parts) -> None:
     """Refuses settings and parts that the family has no use for.
 
     Raises:
-        ConfigError: TF-IDF or a stack together with anything of an encoder's, each named; or settings of an encoder that
+        ConfigError: TF-IDF, a static model or a stack together with anything of an encoder's, each named; or settings of an encoder that
             contradict each other.
     """
     if config.model.family != "stack" and (unused := changed(config.stack, StackConfig())):
@@ -29,12 +29,14 @@ def check_family(config: Config, parts: Parts) -> None:
     usual = ModelConfig(backbone=config.model.backbone)
     if config.model.family == "linear":
         usual = usual.model_copy(update={"tfidf": config.model.tfidf})
+    if config.model.family == "static":
+        usual = usual.model_copy(update={"static": config.model.static})
     odd = [f"model.{name}" for name in changed(config.model, usual)]
     odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
-    if odd and config.model.family == "linear":
+    if odd and config.model.family in ("linear", "static"):
         raise ConfigError(
-            f"{', '.join(odd)} cannot go with model.backbone=tfidf.",
-            "no other setting or part of a model: TF-IDF with a linear SVM has no encoder, head or loss to choose",
+            f"{', '.join(odd)} cannot go with model.backbone={config.model.backbone}.",
+            "no other setting or part of a model: a linear SVM has no encoder to train, no head or loss to choose",
             "Leave them out, or choose an encoder such as minilm.",
         )
     if odd:
@@ -55,7 +57,7 @@ def check_family(config: Config, parts: Parts) -> None:
             if member.model.family == "stack":
                 raise ConfigError(
                     f"The member '{name}' of the stack is a stack.",
-                    "an encoder or tfidf",
+                    "an encoder, tfidf or static",
                     "Name its members themselves.",
                 )
             check_family(member, Parts())
@@ -97,9 +99,9 @@ def unheard(config: Config) -> list[str]:
 
 def _check_encoder(config: Config, parts: Parts) -> None:
     model, own_head = config.model, parts.head is not None
-    if changed(model, ModelConfig(), ("tfidf",)):
+    for name in changed(model, ModelConfig(), (TFIDF, STATIC)):
         raise ConfigError(
-            f"model.tfidf cannot go with model.backbone={model.backbone}.", "model.backbone=tfidf", "Leave it out."
+            f"model.{name} cannot go with model.backbone={model.backbone}.", f"model.backbone={name}", "Leave it out."
         )
     if changed(model, ModelConfig(), ("svm",)) and (model.head != SVM or own_head):
         raise ConfigError(f"model.svm cannot go with model.head={model.head}.", "model.head=svm", "Leave it out.")

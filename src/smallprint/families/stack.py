@@ -123,7 +123,7 @@ class Silent:
 
 def needs_no_choice(config: Config) -> bool:
     """Gives whether a member is fitted without examples to choose an epoch by."""
-    return config.model.family == "linear" or config.model.head == SVM
+    return config.model.family in ("linear", "static") or config.model.head == SVM
 
 
 def leave_out(pool: Examples, outside: Array, extra: Examples | None) -> Splits:

@@ -13,13 +13,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smallprint.core.config import TfidfConfig
+from smallprint.core.config import StaticConfig, TfidfConfig
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
 from smallprint.modeling.plain_text import plain_words
 from smallprint.modeling.platt import fit_platt, fold_numbers
 
 Analyzer = Literal["word", "char_wb"]
+SvmCost = TfidfConfig | StaticConfig  # both have a cost and weights of classes
 CHUNK = 4096  # texts whose features stand in memory at once
 
 
@@ -105,8 +106,8 @@ def fit_linear(
         if truth.min() == truth.max():
             bias[output] = 1.0 if truth[0] else -1.0
             continue
-        weights[output], bias[output] = _fit_plane(features, truth, seed, settings)
-        platt[output] = fit_platt(truth, folds, partial(_fold_margins, features, truth, seed, settings))
+        weights[output], bias[output] = fit_plane(features, truth, seed, settings)
+        platt[output] = fit_platt(truth, folds, partial(fold_margins, features, truth, seed, settings))
     terms = [
         Terms(vectorizer.analyzer, vectorizer.ngram_range, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         for vectorizer in vectorizers
@@ -160,7 +161,8 @@ def _restore(part: Terms) -> Any:
     return vectorizer
 
 
-def _fit_plane(features: Any, truth: Array, seed: int, settings: TfidfConfig) -> tuple[Array, float]:
+def fit_plane(features: Any, truth: Array, seed: int, settings: SvmCost) -> tuple[Array, float]:
+    """Gives weights, float32 `[n_features]`, and offset of the plane between both values of `truth`."""
     from sklearn.svm import LinearSVC
 
     weights = "balanced" if settings.class_weights == "balanced" else None
@@ -168,12 +170,11 @@ def _fit_plane(features: Any, truth: Array, seed: int, settings: TfidfConfig) ->
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 
-def _fold_margins(
-    features: Any, truth: Array, seed: int, settings: TfidfConfig, inside: Array, outside: Array
-) -> Array:
-    plane, offset = _fit_plane(features[inside], truth[inside], seed, settings)
+def fold_margins(features: Any, truth: Array, seed: int, settings: SvmCost, inside: Array, outside: Array) -> Array:
+    """Gives the distances of the rows `outside` from a plane that was fitted on the rows `inside`."""
+    plane, offset = fit_plane(features[inside], truth[inside], seed, settings)
     margins: Array = features[outside] @ plane + offset
     return margins
 
 
-__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "scale"]
+__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "fit_plane", "fold_margins", "scale"]

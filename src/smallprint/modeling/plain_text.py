@@ -1,5 +1,7 @@
 """One spelling for tokenised and natural text. In: a text. Out: its words in lower case, without spacing's accidents.
 
+Joined by spaces for what counts n-grams itself, or as a list, which takes a third of the time.
+
 Published corpora write "you do n't agree ( `` terms '' ) ." where people write 'You don't agree ("Terms").' A model of
 words that learns from the one shall answer the same to the other.
 """
@@ -11,6 +13,7 @@ import re
 _QUOTES = re.compile("[\\u2018\\u2019\\u02bc`]")
 _CONTRACTION = re.compile(r"\s+(n't|'(?:s|re|ve|ll|d|m)\b)")
 _BRACKET = re.compile(r"-[lr][rsc]b-")
+_WORD = re.compile(r"[\w%$€£]+(?:(?<=\w)'(?=\w)[\w%$€£]+)*")
 _BETWEEN = re.compile(r"(?:[^\w'%$€£]|(?<!\w)'|'(?!\w))+")
 
 
@@ -23,3 +26,19 @@ def plain_words(text: str) -> str:
     text = _BRACKET.sub(" ", text.lower().replace("''", " ").replace("``", " "))
     text = _CONTRACTION.sub(r"\1", _QUOTES.sub("'", text))
     return _BETWEEN.sub(" ", text).strip()
+
+
+def word_list(text: str) -> list[str]:
+    """Gives the words that `plain_words` joins.
+
+    >>> word_list("You do n't agree ( `` Terms '' ) .")
+    ['you', "don't", 'agree', 'terms']
+    """
+    text = text.lower()
+    if not text.isascii() or "'" in text or "`" in text or "-" in text:  # few have any of these
+        text = _BRACKET.sub(" ", text.replace("''", " ").replace("``", " "))
+        text = _CONTRACTION.sub(r"\1", _QUOTES.sub("'", text))
+    return _WORD.findall(text)
+
+
+__all__ = ["plain_words", "word_list"]

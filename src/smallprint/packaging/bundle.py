@@ -7,7 +7,7 @@ pickle and no code, and no code that it names is ever run.
     config.yaml         the settings, without tracking
     train_texts.u64     64-bit hashes of the texts that it was trained on
     reference.safetensors  numbers of validation texts, for `monitor`: see `reference.py`
-    model.safetensors   and more, by family: see `encoder_files.py`, `onnx_files.py`, `linear_files.py`, `stack_files.py`
+    model.safetensors   and more, by family: see `encoder_files.py`, `onnx_files.py`, `linear_files.py`, `static_files.py`, `stack_files.py`
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from smallprint.modeling.linear import LinearClassifier
 from smallprint.modeling.onnx_scorer import OnnxScorer
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import StackScorer
+from smallprint.modeling.static import StaticClassifier
 from smallprint.packaging.linear_files import load_linear, save_linear
 from smallprint.packaging.manifest import (
     AGAIN,
@@ -48,6 +49,7 @@ from smallprint.packaging.manifest import (
     Manifest,
     OnnxManifest,
     StackManifest,
+    StaticManifest,
     check_files,
     check_manifest,
     files_in,
@@ -58,6 +60,7 @@ from smallprint.packaging.onnx_files import ONNX, load_onnx, save_onnx
 from smallprint.packaging.reference import Reference, save_reference
 from smallprint.packaging.registered import read_word, registered_bundle
 from smallprint.packaging.stack_files import STACK_FILE, SaveMember, load_stack, save_stack
+from smallprint.packaging.static_files import load_static, save_static
 
 KNOWN = "train_texts.u64"
 
@@ -220,6 +223,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
         raise unreadable(folder / SETTINGS, error.found) from None
     if isinstance(manifest, LinearManifest):
         scorer: Scorer = load_linear(folder, labels)
+    elif isinstance(manifest, StaticManifest):
+        scorer = load_static(folder, labels)
     elif isinstance(manifest, StackManifest):
         scorer = load_stack(folder, labels, load_bundle)
     elif isinstance(manifest, OnnxManifest):
@@ -271,6 +276,8 @@ def _save_model(
     """Writes the files of the scorer's family and gives what the manifest says of it."""
     if isinstance(scorer, LinearClassifier):
         return save_linear(folder, scorer)
+    if isinstance(scorer, StaticClassifier):
+        return save_static(folder, scorer)
     if isinstance(scorer, StackScorer):
         return save_stack(folder, scorer, save_member)
     if isinstance(scorer, OnnxScorer):
@@ -283,7 +290,7 @@ def _save_model(
         return save_encoder(folder, scorer, config, head_is_own)
     raise BundleError(
         f"A bundle cannot hold a {type(scorer).__name__}.",
-        "an EncoderScorer, an OnnxScorer, a LinearClassifier or a StackScorer",
+        "an EncoderScorer, an OnnxScorer, a LinearClassifier, a StaticClassifier or a StackScorer",
         "Keep a scorer of your own by your own means.",
     )
 

@@ -74,6 +74,9 @@ def describe_backbone(config: Config) -> str:
     model = config.model
     if model.family == "linear":
         return "TF-IDF of words and characters with a linear SVM; no pretrained weights"
+    if model.family == "static":
+        known = "" if model.static.encoder == "none" else f" and of what {model.static.encoder} knows of words"
+        return f"tables of words, pairs of words and parts of words{known}, with a linear SVM"
     if model.family == "stack":
         return f"a stack of {len(config.stack.members)} models: {', '.join(config.stack.members)}"
     preset = find_preset(model.backbone)

@@ -95,18 +95,25 @@ class LinearManifest(Manifest):
     family: Literal["linear"]
 
 
+class StaticManifest(Manifest):
+    """The same for tables of words, which stand in words.json."""
+
+    family: Literal["static"]
+
+
 class StackManifest(Manifest):
     """The same for several models: which they are, and how they are combined, stands in stack.json."""
 
     family: Literal["stack"]
 
 
-AnyManifest = EncoderManifest | OnnxManifest | LinearManifest | StackManifest
+AnyManifest = EncoderManifest | OnnxManifest | LinearManifest | StaticManifest | StackManifest
 File = TypeVar("File", bound=BaseModel)
 FAMILIES: dict[Any, type[AnyManifest]] = {
     "encoder": EncoderManifest,
     "onnx": OnnxManifest,
     "linear": LinearManifest,
+    "static": StaticManifest,
     "stack": StackManifest,
 }
 
@@ -225,6 +232,7 @@ __all__ = [
     "Manifest",
     "OnnxManifest",
     "StackManifest",
+    "StaticManifest",
     "check_files",
     "check_manifest",
     "files_in",

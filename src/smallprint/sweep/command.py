@@ -157,7 +157,7 @@ def _check_budget(budget: Budget) -> None:
 
 def _resolve(config: Config, task: str) -> tuple[Config, int | None]:
     """Gives settings with what training would choose by itself written out, and the number of an encoder's layers."""
-    if config.model.family == "linear":
+    if config.model.family in ("linear", "static"):
         return config, None
     from smallprint.modeling.backbone import load_backbone
     from smallprint.modeling.upper_layers import find_layers

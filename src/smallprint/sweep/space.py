@@ -35,7 +35,7 @@ class Suggests(Protocol):
 
 
 def kind_of(config: Config) -> str:
-    """Gives the kind of model by which a space is chosen: tfidf, frozen, lora, upper or full.
+    """Gives the kind of model by which a space is chosen: tfidf, static, frozen, lora, upper or full.
 
     Raises:
         ConfigError: A stack, whose members are searched one by one.
@@ -48,6 +48,8 @@ def kind_of(config: Config) -> str:
         )
     if config.model.family == "linear":
         return "tfidf"
+    if config.model.family == "static":
+        return "static"
     if config.model.adapter != "full":
         return "frozen" if config.model.adapter == "frozen" else "lora"
     return "upper" if config.model.train_layers is not None else "full"
@@ -62,6 +64,11 @@ def default_space(config: Config, task: str, n_layers: int | None) -> Space:
         n_layers: Of the encoder; None where they cannot be told apart.
     """
     kind = kind_of(config)
+    if kind == "static":
+        return {
+            "model.static.cost": _log(0.05, 20),
+            "model.static.class_weights": Domain(choices=["balanced", "none"]),
+        }
     if kind == "tfidf":
         return {
             "model.tfidf.cost": _log(0.05, 20),
