@@ -36,6 +36,7 @@ class TextClassifier(nn.Module):
         frozen: The backbone takes no gradient and stays in evaluation mode.
         layers: Layers whose pooled vectors stand side by side, 1 is the lowest and 0 the word vectors; the last if left out.
             The backbone then is one that gives `.hidden_states` when asked.
+        whole: The backbone of which `backbone` is a part: it tells what both are called with.
     """
 
     def __init__(
@@ -46,11 +47,12 @@ class TextClassifier(nn.Module):
         dropout: float = 0.1,
         frozen: bool = False,
         layers: Sequence[int] | None = None,
+        whole: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.pooling, self.frozen = backbone, head, pooling, frozen
         self.layers = None if layers is None else tuple(layers)
-        self._more = further_arguments(backbone)
+        self._more = further_arguments(backbone if whole is None else whole)
         self._restore: Callable[[nn.Module], nn.Module] | None = None
         self.dropout = nn.Dropout(dropout)
 

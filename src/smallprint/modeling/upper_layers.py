@@ -94,12 +94,6 @@ class UpperLayers(nn.Module):
         tokens: Tensor = getattr(output, "last_hidden_state", output)
         return tokens
 
-    def get_base_model(self) -> nn.Module:
-        """Gives the whole encoder, without adapters: what is asked of its kind is asked of it."""
-        whole = self._whole[0]
-        plain: nn.Module = getattr(whole, "get_base_model", lambda: whole)()
-        return plain
-
     def set_attn_implementation(self, implementation: str) -> None:
         """Switches the whole encoder's attention, where it has that choice; see `use_attention`."""
         getattr(self._whole[0], "set_attn_implementation")(implementation)  # noqa: B009 - not every module has it

@@ -229,7 +229,8 @@ def store_hidden(
                 said, left = now, round((now - start) * (tokens - done) / done)
                 say(f"  layers below the trained ones read: {100 * done // tokens}%  {left // 60}:{left % 60:02d} left")
         stored.append(HiddenDataset(part.ids, hidden, part.targets))
-    trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p)
+    whole = classifier.backbone
+    trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p, whole=whole)
     return trained, TextDataModule(stored[0], stored[1], data.pad_id, data.batch_tokens, data.batch_size, data.seed)
 
 
