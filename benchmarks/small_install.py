@@ -69,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("onnx", type=Path)
     given = parser.parse_args()
+    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -112,6 +113,7 @@ def main() -> None:
             process.terminate()
             code = process.wait(60)
     found = {
+        "load_per_core": load,
         "size_mb": round(size, 1),
         "absent": [one for one in ABSENT if one not in there],
         "present": there,
