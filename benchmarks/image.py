@@ -292,6 +292,7 @@ def main() -> None:
 
 
 def measure(engine: Engine, folder: Path, model: Path, scores: np.ndarray, wanted: str | None) -> dict[str, Any]:
+    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)
     base, words = find_base(engine, wanted, folder)
     begun = time.perf_counter()
     certificates = ["-v", "/etc/ssl/certs:/etc/ssl/certs:ro"]
@@ -332,6 +333,7 @@ def measure(engine: Engine, folder: Path, model: Path, scores: np.ndarray, wante
     whole = image_mb(engine, "localhost/smallprint")
     return {
         "base": words,
+        "load_per_core": load,
         "size_mb": round(whole, 1),
         "added_mb": round(whole - image_mb(engine, base), 1),
         "under_limit": whole < LIMIT_MB,

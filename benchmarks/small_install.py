@@ -4,7 +4,8 @@ benchmarks/results/small_install.json.
     python benchmarks/small_install.py ONNX
 
 It makes a new environment as the Dockerfile does (no pip in it), from the package registry, and serves ONNX, an exported bundle, from it as
-the user 'nobody' where this runs as root. The image adds Python's own (about 125 MB for python:3.12-slim, not measured here).
+the user 'nobody' where this runs as root, by the system's Python where nobody else can reach the one that runs this. The image itself:
+image.py.
 """
 
 from __future__ import annotations
@@ -19,33 +20,62 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from readme import ROOT
 from serve import ask, free_port, ready
 from smallprint.core.files import write_json
 
 RESULTS = ROOT / "benchmarks" / "results" / "small_install.json"
+PLACES = "/usr/local/bin:/usr/bin"
 ABSENT = ("torch", "transformers", "pytorch_lightning", "polars", "mlflow", "sklearn", "pip")
 
 
-def other_user(python: Path) -> int | None:
-    """Gives the number of 'nobody' where this process may start others as that user and they may reach the interpreter."""
+NEEDED = "import sys, venv; sys.exit(sys.version_info < (3, 11))"
+PROBE = """
+import json, pathlib, sys
+def may(folder):
+    try:
+        (pathlib.Path(folder) / "probe").write_text("x")
+    except OSError:
+        return False
+    return True
+print(json.dumps([each for each in sys.argv[1:] if may(each)]))
+"""
+
+
+def interpreter() -> tuple[str, int | None]:
+    """Gives a Python and the number of 'nobody', where this process may start others as that user and they may reach it."""
     if os.geteuid() != 0:
-        return None
+        return sys.executable, None
     nobody = pwd.getpwnam("nobody").pw_uid
-    reached = subprocess.run(["/usr/bin/test", "-x", str(python)], user=nobody, check=False).returncode == 0
-    return nobody if reached else None
+    for python in (
+        sys.executable,
+        *(found for name in ("python3", "python3.11") if (found := shutil.which(name, path=PLACES))),
+    ):
+        real = str(Path(python).resolve())
+        try:
+            reached = subprocess.run(
+                [real, "-c", NEEDED], user=nobody, group=nobody, extra_groups=[], cwd="/", check=False
+            )
+        except PermissionError:
+            continue
+        if reached.returncode == 0:
+            return real, nobody
+    return sys.executable, None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("onnx", type=Path)
     given = parser.parse_args()
+    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         python, start = folder / "venv" / "bin" / "python", time.perf_counter()
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+        own, user = interpreter()
+        subprocess.run([own, "-m", "venv", "--without-pip", folder / "venv"], check=True)
         pip = [
             sys.executable,
             "-m",
@@ -65,25 +95,34 @@ def main() -> None:
         size = sum(p.stat().st_blocks * 512 for p in (folder / "venv").rglob("*") if not p.is_symlink()) / 1e6
         shutil.copytree(given.onnx, folder / "model")
         port = free_port()
-        user = other_user(python)
+        person: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        places = [str(folder), str(folder / "venv"), str(folder / "model"), "/", "/etc", "/tmp"]
+        told = subprocess.run(
+            [python, "-c", PROBE, *places], check=True, capture_output=True, text=True, cwd="/", **person
+        )
+        (Path("/tmp") / "probe").unlink(missing_ok=True)
         command = [str(folder / "venv" / "bin" / "smallprint"), "serve", str(folder / "model"), "--port", str(port)]
         begun = time.perf_counter()
-        process = subprocess.Popen(command, user=user, cwd="/", env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
+        process = subprocess.Popen(command, cwd="/", env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, **person)
         try:
             ready(process, port)
             labels = ask(port, "We may close your account at any time.")["predictions"][0]["labels"]
             spent = time.perf_counter() - begun
+            served_by = Path(f"/proc/{process.pid}").stat().st_uid
         finally:
             process.terminate()
-            process.wait(60)
+            code = process.wait(60)
     found = {
+        "load_per_core": load,
         "size_mb": round(size, 1),
         "absent": [one for one in ABSENT if one not in there],
         "present": there,
         "install_s": round(seconds, 1),
         "first_answer_s": round(spent, 2),
         "labels": labels,
-        "as_nobody": user is not None,
+        "as_nobody": user is not None and served_by == user,
+        "may_write": [each.replace(name, "the install") for each in json.loads(told.stdout)],
+        "exit_code": code,
     }
     print(json.dumps(found))
     write_json(RESULTS, found)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +18,7 @@ try:
     import fcntl
 except ImportError:  # Windows has no such locks: nobody there looks after the runs of others
     fcntl = None  # type: ignore[assignment]
+LOCKED: bool = fcntl is not None
 
 
 class Journal:
@@ -70,9 +70,7 @@ class Journal:
     def close(self, keep: bool = False) -> None:
         """Gives the lock back; an empty file goes away, unless it is kept as the mark of a run that has not been seen to."""
         empty = self._file is not None and not self.waiting and not keep
-        if (
-            sys.platform == "win32"
-        ):  # Windows removes nothing that is open, and has no lock that must be held till it is gone
+        if not LOCKED:  # Windows removes nothing that is open, and has no lock that must be held till it is gone
             self._close()
         if empty and self.path is not None:
             self.path.unlink(missing_ok=True)
