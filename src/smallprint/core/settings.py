@@ -19,7 +19,6 @@ from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError
 from smallprint.core.search_space import space_problems
 
-
 ALIKE = 0.8  # of the last parts of two names
 OTHER_WORDS = {  # of other libraries
     **{
@@ -206,7 +205,7 @@ def _describe(detail: ErrorDetails) -> str:
 
 
 def _nearest(key: str) -> str:
-    """Names the settings most like an unknown one: by its last part in whatever section, else by its whole name, else those of its section."""
+    """Names the settings most like an unknown one: by its last part in any section, else by its whole name, else its section's."""
     names = setting_names()
     section, _, last = key.rpartition(".")
     last = OTHER_WORDS.get(_plain(last), last)

@@ -187,7 +187,12 @@ def _clear(folder: Path) -> None:
 
 
 def _import_ray() -> Any:
-    """Gives Ray, silent: what it logs while it works is no user's."""
+    """Gives Ray, silent: what it logs while it works is no user's, and what fails it raises.
+
+    Its core writes errors of no consequence to standard error (core_worker.cc, of constructor arguments); RAY_BACKEND_LOG_LEVEL=info
+    shows them.
+    """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import_extra("ray.data", "Scoring by many workers needs", "ray")
@@ -207,13 +212,20 @@ def _score(
     """Has the shards scored, and gives how many texts were cut."""
     mine = not ray.is_initialized()
     if mine and address is None:
-        ray.init(
-            num_cpus=workers or os.cpu_count(),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-        )
+        try:
+            ray.init(
+                num_cpus=workers or os.cpu_count(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+            )
+        except Exception as error:  # Ray raises a bare one where its processes do not come up
+            raise ConfigError(
+                f"Ray did not start on this machine ({str(error).splitlines()[0] if str(error) else type(error).__name__}).",
+                "processor time and memory for its processes",
+                "Try again when the machine is less busy: scored shards are kept. Or leave out --engine ray.",
+            ) from None
     elif mine:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
