@@ -24,6 +24,7 @@ from smallprint.core.files import atomic_path, disk_errors, sha256_file, write_j
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.row_writer import RowWriter
 from smallprint.data.stream import open_rows
+from smallprint.inference.core_lines import without_idle_lines
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, choose_format, score_frame
 from smallprint.packaging.bundle import find_bundle
@@ -107,7 +108,8 @@ def predict_sharded(
     missing = [shard for shard in plan["shards"] if not Path(shard["scored"]).exists()]
     if len(missing) < len(plan["shards"]):
         say(f"{counted(len(plan['shards']) - len(missing), 'shard')} of {len(plan['shards']):,} are scored already.")
-    cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
+    with without_idle_lines():
+        cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
     with open_rows(input, text=text) as stream:
         form, exact = choose_format(output, output_format, stream), stream.columns
     rows = skipped = 0
@@ -187,12 +189,7 @@ def _clear(folder: Path) -> None:
 
 
 def _import_ray() -> Any:
-    """Gives Ray, silent: what it logs while it works is no user's, and what fails it raises.
-
-    Its core writes errors of no consequence to standard error (core_worker.cc, of constructor arguments); RAY_BACKEND_LOG_LEVEL=info
-    shows them.
-    """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    """Gives Ray, silent: what it logs while it works is no user's."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import_extra("ray.data", "Scoring by many workers needs", "ray")
