@@ -1,6 +1,6 @@
 """The same terms of service as txt, HTML, DOCX and PDF: do they give the same findings? Writes benchmarks/results/formats.json.
 
-    python benchmarks/formats.py MODEL
+    python benchmarks/formats.py MODEL [--keep-times]
 
 DOCX is written by python-docx, PDF by Chromium's print of the HTML; headings are marked there. Compared are findings as sentence and
 labels, white space aside. Bare headings that would be findings without the rule that they are none are listed for reading. A scan of all
@@ -67,6 +67,9 @@ def write_formats(text: str, name: str, folder: Path, browser: str | None) -> li
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", help="left out: only write the table from the results file")
+    parser.add_argument(
+        "--keep-times", action="store_true", help="leave the times that were measured before: the machine is busy"
+    )
     given = parser.parse_args()
     if given.model is None:
         write_section("formats", render(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE)
@@ -119,6 +122,9 @@ def main() -> None:
         "bare_headings": bare,
         "six_documents_to_html_seconds": whole,
     }
+    if given.keep_times:
+        before = json.loads(RESULTS.read_text(encoding="utf-8"))
+        results |= {key: before[key] for key in ("sentences_a_second", "six_documents_to_html_seconds")}
     for kind, *rest in differing:
         print(kind, rest[1], rest[2:], rest[0][:100])
     print(results)

@@ -38,9 +38,14 @@ def main() -> None:
 
 def render(found: dict[str, Any]) -> str:
     """Gives the table."""
-    lines = ["| promised recall | kept in | mean recall | cleared by the machine | no border found |", "|---" * 5 + "|"]
+    lines = [
+        "| promised recall | kept in | of those with a border | mean recall | cleared by the machine | no border found |",
+        "|---" * 6 + "|",
+    ]
     for row in found["rows"]:
-        shares = [f"{row[name]:.1%}" for name in ("kept", "mean_recall", "cleared", "no_promise")]
+        silent = row["no_promise"]  # without a border nothing is cleared, which keeps any promise
+        kept = [row["kept"], (row["kept"] - silent) / (1 - silent)] if silent < 1 else [row["kept"], 0.0]
+        shares = [f"{share:.1%}" for share in (*kept, row["mean_recall"], row["cleared"], silent)]
         lines.append(f"| {row['promised']:.0%} | " + " | ".join(shares) + " |")
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import time
 import zipfile
 from pathlib import Path
@@ -76,6 +77,37 @@ def test_right_to_left_text_keeps_its_order_and_places(ending, tmp_path):
     (tmp_path / f"a.{ending}").write_bytes(content)
     document = read_all(tmp_path / f"a.{ending}")[f"a.{ending}"]
     assert [document.text[start:end] for start, end in split_sentences(document.text)][:3] == sentences
+
+
+PARAGRAPHS = [
+    "1. CHANGES",
+    "We may change these terms at any time and without telling you, and by going on with the service after such a change you agree to "
+    "be bound by them.",
+    "2. Arbitration",
+    "You give up your right to go to court. All disputes go to an arbitrator of our choice, whose non-appealable decision binds both "
+    "sides for good.",
+]
+
+
+@pytest.mark.parametrize("width", [48, 72, 80])
+def test_lines_that_were_broken_at_a_width_are_paragraphs_again(width):
+    broken = "\n\n".join(textwrap.fill(each, width, break_on_hyphens=True) for each in PARAGRAPHS * 2)
+    document = read_document(broken.encode(), "a.txt")
+    assert document.text.split("\n") == PARAGRAPHS * 2
+    assert "joined to paragraphs" in document.notes[0]
+
+
+def test_lines_that_are_paragraphs_stay_so():
+    clauses = [
+        "We may change these terms at any time",
+        "No refunds",
+        "You agree to the terms of our parent company in full",
+    ] * 4
+    assert read_document("\n".join(clauses).encode(), "a.txt").text.split("\n") == clauses
+    whole = "\n".join(PARAGRAPHS)
+    assert read_document(whole.encode(), "a.txt").text == whole
+    items = "We may, at any time and for whatever reason there is, do\n1. this, which is a long enough item to fill the line, and\n2. that"
+    assert read_document(items.encode(), "a.txt").text == items
 
 
 def test_markdown_loses_its_marks():

@@ -30,7 +30,7 @@ def table(tmp_path):
 
 @needs_ray
 @pytest.mark.usefixtures("loopback")
-def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkeypatch):
+def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkeypatch, capfd):
     out, shards = tmp_path / "many.jsonl", tmp_path / "many.jsonl.shards"
     command = [sys.executable, "-m", "smallprint", "predict", str(toy_run), str(table), "-o", str(out)]
     work = subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.PIPE)
@@ -46,6 +46,7 @@ def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkey
     monkeypatch.setattr(sharded, "_score", lambda *given: (asked.extend(given[3]), score(*given))[1])
     summary = predict_sharded(toy_run, table, out, workers=2, say=said.append)
     assert any("scored already" in line for line in said)
+    assert ".cc:" not in capfd.readouterr().err  # what Ray's core writes looks like a crash
     assert asked
     assert not {str(path) for path in done} & {shard["scored"] for shard in asked}
     alone = predict_file(toy_run / "bundle", table, tmp_path / "alone.jsonl")
@@ -60,6 +61,20 @@ def test_an_error_of_a_worker_is_told_as_ours(toy_run, tmp_path):
     pl.DataFrame({"text": ["red"], "score_red": [1.0]}).write_csv(tmp_path / "taken.csv")
     with pytest.raises(DataError, match="already has a column 'score_red'"):
         predict_sharded(toy_run, tmp_path / "taken.csv", tmp_path / "out.csv", workers=1)
+
+
+@needs_ray
+def test_a_ray_that_does_not_start_is_told(toy_run, table, tmp_path, monkeypatch):
+    import ray
+
+    def fail(**_):
+        raise Exception("The current node timed out during startup.\nmore")
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(
+        ConfigError, match=r"Ray did not start on this machine \(The current node timed out during startup\.\)"
+    ):
+        predict_sharded(toy_run, table, tmp_path / "out.csv")
 
 
 @needs_ray

@@ -97,3 +97,6 @@ def test_the_command_writes_a_table_to_correct(tmp_path, monkeypatch):
     rows = list(csv.DictReader((tmp_path / "o.csv").open()))
     assert len(rows) == 5
     assert set(rows[0]) == {"text", "labels", "reason"}
+    before = source.read_text()
+    assert CliRunner().invoke(app, ["suggest", "m", str(source), "-o", str(source)]).exit_code != 0
+    assert source.read_text() == before

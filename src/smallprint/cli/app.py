@@ -112,7 +112,10 @@ def evaluate(
     task: Task = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a bundle on labelled data."""
+    """Score a bundle on labelled data.
+
+    The table that the model was trained on is parted as then, and --split names the part; of another single table every row is scored.
+    """
     from smallprint import api, runs
     from smallprint.core.settings import load_config
 

@@ -17,7 +17,8 @@ def check(
     task: Task = None,
     group: Group = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Find labels in doubt and texts alike in meaning too: a minute.")
+        bool,
+        typer.Option("--deep", help="Find labels in doubt and texts alike in meaning too; takes a minute or more."),
     ] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with the rows; it quotes texts.")] = None,
     fix: Annotated[Path | None, typer.Option("--fix", help="Write a cleaned copy into this new folder.")] = None,

@@ -17,13 +17,28 @@ def policy(
         str | None, typer.Argument(help="Labelled data, whose validation split is scored; else the run's own scores.")
     ] = None,
     recall: Annotated[
-        float, typer.Option("--recall", min=0.01, max=0.999, help="To keep of texts with a label.")
+        float,
+        typer.Option(
+            "--recall",
+            min=0.01,
+            max=0.999,
+            help="Promise: at least this share of the texts with a label is not cleared.",
+        ),
     ] = 0.95,
     precision: Annotated[
-        float | None, typer.Option("--precision", min=0.01, max=0.999, help="To keep of labels flagged alone.")
+        float | None,
+        typer.Option(
+            "--precision",
+            min=0.01,
+            max=0.999,
+            help="Promise: at least this share of the labels flagged alone is right.",
+        ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option("--confidence", min=0.5, max=0.999, help="Share of new sets of documents where it holds.")
+        float,
+        typer.Option(
+            "--confidence", min=0.5, max=0.999, help="Share of new sets of documents in which the promise holds."
+        ),
     ] = 0.95,
     f_beta: Annotated[
         float | None, typer.Option("--f-beta", min=0.01, max=100, help="Tune to the highest F-beta; no promise.")

@@ -28,15 +28,18 @@ def predict(
     engine: Annotated[
         str, typer.Option("--engine", help="one: this process; ray: several workers, on this machine or a cluster.")
     ] = "one",
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Of ray; as many as processors.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Workers of --engine ray; one a processor when left out.")
+    ] = None,
     address: Annotated[
-        str | None, typer.Option("--address", help="Of a Ray cluster; none: this machine alone.")
+        str | None, typer.Option("--address", help="Address of a Ray cluster; this machine alone when left out.")
     ] = None,
 ) -> None:
     """Add labels and scores to every row.
 
-    Order and columns are kept, and the file may be larger than memory. With --engine ray the file is scored in shards by several
-    workers; what was stopped goes on with the shards that are missing.
+    Added are label (or labels), score_NAME for each label, and decision where the model has a policy. Order and columns are kept, and
+    the file may be larger than memory. With --engine ray the file is scored in shards by several workers; what was stopped goes on with
+    the shards that are missing.
     """
     # not by way of `api`: a bundle in ONNX needs no torch
     from smallprint.core.files import refuse_same

@@ -19,7 +19,7 @@ def serve(
         ),
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     keys: Annotated[
         Path | None, typer.Option("--keys", readable=False, help="File of API keys, made by `smallprint key`.")
     ] = None,

@@ -17,17 +17,18 @@ def suggest(
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 100,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="CSV; standard output when left out.")] = None,
     text: Text = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of those drawn at random.")] = 42,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the texts that are drawn at random.")] = 42,
 ) -> None:
     """Name the texts worth labelling next.
 
     The table has text, labels (the model's, to be corrected) and reason; corrected, it goes into training by --extra.
     """
-    from smallprint.core.files import csv_text, write_text
+    from smallprint.core.files import csv_text, refuse_same, write_text
     from smallprint.data.stream import open_rows
     from smallprint.inference.engine import open_model
     from smallprint.inference.suggest import suggest_texts
 
+    refuse_same(out, [texts])  # the texts that were not chosen would be lost
     engine = open_model(model)
     found: list[str] = []
     with open_rows(texts, text=text) as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from itertools import pairwise
 
 from smallprint.core.errors import DocumentError
 from smallprint.documents.document import Builder, Document
@@ -17,6 +18,9 @@ MARKS = (
     (re.compile(r"`([^`\n]+)`"), r"\1"),
 )
 ITEM = re.compile(r"^\s*(?:[-*+]|>)\s+")
+NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s")
+NARROWEST, WIDEST = 40, 100  # characters of a line at which a text is broken
+BROKEN_LINES, BROKEN_SHARE = 3, 0.8  # how many lines, and which share of those without a stop, must be full
 RULE = re.compile(r"^\s*(?:[-*_=]\s*){3,}$|^\s*\|?(?:\s*:?-+:?\s*\|)+\s*:?-*:?\s*$")
 
 
@@ -58,14 +62,53 @@ def decode(content: bytes, name: str) -> tuple[str, list[str]]:
 def read_text(content: bytes, name: str) -> Document:
     """Gives a document of a text file; a short line in capitals, or one with a number and no stop, counts as heading.
 
+    Lines that were broken at a width are joined to paragraphs again.
+
     Raises:
         DocumentError: It is no text.
     """
     text, notes = decode(content, name)
     builder = Builder(notes)
-    for line in text.splitlines():
+    lines = text.splitlines()
+    width = _broken_at(lines)
+    if width:
+        builder.notes.append(f"Its lines are broken at {width} characters, and were joined to paragraphs.")
+        lines = _joined(lines, width)
+    for line in lines:
         builder.add(line, looks_like_heading(line))
     return builder.build(name)
+
+
+def _broken_at(lines: list[str]) -> int:
+    """Gives the width at which a text's lines are broken, or 0.
+
+    They are if no line is longer than usual for that, and lines that end without a stop end where the next word had no room.
+    """
+    width = max((len(line.rstrip()) for line in lines), default=0)
+    if not NARROWEST <= width <= WIDEST:
+        return 0
+    open_ends = [(line, after) for line, after in pairwise(lines) if after.strip() and line.rstrip()[-1:].isalnum()]
+    full = sum(_no_room(line, after, width) for line, after in open_ends)
+    return width if full >= max(BROKEN_LINES, BROKEN_SHARE * len(open_ends)) else 0
+
+
+def _no_room(line: str, after: str, width: int) -> bool:
+    return len(line.rstrip()) + 1 + len(after.split(maxsplit=1)[0]) > width
+
+
+def _joined(lines: list[str], width: int) -> list[str]:
+    """Gives paragraphs of lines that were broken at a width; items and blank lines part them."""
+    joined: list[str] = []
+    before = ""
+    for line in lines:
+        goes_on = before.strip() and line.strip() and _no_room(before, line, width)
+        if goes_on and not ITEM.match(line) and not NUMBERED.match(line):
+            glue = "" if before.rstrip().endswith("-") else " "
+            joined[-1] = f"{joined[-1].rstrip()}{glue}{line.strip()}"
+        else:
+            joined.append(line)
+        before = line
+    return joined
 
 
 def read_markdown(content: bytes, name: str) -> Document:
@@ -89,7 +132,7 @@ def read_markdown(content: bytes, name: str) -> Document:
         elif not line.strip() or RULE.match(line) or line.lstrip().startswith("```"):
             flush()
         else:
-            if ITEM.match(line) or re.match(r"^\s*\d{1,3}[.)]\s", line):
+            if ITEM.match(line) or NUMBERED.match(line):
                 flush()
             waiting.append(ITEM.sub("", line).strip("| ").replace(" | ", " "))
             if line.endswith("  "):

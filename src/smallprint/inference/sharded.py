@@ -24,6 +24,7 @@ from smallprint.core.files import atomic_path, disk_errors, sha256_file, write_j
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.row_writer import RowWriter
 from smallprint.data.stream import open_rows
+from smallprint.inference.core_lines import without_idle_lines
 from smallprint.inference.engine import Engine, load_engine
 from smallprint.inference.predictor import PredictSummary, choose_format, score_frame
 from smallprint.packaging.bundle import find_bundle
@@ -107,7 +108,8 @@ def predict_sharded(
     missing = [shard for shard in plan["shards"] if not Path(shard["scored"]).exists()]
     if len(missing) < len(plan["shards"]):
         say(f"{counted(len(plan['shards']) - len(missing), 'shard')} of {len(plan['shards']):,} are scored already.")
-    cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
+    with without_idle_lines():
+        cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
     with open_rows(input, text=text) as stream:
         form, exact = choose_format(output, output_format, stream), stream.columns
     rows = skipped = 0
@@ -207,13 +209,20 @@ def _score(
     """Has the shards scored, and gives how many texts were cut."""
     mine = not ray.is_initialized()
     if mine and address is None:
-        ray.init(
-            num_cpus=workers or os.cpu_count(),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-        )
+        try:
+            ray.init(
+                num_cpus=workers or os.cpu_count(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+            )
+        except Exception as error:  # Ray raises a bare one where its processes do not come up
+            raise ConfigError(
+                f"Ray did not start on this machine ({str(error).splitlines()[0] if str(error) else type(error).__name__}).",
+                "processor time and memory for its processes",
+                "Try again when the machine is less busy: scored shards are kept. Or leave out --engine ray.",
+            ) from None
     elif mine:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")

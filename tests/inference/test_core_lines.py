@@ -1,0 +1,31 @@
+"""Lines that Ray's core writes past Python are left out; all others come through, in order."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from smallprint.inference.core_lines import without_idle_lines
+
+WHERE = b"[2026-11-26 18:21:39,445 E 1 1] core_worker.cc:2465: "
+IDLE = (
+    WHERE
+    + b"Actor with class name: 'M' and ID: '6' has constructor arguments in the object store and max_restarts > 0.\n"
+)
+
+
+def test_one_kind_of_line_is_left_out(capfd):
+    with without_idle_lines():
+        os.write(2, b"first\n" + IDLE)
+        os.write(2, b"second\n")
+        os.write(2, b"[E] core_worker.cc:1: the node died\nno end")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "first\nsecond\n[E] core_worker.cc:1: the node died\nno endafter\n"
+
+
+def test_standard_error_comes_back_after_an_error(capfd):
+    with pytest.raises(ValueError), without_idle_lines():  # noqa: PT011 - any
+        raise ValueError
+    os.write(2, IDLE)
+    assert capfd.readouterr().err.encode() == IDLE
