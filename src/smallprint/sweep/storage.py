@@ -40,8 +40,7 @@ def build_sampler(base: Config, index: int) -> Any:
         if settings.sampler == "gp":
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=settings.startup, deterministic_objective=True)
         # group: settings that go with some heads alone are drawn together too, from the trials of these heads
-        named: Any = {"n_startup_trials": settings.startup, "multivariate": True, "group": True}
-        return optuna.samplers.TPESampler(seed=seed, **named)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=settings.startup, multivariate=True, group=True)
 
 
 @contextmanager
