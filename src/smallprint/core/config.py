@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from smallprint.core.card_config import CardConfig as CardConfig
 from smallprint.core.section import Section as Section
 from smallprint.core.static_config import StaticConfig as StaticConfig
 from smallprint.core.sweep_config import SweepConfig
@@ -18,6 +19,7 @@ Family = Literal["encoder", "linear", "static", "stack"]
 TFIDF, STATIC, STACK = "tfidf", "static", "stack"  # backbones that are none
 TFIDF_NAMES = (TFIDF, "tfidf-svm")
 SVM = "svm"  # the head that no gradient trains
+USUAL_TOKENS = 1024  # of a batch on a processor, which learning rates were chosen at
 
 
 class DataConfig(Section):
@@ -231,7 +233,11 @@ class TrainingConfig(Section):
         0.5, gt=0, le=1, description="Weight of the teacher's scores; the rest is the labels'."
     )
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    batch_tokens: int = Field(1024, ge=16, description="Token budget of a batch, padding counted.")
+    batch_tokens: Annotated[int, Field(ge=16)] | Literal["auto"] = Field(
+        "auto",
+        description="Token budget of a batch, padding counted; 'auto' is 1,024 on a processor, and on a GPU what its memory "
+        "and the data allow: batch_size then grows alike, and a learning rate that is left out with its square root.",
+    )
     batch_size: int = Field(64, ge=1, description="Most examples in a batch, whatever their length.")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the processor or GPU has it.")
     seed: int = Field(42, ge=0, lt=2**32, description="One seed for everything.")
@@ -314,22 +320,6 @@ class TrackingConfig(Section):
         description="Let texts of examples leave this machine: those that the report quotes, and test with its scores.",
     )
     system_metrics: bool = Field(False, description="Log how busy processor, memory and GPU are, every ten seconds.")
-
-
-class CardConfig(Section):
-    """What only the owner knows; the model card says of what is left out that the owner has not stated it."""
-
-    licence: str | None = Field(
-        None, min_length=1, description="Licence of the model: the Hub's short name, such as apache-2.0, or words."
-    )
-    data_licence: str | None = Field(None, min_length=1, description="Licence of the data.")
-    language: str | None = Field(None, pattern="^[a-z]{2,3}$", description="Language of the texts, such as en.")
-    use: str | None = Field(None, min_length=1, description="What the model is meant for, in a sentence or more.")
-    out_of_scope: str | None = Field(None, min_length=1, description="What it must not be used for.")
-    data_origin: str | None = Field(
-        None, min_length=1, description="Where the texts come from, who labelled them, and how."
-    )
-    contact: str | None = Field(None, min_length=1, description="Whom to ask.")
 
 
 class Config(Section):

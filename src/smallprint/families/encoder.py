@@ -27,6 +27,7 @@ from smallprint.modeling.int8 import round_weights
 from smallprint.modeling.kernel_head import check_size, fit_kernel_head
 from smallprint.modeling.losses import balanced_weights, build_loss
 from smallprint.modeling.tokenizer import Tokens, check_tokenizer
+from smallprint.training.batch_size import fit_batches, free_gpu_bytes
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
@@ -57,6 +58,8 @@ def build_encoder(
         splits.train, splits.validation, labels, tokenizer, max_length, config.training, say, kept
     )
 
+    if config.training.batch_tokens == "auto" and (free := free_gpu_bytes()) is not None:
+        config, module = fit_batches(config, module, classifier, labels.task, folder, free, say)
     if config.training.teacher is not None:
         module.train_set.targets = soften(module.train_set.targets, splits, labels, config.training, say)
 

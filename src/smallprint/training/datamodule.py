@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from smallprint.core.config import TrainingConfig
+from smallprint.core.config import USUAL_TOKENS, TrainingConfig
 from smallprint.core.kept import Kept
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import Array
@@ -173,14 +173,11 @@ class TextDataModule(L.LightningDataModule):
 
     def halved(self) -> TextDataModule:
         """Gives the same examples in batches of half the size."""
-        return TextDataModule(
-            self.train_set,
-            self.validation_set,
-            self.pad_id,
-            self.batch_tokens // 2,
-            max(1, self.batch_size // 2),
-            self.seed,
-        )
+        return self.resized(self.batch_tokens // 2, max(1, self.batch_size // 2))
+
+    def resized(self, batch_tokens: int, batch_size: int) -> TextDataModule:
+        """Gives the same examples in other batches."""
+        return TextDataModule(self.train_set, self.validation_set, self.pad_id, batch_tokens, batch_size, self.seed)
 
     def padding_share(self) -> float:
         """Gives the share of padding among the training tokens of the first epoch, in [0, 1]."""
@@ -231,4 +228,5 @@ def build_datamodule(
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))
     pad_id = padding_id(tokenizer)
-    return TextDataModule(encoded[0], encoded[1], pad_id, config.batch_tokens, config.batch_size, config.seed)
+    budget = USUAL_TOKENS if config.batch_tokens == "auto" else config.batch_tokens
+    return TextDataModule(encoded[0], encoded[1], pad_id, budget, config.batch_size, config.seed)
