@@ -58,9 +58,9 @@ def step_nothing(path: Path) -> None:
 
 def step_doctor(path: Path) -> None:
     """Rows, exact and near duplicates."""
-    from smallprint.check.command import read_rows
     from smallprint.check.duplicates import check_duplicates, with_form
     from smallprint.check.near import check_near
+    from smallprint.check.reading import read_rows
     from smallprint.check.rows import check_rows
     from smallprint.core.config import DataConfig
     from smallprint.data.read import open_source

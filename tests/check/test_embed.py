@@ -4,7 +4,12 @@ import pytest
 from smallprint.check import embed
 from smallprint.check.embed import embed_texts
 
-TEXTS = ["we may end the contract at any time", "you may cancel", "the laws of france apply", "content may be removed"] * 6
+TEXTS = [
+    "we may end the contract at any time",
+    "you may cancel",
+    "the laws of france apply",
+    "content may be removed",
+] * 6
 
 
 def cosines(vectors):
