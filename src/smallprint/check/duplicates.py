@@ -105,9 +105,8 @@ def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
 def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     if not rows.label_names:
         return []
-    said = formed.filter(pl.col("labels").is_not_null()).with_columns(
-        pl.col("labels").list.sort().list.join("\x00").alias("said")
-    )
+    several = formed.filter(pl.col("form").is_duplicated() & pl.col("labels").is_not_null())
+    said = several.with_columns(pl.col("labels").list.sort().list.join("\x00").alias("said"))
     odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
     if not odd.height:
         return []

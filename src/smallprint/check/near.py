@@ -111,8 +111,16 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     pairs, alike = _near_pairs(len(where), forms_at)
     if not len(pairs):
         return []
-    split_of = formed.group_by("form").agg(pl.col("split").unique().sort())
-    splits = once.select("form").join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
+    paired = np.unique(pairs)
+    forms = once["form"].gather(paired)
+    split_of = (
+        formed.filter(pl.col("form").is_in(forms.implode()))
+        .select("form", pl.col("split").cast(pl.String))
+        .group_by("form")
+        .agg(pl.col("split").unique())
+    )
+    told = pl.DataFrame({"form": forms}).join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
+    splits = dict(zip(paired.tolist(), told, strict=True))
     across = np.array([len({*splits[i], *splits[j]}) > 1 for i, j in pairs.tolist()])
     findings = []
     kinds = (
