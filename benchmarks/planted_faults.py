@@ -20,11 +20,11 @@ import numpy as np
 import polars as pl
 
 from readme import ROOT, write_section
-from smallprint.check.command import COLUMNS
 from smallprint.check.duplicates import check_duplicates, with_form
 from smallprint.check.embed import embed_texts
 from smallprint.check.findings import Rows
 from smallprint.check.near import near_pairs
+from smallprint.check.reading import COLUMNS
 from smallprint.check.semantic import ALIKE, joined
 from smallprint.check.suspects import check_suspects, doubtable
 from smallprint.core.files import write_json

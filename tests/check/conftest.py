@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from smallprint.check.command import COLUMNS
 from smallprint.check.findings import Rows
+from smallprint.check.reading import COLUMNS
 
 
 @pytest.fixture(scope="session")

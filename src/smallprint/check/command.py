@@ -17,24 +17,15 @@ from smallprint.check.duplicates import check_duplicates, with_form
 from smallprint.check.findings import GRAVEST, Finding, Rows
 from smallprint.check.labels import check_labels, support_table
 from smallprint.check.near import check_near
+from smallprint.check.reading import read_rows
 from smallprint.check.rows import check_rows
 from smallprint.check.shift import check_shift
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.progress import Say, say_nothing
-from smallprint.data.columns import require_column
-from smallprint.data.examples import to_examples
 from smallprint.data.read import SPLITS, Source, open_source
-from smallprint.data.schema import Schema, detect_schema
-from smallprint.data.split_column import ROW, Parts, read_parts
-
-COLUMNS: dict[str, Any] = {
-    "split": pl.String,
-    "row": pl.UInt32,
-    "text": pl.String,
-    "labels": pl.List(pl.String),
-    "group": pl.String,
-}
+from smallprint.data.schema import detect_schema
+from smallprint.data.split_column import read_parts
 
 
 @dataclass(frozen=True)
@@ -147,77 +138,10 @@ def look(
     order = {severity: i for i, severity in enumerate(GRAVEST)}
     if config.empty_text == "drop":  # asked for, so no error
         findings = [replace(found, severity="note") if found.kind == "empty-text" else found for found in findings]
+    findings = rows.excerpts(findings)
+    lap("texts")
     ranked = sorted(findings, key=lambda finding: order[finding.severity])
     return Report(source.name, said, counts, support, ranked, seconds)
-
-
-def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tuple[Rows, str, list[Finding]]:
-    """Gives all rows, what the table was taken for, and what could not be read as findings.
-
-    Raises:
-        DataError: There is no text column, or the table is damaged.
-    """
-    schema, said, findings = None, "", []
-    try:
-        schema = detect_schema(source, config)
-        said = schema.said
-    except DataError as error:
-        findings.append(_unreadable("table-unreadable", error))
-    parts = read_parts(source, config, splits)
-    frames = [_read_split(source, parts, split, schema, config, findings) for split in parts.frames]
-    whole = pl.concat(frames) if frames else pl.DataFrame(schema=COLUMNS)
-
-    def place(split: str, row: int) -> str:
-        return source.place(split if source.splits else None, row)
-
-    names = list(schema.names) if schema is not None else []
-    task = "" if schema is None else schema.task
-    return Rows(whole, place, names, task), said, findings
-
-
-def _read_split(
-    source: Source, parts: Parts, split: str, schema: Schema | None, config: DataConfig, findings: list[Finding]
-) -> pl.DataFrame:
-    raw, numbers = parts.frames[split], parts.rows[split]
-    column = schema.text if schema is not None else _text_column(raw, config, source)
-    text = require_column(raw.columns, column, "data.text", source.name)
-    base = pl.DataFrame(
-        {
-            "split": pl.Series([split] * raw.height, dtype=pl.String),
-            "row": numbers,
-            "text": raw[text].cast(pl.String, strict=False),
-        }
-    )
-    labels: pl.DataFrame | None = None
-    if schema is not None:
-        try:
-            kept = replace(schema, empty_text="drop")
-            examples = to_examples(raw.with_columns(numbers.alias(ROW)), kept, split, source)
-            labels = examples.frame.select("row", "labels", "group")
-        except DataError as error:
-            findings.append(_unreadable(f"labels-unreadable-in-{split}", error))
-    if labels is None:
-        nothing = pl.lit(None)
-        labels = base.select(
-            "row", nothing.cast(pl.List(pl.String)).alias("labels"), nothing.cast(pl.String).alias("group")
-        )
-    return base.join(labels, on="row", how="left", maintain_order="left").select(
-        pl.col(name).cast(kind) for name, kind in COLUMNS.items()
-    )
-
-
-def _text_column(raw: pl.DataFrame, config: DataConfig, source: Source) -> str:
-    """Gives the text column of a table that could not be understood: the named one, or the one with the longest strings."""
-    if config.text is not None:
-        return config.text
-    lengths = {name: raw[name].str.len_chars().mean() or 0.0 for name in raw.columns if raw[name].dtype == pl.String}
-    if not lengths:
-        raise DataError(f"{source.name} has no column of text.", "a column of strings", "Name it with --text.")
-    return max(lengths, key=lambda name: float(str(lengths[name])))
-
-
-def _unreadable(kind: str, error: DataError) -> Finding:
-    return Finding(kind, "error", error.found, error.do or error.expected, 1)
 
 
 def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
@@ -226,6 +150,8 @@ def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
     from smallprint.check.suspects import MANY_LABELS, check_suspects, doubtable
 
     say("Reading every text with MiniLM.")
+    rows = rows.in_memory()
+    formed = formed.with_columns(rows.frame["text"].gather(formed["at"]))
     once = formed.unique("form", keep="first", maintain_order=True)
     vectors = joined(embed_texts(once["text"].to_list(), say))
     findings = check_semantic(rows, once, vectors)
@@ -269,7 +195,7 @@ def clean_data(data: Any, config: DataConfig, out: str | Path) -> dict[str, int]
     source = open_source(data)
     schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
     rows, _, _ = read_rows(source, config, SPLITS)
-    return fix_data(source, read_parts(source, config, SPLITS), rows, schema.text, out)
+    return fix_data(source, read_parts(source, config, SPLITS), rows.in_memory(), schema.text, out)
 
 
 def gravest(report: Report, most: int = 5) -> list[str]:
@@ -280,4 +206,4 @@ def gravest(report: Report, most: int = 5) -> list[str]:
     return lines + ([f"{more} more: see `smallprint check`."] if more > 0 else [])
 
 
-__all__ = ["Report", "check_data", "clean_data", "gravest", "read_rows"]
+__all__ = ["Report", "check_data", "clean_data", "gravest"]

@@ -5,9 +5,11 @@ Vectorised by Polars: texts are hashed and joined, not compared one by one. Near
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
-from smallprint.check.findings import SHOWN, Finding, Place, Rows, excerpt
+from smallprint.check.findings import SHOWN, Finding, Rows
 from smallprint.core.progress import counted
 from smallprint.data.normalise import normalised
 
@@ -15,10 +17,20 @@ PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
 
 
 def with_form(rows: Rows) -> pl.DataFrame:
-    """Gives the rows that have text, with `form` (64 bits of the normal form) and `exact` (64 bits of the text)."""
-    return rows.frame.filter(pl.col("text").str.strip_chars() != "").with_columns(
-        normalised(pl.col("text")).hash(1).alias("form"), pl.col("text").hash(1).alias("exact")
-    )
+    """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and `exact` (64 bits of the text)."""
+    text = pl.col("text")
+    parts = [
+        pl.DataFrame({"text": part}).select(
+            text.str.contains(r"\S").fill_null(False).alias("seen"),
+            normalised(text).hash(1).alias("form"),
+            text.hash(1).alias("exact"),
+        )
+        for part in rows.texts()
+    ]
+    if not parts:
+        return rows.frame.with_row_index("at").with_columns(form=pl.lit(0, pl.UInt64), exact=pl.lit(0, pl.UInt64))
+    hashes = pl.concat(parts, rechunk=True)
+    return pl.concat([rows.frame.with_row_index("at"), hashes], how="horizontal").filter("seen").drop("seen")
 
 
 def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
@@ -93,15 +105,14 @@ def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
 def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     if not rows.label_names:
         return []
-    said = formed.filter(pl.col("labels").is_not_null()).with_columns(
-        pl.col("labels").list.sort().list.join("\x00").alias("said")
-    )
+    several = formed.filter(pl.col("form").is_duplicated() & pl.col("labels").is_not_null())
+    said = several.with_columns(pl.col("labels").list.sort().list.join("\x00").alias("said"))
     odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
     if not odd.height:
         return []
     places = [
-        Place(split, int(row), rows.place(split, int(row)), excerpt(text), ", ".join(labels) or "no label")
-        for split, row, text, labels in odd.select("split", "row", "text", "labels").head(50).iter_rows()
+        replace(place, detail=", ".join(labels) or "no label")
+        for place, labels in zip(rows.places(odd), odd["labels"].head(SHOWN), strict=True)
     ]
     texts = odd["form"].n_unique()
     return [

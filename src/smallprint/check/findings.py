@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 Severity = Literal["error", "warning", "note"]
 GRAVEST: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN, EXCERPT = 50, 160
+AT_ONCE = 8192  # texts
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,73 @@ class Rows:
     """All rows of all splits, one under the other.
 
     Attributes:
-        frame: `split`, `row` (number in its file, from 0), `text` (may be null), `labels` (list of names; null where they
-            could not be read) and `group` (may be null).
+        frame: `split`, `row` (number in its file, from 0), `labels` (list of names; null where they could not be read),
+            `group` (may be null), and `text` (may be null) where it is held in memory.
         place: A split's row in words.
         label_names: All labels; empty where they could not be read.
         task: binary, multiclass or multilabel; '' where it could not be told.
+        read: Gives the texts in order, batch by batch, as often as it is called; None where `frame` has them.
     """
 
     frame: pl.DataFrame
     place: Callable[[str, int], str]
     label_names: list[str]
     task: str
+    read: Callable[[], Iterator[pl.Series]] | None = field(default=None, repr=False)
+
+    def texts(self) -> Iterator[pl.Series]:
+        """Yields all texts in the order of `frame`, some thousand at a time."""
+        parts = iter([self.frame["text"]]) if self.read is None else self.read()
+        for part in parts:
+            for start in range(0, len(part), AT_ONCE):
+                yield part.slice(start, AT_ONCE)
+
+    def texts_at(self, positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+        """Yields the texts of some rows, some thousand at a time, and which of `positions` is the first of them.
+
+        Args:
+            positions: In `frame`, ascending, `[n]`.
+        """
+        done, start = 0, 0
+        for part in self.texts():
+            end = int(np.searchsorted(positions, start + len(part)))
+            if end > done:
+                yield done, part.gather(positions[done:end] - start)
+            done, start = end, start + len(part)
+            if done == len(positions):
+                return
+
+    def in_memory(self) -> Rows:
+        """Gives the same rows with all their texts in `frame`."""
+        if "text" in self.frame.columns:
+            return self
+        text = pl.concat(self.texts()) if self.frame.height else pl.Series([], dtype=pl.String)
+        return replace(self, frame=self.frame.with_columns(text.alias("text")), read=None)
+
+    def excerpts(self, findings: list[Finding]) -> list[Finding]:
+        """Gives findings with the beginning of the text in each place that has none."""
+        if "text" in self.frame.columns:
+            return findings
+        wanted = {(place.split, place.row) for finding in findings for place in finding.places if not place.text}
+        if not wanted:
+            return findings
+        keys = pl.DataFrame(list(wanted), schema={"split": pl.String, "row": pl.UInt32}, orient="row")
+        here = (
+            self.frame.select(pl.col("split").cast(pl.String), "row")
+            .with_row_index("at")
+            .join(keys, on=["split", "row"])
+        )
+        here = here.sort("at")
+        told: dict[tuple[str, int], str] = {}
+        for first, texts in self.texts_at(here["at"].to_numpy().astype(np.int64)):
+            part = here.slice(first, len(texts))
+            told |= {
+                (split, row): excerpt(text) for split, row, text in zip(part["split"], part["row"], texts, strict=True)
+            }
+        return [
+            replace(found, places=[replace(p, text=p.text or told.get((p.split, p.row), "")) for p in found.places])
+            for found in findings
+        ]
 
     @property
     def splits(self) -> list[str]:
@@ -81,10 +140,11 @@ class Rows:
         return [split for split in ("train", "validation", "test") if split in present]
 
     def places(self, frame: pl.DataFrame, details: Sequence[str] | None = None, most: int = SHOWN) -> list[Place]:
-        """Gives the first rows of a part of `frame` (columns split, row, text) as places."""
+        """Gives the first rows of a part of `frame` as places; `excerpts` adds what they say where it is not in memory."""
         first = frame.head(most)
         told = list(details[:most]) if details is not None else [""] * first.height
-        found = zip(first["split"], first["row"], first["text"], told, strict=True)
+        texts = first["text"] if "text" in first.columns else [""] * first.height
+        found = zip(first["split"], first["row"], texts, told, strict=True)
         return [
             Place(split, int(row), self.place(split, int(row)), excerpt(text), detail)
             for split, row, text, detail in found

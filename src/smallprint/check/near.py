@@ -1,24 +1,29 @@
 """Near-copies: texts that share most of their words. In: rows with their normal forms. Out: pairs and findings.
 
 MinHash (Broder 1997) over sets of words, sixteen bands of four; what meets in a band is compared exactly, so that no pair is reported
-that is not one. Band by band, so that memory holds a few numbers a text; pairs are linked along each band, not all with all, so
-that a thousand alike cost a thousand comparisons.
+that is not one. Memory holds sixteen numbers a text, and the words of those alone that are compared; pairs are linked along each band,
+not all with all, so that a thousand alike cost a thousand comparisons.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from smallprint.check.findings import Finding, Place, Rows, excerpt
+from smallprint.check.findings import Finding, Place, Rows
 from smallprint.data.normalise import normalised
 
 BANDS, WIDTH = 16, 4
 ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
+MOST_WORDS = 2**24  # held at once to be compared
 SEED = 20_240_607
+FormsAt = Callable[[NDArray[np.int64]], Iterator[tuple[int, pl.Series]]]
 
 
 def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -27,30 +32,66 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
     Args:
         forms: Normal forms, each once.
     """
-    words, starts = _word_sets(forms)
-    sizes = np.diff(starts)
-    long = np.flatnonzero(sizes >= FEWEST_WORDS)
-    links: list[NDArray[np.int64]] = []
-    rng = np.random.default_rng(SEED)
-    for _ in range(BANDS):
-        band = _band(words, starts, long, rng.integers(1, 2**32, size=WIDTH, dtype=np.uint64).astype(np.uint32))
-        order = np.argsort(band, kind="stable")
-        same = band[order[1:]] == band[order[:-1]]
-        first = np.maximum.accumulate(np.where(np.append(True, ~same), np.arange(len(order)), 0))
-        later = np.flatnonzero(same) + 1
-        neighbours = np.column_stack([order[later - 1], order[later]])
-        heads = np.column_stack([order[first[later]], order[later]])
-        links.append(long[np.unique(np.sort(np.vstack([neighbours, heads]), axis=1), axis=0)])
-    if not links:
-        return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
-    pairs = np.unique(np.sort(np.vstack(links), axis=1), axis=0)[:MOST_LINKS]
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+
+    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+        yield 0, forms.gather(positions)
+
+    return _near_pairs(len(forms), forms_at)
+
+
+def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Gives the same of `n` forms that are read some at a time, more than once."""
+    bands, sizes = np.zeros((BANDS, n), dtype=np.uint32), np.zeros(n, dtype=np.int32)
+    seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
+    for first, forms in forms_at(np.arange(n)):
+        words, starts = _word_sets(forms)
+        part = slice(first, first + len(forms))
+        sizes[part] = np.diff(starts)
+        for band, four in zip(bands, seeds, strict=True):
+            band[part] = _band(words, starts, four)
+    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS))
+    del bands
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
-    alike = np.array([_jaccard(words, starts, i, j) for i, j in pairs.tolist()])
-    good = alike >= ALIKE if len(pairs) else np.zeros(0, dtype=bool)
+    alike = np.zeros(len(pairs))
+    for part in _blocks(pairs, sizes):
+        mine = np.unique(pairs[part])
+        held: list[NDArray[np.uint32]] = []
+        for _, forms in forms_at(mine):
+            words, starts = _word_sets(forms)
+            held += [words[start:end] for start, end in pairwise(starts.tolist())]
+        places = np.searchsorted(mine, pairs[part])
+        alike[part] = [_jaccard(held[i], held[j]) for i, j in places.tolist()]
+    good = alike >= ALIKE
     return pairs[good], alike[good]
+
+
+def _linked(bands: NDArray[np.uint32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Gives pairs of `chosen` that have a band in common: each with the one before it and with the first."""
+    n, links = bands.shape[1], np.zeros(0, dtype=np.int64)
+    for numbers in bands:
+        band = numbers[chosen]
+        order = np.argsort(band, kind="stable").astype(np.int32)
+        same = band[order[1:]] == band[order[:-1]]
+        later = (np.flatnonzero(same) + 1).astype(np.int32)
+        firsts = np.flatnonzero(np.append(True, ~same)).astype(np.int32)
+        heads = firsts[np.searchsorted(firsts, later, side="right") - 1]
+        for other in (later - 1, heads):
+            one, two = chosen[order[other]], chosen[order[later]]
+            links = np.union1d(links, np.minimum(one, two) * n + np.maximum(one, two))[:MOST_LINKS]
+    return np.column_stack([links // max(n, 1), links % max(n, 1)])
+
+
+def _blocks(pairs: NDArray[np.int64], sizes: NDArray[np.int32]) -> Iterator[slice]:
+    """Yields parts of the pairs whose texts have at most `MOST_WORDS` words together."""
+    ends = np.cumsum(sizes[pairs].sum(axis=1, dtype=np.int64)) if len(pairs) else np.zeros(0, dtype=np.int64)
+    start = 0
+    while start < len(pairs):
+        before = int(ends[start - 1]) if start else 0
+        end = max(int(np.searchsorted(ends, before + MOST_WORDS, side="right")), start + 1)
+        yield slice(start, end)
+        start = end
 
 
 def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
@@ -61,12 +102,25 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
         formed: As `duplicates.with_form` gives them.
     """
     once = formed.unique("form", keep="first", maintain_order=True)
-    forms = once.select(normalised(pl.col("text"))).to_series()
-    pairs, alike = near_pairs(forms)
+    where = once["at"].to_numpy().astype(np.int64)
+
+    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+        for first, texts in rows.texts_at(where[positions]):
+            yield first, pl.DataFrame({"text": texts}).select(normalised(pl.col("text"))).to_series()
+
+    pairs, alike = _near_pairs(len(where), forms_at)
     if not len(pairs):
         return []
-    split_of = formed.group_by("form").agg(pl.col("split").unique().sort())
-    splits = once.select("form").join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
+    paired = np.unique(pairs)
+    forms = once["form"].gather(paired)
+    split_of = (
+        formed.filter(pl.col("form").is_in(forms.implode()))
+        .select("form", pl.col("split").cast(pl.String))
+        .group_by("form")
+        .agg(pl.col("split").unique())
+    )
+    told = pl.DataFrame({"form": forms}).join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
+    splits = dict(zip(paired.tolist(), told, strict=True))
     across = np.array([len({*splits[i], *splits[j]}) > 1 for i, j in pairs.tolist()])
     findings = []
     kinds = (
@@ -109,13 +163,11 @@ def _word_sets(forms: pl.Series) -> tuple[NDArray[np.uint32], NDArray[np.int64]]
     return words, starts
 
 
-def _band(
-    words: NDArray[np.uint32], starts: NDArray[np.int64], chosen: NDArray[np.int64], seeds: NDArray[np.uint32]
-) -> NDArray[np.uint64]:
-    """Gives one number a chosen text that is equal where its least hashes under all of `seeds` are."""
-    band = np.zeros(len(chosen), dtype=np.uint64)
-    if not len(chosen):
-        return band
+def _band(words: NDArray[np.uint32], starts: NDArray[np.int64], seeds: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Gives one number a text that is equal where its least hashes under all of `seeds` are; any for a text without words."""
+    band = np.zeros(len(starts) - 1, dtype=np.uint64)
+    if not len(words):
+        return band.astype(np.uint32)
     for seed in seeds:
         mixed = words ^ seed  # the finisher of MurmurHash3: every bit of the word moves every bit of the hash
         mixed ^= mixed >> np.uint32(16)
@@ -123,13 +175,12 @@ def _band(
         mixed ^= mixed >> np.uint32(13)
         mixed *= np.uint32(0xC2B2AE35)
         mixed ^= mixed >> np.uint32(16)
-        least = np.minimum.reduceat(mixed, np.minimum(starts[:-1], max(len(words) - 1, 0)))[chosen]
+        least = np.minimum.reduceat(mixed, np.minimum(starts[:-1], len(words) - 1))
         band = band * np.uint64(0x9E3779B97F4A7C15) + least.astype(np.uint64) + np.uint64(1)
-    return band
+    return (band >> np.uint64(32)).astype(np.uint32)
 
 
-def _jaccard(words: NDArray[np.uint32], starts: NDArray[np.int64], i: int, j: int) -> float:
-    one, other = words[starts[i] : starts[i + 1]], words[starts[j] : starts[j + 1]]
+def _jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
     both = len(np.intersect1d(one, other, assume_unique=True))
     return both / (len(one) + len(other) - both)
 
@@ -138,9 +189,8 @@ def _places(rows: Rows, once: pl.DataFrame, pairs: NDArray[np.int64], alike: NDA
     places = []
     for (i, j), share in zip(pairs.tolist(), alike.tolist(), strict=True):
         for here, there in ((i, j), (j, i)):
-            split, row, text = once["split"][here], int(once["row"][here]), once["text"][here]
             other = rows.place(once["split"][there], int(once["row"][there]))
-            places.append(Place(split, row, rows.place(split, row), excerpt(text), f"{share:.0%} as {other}"))
+            places += rows.places(once[[here]], [f"{share:.0%} as {other}"])
     return places
 
 

@@ -1,13 +1,13 @@
 """Rows that are no good text: empty, damaged, full of what nobody sees, far too long. In: rows. Out: findings.
 
-One vectorised pass a rule; no Python for each row. Lengths are judged against the data's own.
+One vectorised pass, batch by batch; no Python for each row. Lengths are judged against the data's own.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from smallprint.check.findings import Finding, Rows
+from smallprint.check.findings import SHOWN, Finding, Rows, Severity
 from smallprint.core.progress import counted
 
 # what UTF-8 becomes when it is read as Latin-1 or cp1252: a letter of its first bytes before one of its second ones
@@ -23,7 +23,7 @@ LONGEST_SHARE = 20.0  # times the 99th percentile
 LEAST_LONG = 5_000  # characters: shorter texts are never extreme
 NO_LETTER = r"^[^\p{L}]*$"
 
-PATTERNS = (
+PATTERNS: tuple[tuple[str, Severity, str, str, str], ...] = (
     (
         "mojibake",
         "warning",
@@ -43,78 +43,77 @@ PATTERNS = (
 )
 
 
+BLANK, NO_LETTERS = "empty-text", "no-letters"
+
+
 def check_rows(rows: Rows) -> list[Finding]:
     """Gives what is wrong with single texts."""
-    frame = rows.frame
-    blank = frame.filter(pl.col("text").is_null() | (pl.col("text").str.strip_chars() == ""))
-    findings = []
-    if blank.height:
-        told = [
-            "no value" if text is None else "empty" if text == "" else "white space" for text in blank["text"].head(50)
-        ]
-        findings.append(
-            Finding(
-                "empty-text",
-                "error",
-                f"{counted(blank.height, 'row')} without text.",
-                "Fill them in or remove them; `--fix` removes them, and --set data.empty_text=drop leaves them out.",
-                blank.height,
-                rows.places(blank, told),
-            )
+    text = pl.col("text")
+    blank = ~text.str.contains(r"\S").fill_null(False)
+    flags = {BLANK: blank, NO_LETTERS: text.str.contains(NO_LETTER).fill_null(False) & ~blank}
+    flags |= {kind: text.str.contains(pattern).fill_null(False) for kind, _, pattern, _, _ in PATTERNS}
+    counts = dict.fromkeys(flags, 0)
+    first: dict[str, list[int]] = {kind: [] for kind in flags}
+    told: list[str] = []
+    lengths, start = [], 0
+    for part in rows.texts():
+        looked = pl.DataFrame({"text": part}).select(
+            text.str.len_chars().alias("length"), *(flag.alias(kind) for kind, flag in flags.items())
         )
-    for kind, severity, pattern, words, do in PATTERNS:
-        odd = frame.filter(pl.col("text").str.contains(pattern))
-        if odd.height:
-            findings.append(
-                Finding(
-                    kind,
-                    severity,  # type: ignore[arg-type]
-                    f"{counted(odd.height, 'text')} {words if odd.height > 1 else words.replace('hold', 'holds', 1)}.",
-                    do,
-                    odd.height,
-                    rows.places(odd),
-                )
-            )
-    return [*findings, *_lengths(rows), *_letters(rows)]
+        lengths.append(looked["length"])
+        for kind in flags:
+            if n := int(looked[kind].sum()):
+                counts[kind] += n
+                places = looked[kind].arg_true().head(SHOWN - len(first[kind])).to_list()
+                first[kind] += [start + place for place in places]
+                told += [_nothing(part[place]) for place in places if kind == BLANK]
+        start += len(part)
+
+    def some(kind: str, severity: Severity, found: str, do: str, details: list[str] | None = None) -> list[Finding]:
+        if not counts[kind]:
+            return []
+        return [Finding(kind, severity, found, do, counts[kind], rows.places(rows.frame[first[kind]], details))]
+
+    findings = some(
+        BLANK,
+        "error",
+        f"{counted(counts[BLANK], 'row')} without text.",
+        "Fill them in or remove them; `--fix` removes them, and --set data.empty_text=drop leaves them out.",
+        told,
+    )
+    for kind, severity, _, words, do in PATTERNS:
+        hold = words if counts[kind] > 1 else words.replace("hold", "holds", 1)
+        findings += some(kind, severity, f"{counted(counts[kind], 'text')} {hold}.", do)
+    findings += _lengths(rows, pl.concat(lengths)) if lengths else []
+    return findings + some(
+        NO_LETTERS,
+        "note",
+        f"{counts[NO_LETTERS]:,} texts have no letter: numbers and signs alone.",
+        "See whether the text column is the right one, or whether these rows are of use.",
+    )
 
 
-def _lengths(rows: Rows) -> list[Finding]:
-    lengths = rows.frame["text"].str.len_chars()
+def _nothing(text: str | None) -> str:
+    return "no value" if text is None else "empty" if text == "" else "white space"
+
+
+def _lengths(rows: Rows, lengths: pl.Series) -> list[Finding]:
     usual = lengths.quantile(0.99) or 0.0
     limit = max(LEAST_LONG, LONGEST_SHARE * usual)
-    odd = (
-        rows.frame.with_columns(lengths.alias("length"))
-        .filter(pl.col("length") > limit)
-        .sort("length", descending=True)
-    )
-    if not odd.height:
+    odd = (lengths > limit).arg_true()
+    if not len(odd):
         return []
-    told = [f"{length:,} characters" for length in odd["length"].head(50)]
+    odd = odd.gather(lengths.gather(odd).arg_sort(descending=True))
+    first = odd.head(SHOWN).to_list()
     return [
         Finding(
             "extreme-length",
             "warning",
-            f"{odd.height:,} texts are far longer than the others: up to {odd['length'][0]:,} characters, and 99 of 100 have at "
+            f"{len(odd):,} texts are far longer than the others: up to {lengths[first[0]]:,} characters, and 99 of 100 have at "
             f"most {usual:,.0f}.",
             "See whether several rows ran together, by a quotation mark that was not closed for instance.",
-            odd.height,
-            rows.places(odd, told),
-        )
-    ]
-
-
-def _letters(rows: Rows) -> list[Finding]:
-    odd = rows.frame.filter(pl.col("text").str.contains(NO_LETTER) & (pl.col("text").str.strip_chars() != ""))
-    if not odd.height:
-        return []
-    return [
-        Finding(
-            "no-letters",
-            "note",
-            f"{odd.height:,} texts have no letter: numbers and signs alone.",
-            "See whether the text column is the right one, or whether these rows are of use.",
-            odd.height,
-            rows.places(odd),
+            len(odd),
+            rows.places(rows.frame[first], [f"{lengths[place]:,} characters" for place in first]),
         )
     ]
 

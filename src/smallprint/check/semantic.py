@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from smallprint.check.findings import Finding, Place, Rows, excerpt
+from smallprint.check.findings import Finding, Place, Rows
 
 ALIKE = 0.745  # chosen on every second pair of benchmarks/paraphrases.csv
 BLOCK, MOST_PAIRS = 2048, 20_000
@@ -58,13 +58,11 @@ def check_semantic(rows: Rows, formed: pl.DataFrame, vectors: NDArray[np.float32
     across = splits[pairs[:, 0]] != splits[pairs[:, 1]] if len(pairs) else np.zeros(0, dtype=bool)
     if not len(pairs):
         return []
-    places = []
+    places: list[Place] = []
     for (i, j), cosine in zip(pairs[across][:25].tolist(), cosines[across][:25].tolist(), strict=True):
         for here, there in ((i, j), (j, i)):
-            split, row = formed["split"][here], int(formed["row"][here])
             other = rows.place(formed["split"][there], int(formed["row"][there]))
-            text = excerpt(formed["text"][here])
-            places.append(Place(split, row, rows.place(split, row), text, f"cosine {cosine:.2f} with {other}"))
+            places += rows.places(formed[[here]], [f"cosine {cosine:.2f} with {other}"])
     many = " or more" if len(pairs) == MOST_PAIRS else ""
     return [
         Finding(

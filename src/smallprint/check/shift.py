@@ -20,10 +20,9 @@ Array = NDArray[np.float64]
 
 def check_shift(rows: Rows) -> list[Finding]:
     """Gives by split, against train, whether its label rates and its words differ."""
-    frame = rows.frame.filter(pl.col("text").is_not_null())
-    if frame.height > MOST_ROWS:
-        frame = frame.sample(MOST_ROWS, seed=SEED)
-    findings = []
+    if len(rows.splits) < 2:
+        return []
+    frame, findings = _sample(rows), []
     for split in rows.splits[1:]:
         part = frame.filter(pl.col("split").is_in(["train", split]))
         unit, sizes, here = _units(part, split)
@@ -33,6 +32,16 @@ def check_shift(rows: Rows) -> list[Finding]:
         findings += _label_rates(rows, part, unit, sizes, here, moves, split)
         findings += _words(part, unit, here, moves, split)
     return findings
+
+
+def _sample(rows: Rows) -> pl.DataFrame:
+    """Gives the rows that have a value, or `MOST_ROWS` of them by chance, with their texts."""
+    chosen = np.arange(rows.frame.height)
+    if len(chosen) > MOST_ROWS:
+        chosen = np.sort(np.random.default_rng(SEED).choice(chosen, MOST_ROWS, replace=False))
+    text = pl.concat([texts for _, texts in rows.texts_at(chosen)])
+    frame = rows.frame[chosen.tolist()].with_columns(text.alias("text"), pl.col("split").cast(pl.String))
+    return frame.filter(pl.col("text").is_not_null())
 
 
 def _units(part: pl.DataFrame, split: str) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:

@@ -69,7 +69,7 @@ def check_suspects(
 
 def doubtable(rows: Rows) -> pl.DataFrame:
     """Gives the rows of train and validation that have a text and labels that could be read, in order."""
-    return rows.frame.filter(
+    return rows.in_memory().frame.filter(
         pl.col("split").is_in(["train", "validation"])
         & pl.col("labels").is_not_null()
         & (pl.col("text").str.strip_chars() != "")

@@ -18,7 +18,7 @@ from smallprint.data.json_frames import frame_from_objects, objects_as_strings
 from smallprint.data.lines import csv_rows, decode_lines, json_objects
 from smallprint.data.plain_csv import NotPlainError, plain_pieces
 
-BATCH_ROWS, BATCH_BYTES = 65_536, 2**21
+BATCH_ROWS, BATCH_BYTES = 65_536, 2**20
 READ_BUFFER = 2**20
 Row = TypeVar("Row")
 

@@ -115,6 +115,11 @@ def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callab
     return pl.Series("labels", lists, dtype=pl.List(pl.String)).gather(rows.codes)
 
 
+def check_label_columns(frame: pl.DataFrame, schema: Schema, split: str, source: Source) -> None:
+    """Raise a DataError unless every row of the label columns, with `ROW`, can be read."""
+    read_labels(frame, schema, split, lambda position: source.place(split, int(frame[ROW][position])))
+
+
 def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> list[list[str]]:
     """The label names of each row as the task has them: exactly one for binary and multiclass, in the schema's order.
 

@@ -7,10 +7,11 @@ what the columns mean.
 from __future__ import annotations
 
 import difflib
+from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -117,7 +118,8 @@ def near_paths(path: Path) -> str:
 
 
 def place_in_file(path: Path, row: int) -> str:
-    """A row's place in words, such as 'train.csv, line 14'; reads a text file up to the row.
+    """A row's place in words, such as 'train.csv, line 14'; the second place of a file that is asked for
+    reads all its line numbers, which are kept.
 
     Args:
         path: The file.
@@ -128,15 +130,34 @@ def place_in_file(path: Path, row: int) -> str:
         return f"{path.name}, row {row + 2} of the sheet"
     if suffix not in SEPARATORS and suffix not in JSON_LINES:
         return f"{path.name}, row {row + 1}"
+    stamp = path.stat()
+    key = (str(path), stamp.st_size, stamp.st_mtime_ns)
+    if key in _ASKED:
+        known = _line_numbers(*key)
+        return f"{path.name}, line {known[row]}" if row < len(known) else f"{path.name}, row {row + 1}"
+    _ASKED.clear()
+    _ASKED.add(key)  # who asks once more will ask often
+    found = next(islice(_numbered(path), row, None), None)
+    return f"{path.name}, line {found}" if found else f"{path.name}, row {row + 1}"
+
+
+_ASKED: set[tuple[str, int, int]] = set()
+
+
+@lru_cache(maxsize=3)
+def _line_numbers(path: str, size: int, changed: int) -> array[int]:
+    """The line in which each row of a text file begins; size and time of change tell one state of it from another."""
+    return array("Q", _numbered(Path(path)))
+
+
+def _numbered(path: Path) -> Iterator[int]:
+    suffix = path.suffix.lower()
     with path.open("rb") as file:
         lines = decode_lines(file, str(path))
-        numbers: Iterator[tuple[int, Any]]
         if suffix in SEPARATORS:
-            numbers = islice(csv_rows(lines, str(path), SEPARATORS[suffix]), row + 1, None)
+            yield from (number for number, _ in islice(csv_rows(lines, str(path), SEPARATORS[suffix]), 1, None))
         else:
-            numbers = islice(json_objects(lines, str(path)), row, None)
-        found = next(numbers, None)
-    return f"{path.name}, line {found[0]}" if found else f"{path.name}, row {row + 1}"
+            yield from (number for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:

@@ -82,6 +82,11 @@ class Source:
         table = self._table(split)
         return table.batches(columns) if table.batches else table.load(columns).iter_slices(BATCH_ROWS)
 
+    @property
+    def streams(self) -> bool:
+        """Whether memory holds no more than a batch while this is read by `batches`."""
+        return all(table.batches is not None for table in self.tables.values())
+
     def place(self, split: str | None, row: int) -> str:
         """A row's place in words, such as 'train.csv, line 14'; `row` counts from 0."""
         return self._table(split).place(row)
@@ -205,7 +210,8 @@ def _only(names: Mapping[str, list[str]]) -> list[str] | None:
 
 
 def _file_table(path: Path) -> Table:
-    return Table(partial(read_table, path), partial(place_in_file, path), partial(read_batches, path))
+    batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path)
+    return Table(partial(read_table, path), partial(place_in_file, path), batches)
 
 
 def _sample_table() -> Table:

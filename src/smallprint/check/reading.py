@@ -1,0 +1,164 @@
+"""All rows, as far as they can be read. In: a source and the settings. Out: `Rows`, and findings on what could not be read.
+
+Files are read in batches, and their texts are not kept: `Rows.texts` reads them again. So memory holds labels and numbers of a row, and
+a file may be larger than it. Tables in memory and Excel are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from smallprint.check.findings import Finding, Rows
+from smallprint.core.config import DataConfig
+from smallprint.core.errors import DataError
+from smallprint.data.columns import require_column
+from smallprint.data.examples import check_label_columns, to_examples
+from smallprint.data.json_frames import join_json
+from smallprint.data.read import SPLITS, Source
+from smallprint.data.schema import Schema, detect_schema
+from smallprint.data.split_column import ROW, part_batches, split_column
+
+SPLIT = pl.Enum(SPLITS)
+COLUMNS: dict[str, Any] = {
+    "split": pl.String,
+    "row": pl.UInt32,
+    "text": pl.String,
+    "labels": pl.List(pl.String),
+    "group": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is read: columns, by what is known of the table."""
+
+    source: Source
+    text: str
+    split_column: str | None
+    schema: Schema | None
+
+    def texts(self, splits: Sequence[str]) -> Iterator[pl.Series]:
+        for _, batch in part_batches(self.source, self.split_column, splits, self.columns(labels=False)):
+            yield batch[self.text].cast(pl.String, strict=False)
+
+    def columns(self, labels: bool) -> list[str]:
+        schema, more = self.schema, [self.split_column]
+        if labels and schema is not None:
+            more += [*schema.labels, schema.group]
+        return list(dict.fromkeys([self.text, *(name for name in more if name)]))
+
+
+def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tuple[Rows, str, list[Finding]]:
+    """Gives all rows, what the table was taken for, and what could not be read as findings.
+
+    Raises:
+        DataError: There is no text column, or the table is damaged.
+    """
+    schema, said, findings = None, "", []
+    try:
+        schema = detect_schema(source, config)
+        said = schema.said
+    except DataError as error:
+        findings.append(_unreadable("table-unreadable", error))
+    wanted = _what_to_read(source, config, schema)
+    here = tuple(split for split in splits if split in source.splits) if source.splits else splits
+    frames: list[pl.DataFrame] = []
+    for file in [(split,) for split in here] if source.splits else [here]:
+        frames += _read_file(wanted, file, findings)
+    whole = pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=COLUMNS)
+
+    def place(split: str, row: int) -> str:
+        return source.place(split if source.splits else None, row)
+
+    names = list(schema.names) if schema is not None else []
+    read = (lambda: wanted.texts(here)) if source.streams else None
+    return Rows(whole, place, names, "" if schema is None else schema.task, read), said, findings
+
+
+def _what_to_read(source: Source, config: DataConfig, schema: Schema | None) -> _Wanted:
+    if schema is not None:
+        return _Wanted(source, schema.text, schema.split_column, schema)
+    head = next(source.batches("train" if source.splits else None))
+    split = None if source.splits else split_column(head.columns, config, source.name)
+    looked = head.drop(split) if split else head
+    text = require_column(looked.columns, _text_column(looked, config, source), "data.text", source.name)
+    return _Wanted(source, text, split, None)
+
+
+def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) -> list[pl.DataFrame]:
+    """Gives the rows of one file, batch by batch; of a split whose labels cannot be read, without labels."""
+    source, schema = wanted.source, wanted.schema
+    columns = wanted.columns(labels=True)
+    try:
+        next(source.batches(splits[0] if source.splits else None, columns))
+    except DataError as error:
+        columns = wanted.columns(labels=False)
+        findings.append(_unreadable(f"labels-unreadable-in-{splits[0]}", error))
+        schema = None
+    frames: list[pl.DataFrame] = []
+    broken: set[str] = set()
+    for split, batch in part_batches(source, wanted.split_column, splits, columns):
+        base = batch.select(
+            pl.lit(split, SPLIT).alias("split"),
+            pl.col(ROW).alias("row"),
+            *([] if source.streams else [pl.col(wanted.text).cast(pl.String, strict=False).alias("text")]),
+        )
+        labels = _no_labels(base)
+        if schema is not None and split not in broken:
+            try:
+                kept = replace(schema, empty_text="drop")
+                labels = to_examples(batch, kept, split, source, may_be_empty=True).frame.select(
+                    "row", "labels", "group"
+                )
+            except DataError:
+                broken.add(split)
+        kinds = [pl.col(name).cast(COLUMNS[name]) for name in ("labels", "group")]
+        frames.append(base.join(labels, on="row", how="left", maintain_order="left").with_columns(kinds))
+    for split in [split for split in splits if split in broken]:
+        assert schema is not None
+        findings.append(_unreadable(f"labels-unreadable-in-{split}", _why(wanted, schema, split)))
+    if not broken:
+        return frames
+    here = pl.col("split").is_in(sorted(broken))
+    empty = [pl.when(here).then(None).otherwise(pl.col(name)).alias(name) for name in ("labels", "group")]
+    return [frame.with_columns(empty) for frame in frames]
+
+
+def _no_labels(base: pl.DataFrame) -> pl.DataFrame:
+    nothing = pl.lit(None)
+    return base.select("row", *(nothing.cast(COLUMNS[name]).alias(name) for name in ("labels", "group")))
+
+
+def _why(wanted: _Wanted, schema: Schema, split: str) -> DataError:
+    """Gives the error that counts all rows of the split, not those of one batch."""
+    parts = []
+    for part, batch in part_batches(wanted.source, wanted.split_column, [split], wanted.columns(labels=True)):
+        seen = pl.col(wanted.text).cast(pl.String).str.contains(r"\S").fill_null(False)
+        if part == split:
+            parts.append(batch.filter(seen).select(*dict.fromkeys(schema.labels), ROW))
+    try:
+        check_label_columns(join_json(parts), schema, split, wanted.source)
+    except DataError as error:
+        return error
+    return DataError(f"The labels of {split} cannot be read.", "labels as in train", "Look at its label column.")
+
+
+def _text_column(raw: pl.DataFrame, config: DataConfig, source: Source) -> str:
+    """Gives the text column of a table that could not be understood: the named one, or the one with the longest strings."""
+    if config.text is not None:
+        return config.text
+    lengths = {name: raw[name].str.len_chars().mean() or 0.0 for name in raw.columns if raw[name].dtype == pl.String}
+    if not lengths:
+        raise DataError(f"{source.name} has no column of text.", "a column of strings", "Name it with --text.")
+    return max(lengths, key=lambda name: float(str(lengths[name])))
+
+
+def _unreadable(kind: str, error: DataError) -> Finding:
+    return Finding(kind, "error", error.found, error.do or error.expected, 1)
+
+
+__all__ = ["COLUMNS", "read_rows"]
