@@ -2,9 +2,9 @@
 
     python benchmarks/million.py MODEL [--onnx ONNX] [--rows 100000 1000000] [--onnx-rows 2000 20000]
 
-MODEL is a bundle of tables of words (or TF-IDF), ONNX an exported encoder. Rows are train clauses of UNFAIR-ToS (SMALLPRINT_DATA), each with a
-number of its own behind it, so that new words never end. Each command runs in a process of its own. Its peak of memory (VmHWM) is given
-beyond that of the same command over two rows: libraries and model loaded. Seconds are those of the command less the two rows'.
+MODEL is a bundle of tables of words (or TF-IDF), ONNX an exported encoder. Rows are train clauses of UNFAIR-ToS (SMALLPRINT_DATA), each
+with a number of its own behind it, so that new words never end. Each command runs in a process of its own. Its peak of memory (VmHWM) is
+given beyond that of the same command over two rows: libraries and model loaded. Seconds are those of the command less the two rows'.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def write_rows(path: Path, rows: int) -> None:
         for start in range(0, rows, CHUNK):
             numbers = range(start, min(start + CHUNK, rows))
             texts = [
-                f"{clauses[i]} {n}" for i, n in zip(rng.integers(0, len(clauses), len(numbers)), numbers, strict=True)
+                f"{clauses[i]} {n:07d}"
+                for i, n in zip(rng.integers(0, len(clauses), len(numbers)), numbers, strict=True)
             ]
             frame = pl.DataFrame({"row": list(numbers), "text": texts})
             if path.suffix == ".csv":

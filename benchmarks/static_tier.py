@@ -142,7 +142,8 @@ def render(results: dict[str, Any]) -> str:
     lines = []
     if "speed" in results:
         lines += [
-            "| | clauses a processor second | times the encoder by torch | clauses a second by the clock | start to one answer, processor | MB |",
+            "| | clauses a processor second | times the encoder by torch | clauses a second by the clock "
+            "| start to one answer, processor | MB |",
             "|---|---|---|---|---|---|",
         ]
         for name, row in results["speed"].items():
