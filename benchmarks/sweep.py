@@ -298,6 +298,7 @@ def spaces() -> str:
     """Gives the default spaces of an encoder of six layers as a table."""
     kinds = {
         "tfidf": ["model.backbone=tfidf"],
+        "static": ["model.backbone=static"],
         "frozen": ["model.adapter=frozen"],
         "lora": ["model.adapter=lora"],
         "upper layers": ["model.train_layers=3"],

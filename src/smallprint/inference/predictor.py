@@ -138,7 +138,7 @@ def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: i
         found[place] = names if several else names[0]
         for values, score in zip(scores, row, strict=True):
             values[place] = score
-    new = [pl.Series(label_name, found, dtype=pl.List(pl.String) if several else pl.String)]
+    new = [_lists(label_name, found) if several else pl.Series(label_name, found, dtype=pl.String)]
     if prediction.decisions is not None:
         decisions: list[str | None] = [None] * len(texts)
         for place, decision in zip(full, prediction.decisions, strict=True):
@@ -146,6 +146,14 @@ def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: i
         new.append(pl.Series(DECISION, decisions, dtype=pl.String))
     new += [pl.Series(name, values, dtype=pl.Float32) for name, values in zip(score_names, scores, strict=True)]
     return frame.with_columns(new), len(texts) - len(full)
+
+
+def _lists(name: str, found: list[list[str] | str | None]) -> pl.Series:
+    """Gives lists of labels as a column; each combination is made once, as a column of lists costs more than their scores."""
+    kinds: dict[tuple[str, ...], int] = {}
+    rows = [None if names is None else kinds.setdefault(tuple(names), len(kinds)) for names in found]
+    lists = pl.Series(name, [list(kind) for kind in kinds], dtype=pl.List(pl.String))
+    return lists.gather(pl.Series(rows, dtype=pl.UInt32))
 
 
 def _findings(engine: Engine, frame: pl.DataFrame, column: str, source: str, before: int) -> list[dict[str, Any]]:

@@ -139,9 +139,8 @@ class StaticClassifier:
         return row
 
     def _row_of(self, word: str) -> NDArray[np.float32]:
-        counts = Counter(
-            i for i in (self._grams.get(gram) for gram in grams_of(word[:LONGEST_UNKNOWN])) if i is not None
-        )
+        known = self._grams.get
+        counts = Counter([i for gram in grams_of(word[:LONGEST_UNKNOWN]) if (i := known(gram)) is not None])
         if not counts:
             return np.zeros(len(self.bias), dtype=np.float32)
         which = np.fromiter(counts, dtype=np.int64)
