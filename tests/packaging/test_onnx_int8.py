@@ -61,6 +61,30 @@ def test_a_text_is_scored_as_if_it_were_alone(plain):
     np.testing.assert_array_equal(alone[0], beside[0])
 
 
+def test_unsigned_weights_for_processors_that_overflow_give_the_same(plain):
+    from smallprint.modeling.onnx_scorer import UNSIGNED
+
+    rounded, ids = round_graph(plain, "logits"), np.arange(24).reshape(2, 12)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(UNSIGNED, "1")
+    session = onnxruntime.InferenceSession(rounded, options, providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"input_ids": ids})[0], run(rounded, ids), atol=1e-4)
+
+
+def test_which_processors_may_overflow(tmp_path, monkeypatch):
+    from smallprint.modeling import onnx_scorer
+
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags : avx2 avx512_vnni\n")
+    monkeypatch.setattr(onnx_scorer.platform, "machine", lambda: "x86_64")
+    assert not onnx_scorer.overflows(info)
+    info.write_text("flags : avx2\n")
+    assert onnx_scorer.overflows(info)
+    assert onnx_scorer.overflows(tmp_path / "missing")
+    monkeypatch.setattr(onnx_scorer.platform, "machine", lambda: "aarch64")
+    assert not onnx_scorer.overflows(info)
+
+
 def test_a_row_that_is_all_zero(plain):
     model = onnx.load_from_string(plain)
     table = next(part for part in model.graph.initializer if part.name == "table")

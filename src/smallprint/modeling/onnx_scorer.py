@@ -7,8 +7,10 @@ files.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -24,14 +26,12 @@ from smallprint.modeling.windows import combine_windows, place_windows
 BATCH_SIZE, BATCH_TOKENS = 64, 256  # what a layer makes of more tokens falls out of a core's own cache
 CHUNK = 1024  # texts that are tokenized at once
 IDS, MASK, LOGITS = "input_ids", "attention_mask", "logits"
-# an addition and a layer norm as one operator take several times as long on a processor as one after the other
-SLOW = ["SkipLayerNormFusion"]
-SETTINGS = {
-    # a core that waits in a loop for more to do is taken from another batch, or another process
-    "session.intra_op.allow_spinning": "0",
-    # without VNNI, products of 8 bits overflow in silence unless this is said (slower there, and right)
-    "session.x64quantprecision": "1",
-}
+# joined to one operator, these steps take longer on a processor than one after the other, layer norms several times as long
+SLOW = ["SkipLayerNormFusion", "BiasGeluFusion"]
+# a core that waits in a loop for more to do is taken from another batch, or another process
+SPINNING = "session.intra_op.allow_spinning"
+# makes weights of 8 signed bits unsigned when a model is opened: products take more than twice as long, and cannot overflow
+UNSIGNED = "session.x64quantprecision"
 
 
 class OnnxScorer:
@@ -151,6 +151,16 @@ def usable_cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
+def overflows(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Says whether sums of products of 8 bits may overflow in silence: on Intel's and AMD's processors without VNNI, or unknown ones."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        return "vnni" not in cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+
+
 def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
     try:
         import onnxruntime
@@ -163,8 +173,8 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
-    for name, value in SETTINGS.items():
-        options.add_session_config_entry(name, value)
+    options.add_session_config_entry(SPINNING, "0")
+    options.add_session_config_entry(UNSIGNED, str(int(overflows())))
     # lengths differ from batch to batch: a plan of memory for each of them would only grow
     options.enable_mem_pattern = False
     try:
@@ -183,4 +193,4 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
         ) from None
 
 
-__all__ = ["OnnxScorer", "scores_of", "usable_cores"]
+__all__ = ["OnnxScorer", "overflows", "scores_of", "usable_cores"]

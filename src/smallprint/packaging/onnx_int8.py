@@ -79,6 +79,7 @@ class _Rewritten:
             self._constant("int8_one", np.float32(1)),
             self._constant(f"{name}_scale", w_scale),
             self._constant("int8_middle", np.uint8(MIDDLE)),
+            self._constant(f"{name}_zero", np.int8(0)),  # its own: on processors that overflow, each is changed
         ]
         self._add("MatMulIntegerToFloat", inputs, f"{name}_whole", domain=MICROSOFT)
         self._add("Mul", [f"{name}_whole", scale], name)
