@@ -5,7 +5,8 @@
 RUN is the trained model, ONNX and INT8 its exports. The pipeline runs the same encoder with a classifier of its own (the same work; its
 answers are another matter) by its default settings (one text at a time) and by the best of what it offers here: batches of 8, 32 and
 128, with and without sorting by length. Texts are test clauses of UNFAIR-ToS (SMALLPRINT_DATA); labels are not read. The share of the peak
-is of what numpy's matrix product of the encoder's own shapes reaches in the same run, in fp32. Times are the median of three.
+is of what one matrix product of the encoder's own shapes reaches in the same run: numpy's in fp32, onnxruntime's of whole numbers for int8.
+Scanned are the six documents of tos_documents, by the command, start included. Times are the median of three.
 """
 
 from __future__ import annotations
@@ -61,6 +62,44 @@ def peak_gflops(width: int, inner: int, rows: int = 1024) -> float:
     return 2 * rows * width * inner / seconds(lambda: left @ right, 15) / 1e9
 
 
+def int8_peak_gflops(width: int, inner: int, rows: int = 1024) -> float:
+    """Gives the same for whole numbers of 8 bits, two operations a product."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    constants = {
+        "w": rng.integers(-127, 127, (width, inner)).astype(np.int8),
+        "middle": np.uint8(128),
+        "zero": np.int8(0),
+    }
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["x", "w", "middle", "zero"], ["y"])],
+        "peak",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [rows, width])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, [rows, inner])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    feed = {"x": rng.integers(0, 255, (rows, width)).astype(np.uint8)}
+    session.run(None, feed)
+    return 2 * rows * width * inner / seconds(lambda: session.run(None, feed), 15) / 1e9
+
+
+def scan_seconds(place: str, folder: Path) -> dict[str, float]:
+    """Gives the time of `smallprint scan` on six documents to JSON and to HTML, start included, and the sentences a second."""
+    documents = sorted(str(path) for path in (DATA / "tos_documents").glob("*.txt"))
+    spent = {}
+    for form in ("json", "html"):
+        command = [sys.executable, "-m", "smallprint", "scan", place, *documents, "-o", str(folder / f"scan.{form}")]
+        spent[form] = seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True))
+    found = json.loads((folder / "scan.json").read_text(encoding="utf-8"))["documents"]
+    sentences = sum(entry["sentences"] for entry in found)
+    return {"sentences": sentences, "json_seconds": spent["json"], "html_seconds": spent["html"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", help="left out: only write the table from the results file")
@@ -99,13 +138,14 @@ def main() -> None:
     rows["bundle, torch"] |= latency_ms(lambda text: torch_engine.score([text]), texts[:SINGLE])
     lengths = [len(ids) for ids in scorer._tokenize(texts).ids]
     tokens, width, inner, layers = sum(lengths), config.hidden_size, config.intermediate_size, config.num_hidden_layers
-    peak = peak_gflops(width, inner)
+    peaks = {"fp32": peak_gflops(width, inner), "int8": int8_peak_gflops(width, inner)}
     work = 2 * layers * (tokens * (4 * width**2 + 2 * width * inner) + 2 * width * sum(n * n for n in lengths)) / 1e9
     for place in given.exports:
         engine = load_engine(find_bundle(place))
-        kind = f"bundle, onnx {getattr(engine.scorer, 'weights', '')}"
+        weights = getattr(engine.scorer, "weights", "fp32")
+        kind = f"bundle, onnx {weights}"
         spent = seconds(lambda engine=engine: engine.score(texts))
-        rows[kind] = {"a_second": N / spent, "gflops": work / spent, "share_of_fp32_peak": work / spent / peak}
+        rows[kind] = {"a_second": N / spent, "gflops": work / spent, "share_of_peak": work / spent / peaks[weights]}
         rows[kind] |= latency_ms(lambda text, engine=engine: engine.score([text]), texts[:SINGLE])
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "one.csv"
@@ -114,17 +154,18 @@ def main() -> None:
             command = [sys.executable, "-m", "smallprint", "predict", place, str(path), "-o", str(Path(name) / "o.csv")]
             spent = seconds(lambda command=command: subprocess.run(command, check=True, capture_output=True))
             results.setdefault("start_to_answer_seconds", {})[Path(place).name] = spent
+            results.setdefault("scan", {})[Path(place).name] = scan_seconds(place, Path(name))
         model.save_pretrained(name)
         scorer.tokenizer.save_pretrained(name)
         code = f"from transformers import pipeline\npipeline('text-classification', model={name!r})('we may close your account')"
         spent = seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True))
         results["start_to_answer_seconds"]["pipeline"] = spent
-    results["fp32_peak_gflops"] = peak
+    results["peak_gflops"] = peaks
     for name, row in rows.items():
         row["times_default"] = row["a_second"] / rows["pipeline, defaults"]["a_second"]
         row["times_best"] = row["a_second"] / best[0]
         print(f"{name:22}", {key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()})
-    print(results["start_to_answer_seconds"], f"peak {peak:.0f} GFLOP/s")
+    print(results["start_to_answer_seconds"], results["scan"], {name: round(value) for name, value in peaks.items()})
     write_json(RESULTS, results)
     write_section("inference", render(results), PAGE)
 
@@ -139,9 +180,16 @@ def render(results: dict[str, Any]) -> str:
         told = f"{row['a_second']:.0f} | {row['times_default']:.1f} | {row['times_best']:.1f} | {' | '.join(single)}"
         lines.append(f"| {name} | {told} |")
     starts = ", ".join(f"{name} {spent:.1f} s" for name, spent in results["start_to_answer_seconds"].items())
-    peaks = [f"{name} {row['gflops']:.0f}" for name, row in results["rows"].items() if "gflops" in row]
-    peak = f"numpy's matrix product {results['fp32_peak_gflops']:.0f}"
-    lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(peaks)}, {peak}."]
+    shares = [
+        f"{name} {row['gflops']:.0f} ({100 * row['share_of_peak']:.0f}% of one matrix product of the same shapes)"
+        for name, row in results["rows"].items()
+        if "gflops" in row
+    ]
+    lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(shares)}."]
+    for name, scan in results["scan"].items():
+        told = f"{scan['json_seconds']:.1f} s to JSON, {scan['html_seconds']:.1f} s to HTML"
+        a_second = scan["sentences"] / scan["json_seconds"]
+        lines.append(f"Six documents scanned by {name}: {told}, {a_second:.0f} sentences a second, start included.")
     return "\n".join(lines)
 
 

@@ -27,7 +27,10 @@ from smallprint.packaging.registered import read_word
 
 Format = Literal["onnx", "onnx-int8", "transformers"]
 NEAR = 1e-4  # between two fp32 scores of a text
-BITS = {"onnx": (32,), "onnx-int8": (7, 8)}  # the fastest first; what is nearer is tried where it does not do
+WEIGHTS = {
+    "onnx": ("fp32",),
+    "onnx-int8": ("int8", "int8-spared"),
+}  # the fastest first; the nearer where it does not do
 LOSS, AGREE = 0.005, 0.995  # int8: how much macro F1 may fall, and the share of decisions that must stay
 
 
@@ -102,8 +105,8 @@ def export(
         return _as_transformers(bundle, before, original, examples, named, folder, out)
     from smallprint.packaging.onnx_export import to_onnx
 
-    for bits in BITS[to]:
-        converted = to_onnx(bundle.scorer, bits, say)
+    for weights in WEIGHTS[to]:
+        converted = to_onnx(bundle.scorer, weights, say)
         if converted is bundle.scorer:
             raise ExportError(
                 "This model has no encoder: it needs neither torch nor ONNX as it is.",
@@ -112,9 +115,9 @@ def export(
             )
         scores = _engine(bundle, converted).score(examples.texts)
         found = _compare(before, original, scores, examples, named, to, folder, out)
-        if bits == BITS[to][-1] or not _refusal(found):
+        if weights == WEIGHTS[to][-1] or not _refusal(found):
             break
-        say(f"{bits} bits are too few for this model: {'; '.join(lines_of(found))}.")
+        say(f"Not near enough ({'; '.join(lines_of(found))}): what loses most by int8 stays in fp32.")
     _accept(found)
     manifest = bundle.manifest
     save_bundle(
@@ -124,7 +127,7 @@ def export(
         thresholds=bundle.thresholds,
         config=bundle.config,
         data=manifest["data"],
-        metrics={**manifest["metrics"], "export": _told(found)},
+        metrics={**manifest["metrics"], "export": {**_told(found), "weights": weights}},
         calibration=bundle.calibration,
         known_texts=bundle.known_texts,
         reference=load_reference(folder, bundle.labels.n_outputs),

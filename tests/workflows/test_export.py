@@ -104,6 +104,38 @@ def test_int8_is_measured_before_it_is_kept(trained, tmp_path, monkeypatch):
     assert not (tmp_path / "refused").exists()
 
 
+def test_what_is_not_near_enough_is_tried_again_nearer(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "AGREE", 0.9)
+    monkeypatch.setattr(exporting, "LOSS", 0.1)
+    right, refused = exporting._refusal, []
+
+    def refuse_first(found):
+        refused.append(found)
+        return ExportError("a", "b", "c") if len(refused) == 1 else right(found)
+
+    monkeypatch.setattr(exporting, "_refusal", refuse_first)
+    said = []
+    folder = tmp_path / "int8"
+    found = export(trained("multiclass"), "onnx-int8", folder, say=said.append)
+    assert any("stays in fp32" in line for line in said)
+    told = json.loads((folder / "manifest.json").read_text())["metrics"]["export"]
+    assert told["weights"] == "int8-spared"
+    assert found.difference <= refused[0].difference
+
+
+def test_batches_side_by_side_give_the_same_scores(trained, onnx_of):
+    from smallprint.modeling.onnx_scorer import OnnxScorer
+
+    whole = api.load(onnx_of("multilabel")[0]).scorer
+    more = {"max_length": whole.max_length, "pad_id": whole.pad_id, "empty_id": whole.empty_id}
+    texts = [" ".join(["sky", "leaf", "crimson"] * (i % 9 + 1)) for i in range(300)]
+    several, one = (
+        OnnxScorer(whole.model, whole.tokenizer_json, whole.task, whole.n_outputs, threads=threads, **more).score(texts)
+        for threads in (4, 1)
+    )
+    np.testing.assert_allclose(several, one, atol=1e-6)
+
+
 def test_int8_without_labelled_rows_is_refused(trained, tmp_path):
     run = trained("multiclass")
     with pytest.raises(ConfigError, match="no labelled rows"):

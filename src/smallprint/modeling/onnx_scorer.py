@@ -1,12 +1,16 @@
 """An exported encoder that scores, by onnxruntime and tokenizers alone: neither torch nor transformers is imported.
 
-Texts of like length share a batch. It knows neither label names nor files.
+Texts of like length share a batch, and batches are scored side by side, one for each core. It knows neither label names nor
+files.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,9 +23,15 @@ from smallprint.modeling.batching import pad_arrays, plan_batches
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
 from smallprint.modeling.windows import combine_windows, place_windows
 
-BATCH_SIZE, BATCH_TOKENS = 64, 1024  # more tokens fall out of a processor's caches
+BATCH_SIZE, BATCH_TOKENS = 64, 256  # what a layer makes of more tokens falls out of a core's own cache
 CHUNK = 1024  # texts that are tokenized at once
 IDS, MASK, LOGITS = "input_ids", "attention_mask", "logits"
+# joined to one operator, these steps take longer on a processor than one after the other, layer norms several times as long
+SLOW = ["SkipLayerNormFusion", "BiasGeluFusion"]
+# a core that waits in a loop for more to do is taken from another batch, or another process
+SPINNING = "session.intra_op.allow_spinning"
+# makes weights of 8 signed bits unsigned when a model is opened: products take more than twice as long, and cannot overflow
+UNSIGNED = "session.x64quantprecision"
 
 
 class OnnxScorer:
@@ -37,7 +47,7 @@ class OnnxScorer:
         pad_id: Fills a batch up.
         empty_id: Stands for a text without any token.
         weights: fp32 or int8: how the model holds its matrices.
-        threads: Of one call; all cores that this process may use, when left out.
+        threads: Of one call, and batches at once; all cores that this process may use, when left out.
 
     Attributes:
         n_truncated: Texts that were cut so far.
@@ -64,7 +74,8 @@ class OnnxScorer:
         self.model, self.tokenizer_json, self.task, self.n_outputs = model, tokenizer, task, n_outputs
         self.max_length, self.windows, self.pad_id, self.empty_id = max_length, windows, pad_id, empty_id
         self.weights, self.n_truncated = weights, 0
-        self._session, self._tokenizer = _open(model, tokenizer, threads or usable_cores())
+        self.threads = threads or usable_cores()
+        self._session, self._tokenizer = _open(model, tokenizer, self.threads)
         self._tokenizer.no_padding()
         stride = max_length // OVERLAP if windows else 0
         self._tokenizer.enable_truncation(max_length, stride=stride)
@@ -77,9 +88,18 @@ class OnnxScorer:
             return np.zeros((0, self.n_outputs), dtype=np.float32)
         tokens = self._tokenize(texts)
         logits = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
-        for batch in plan_batches(tokens.lengths, BATCH_TOKENS, BATCH_SIZE):
+
+        def run(batch: NDArray[np.int64]) -> None:
             ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id)
             logits[batch] = self._session.run([LOGITS], {IDS: ids, MASK: mask})[0]
+
+        batches = plan_batches(tokens.lengths, BATCH_TOKENS, BATCH_SIZE)
+        if len(batches) == 1 or self.threads == 1:
+            for batch in batches:
+                run(batch)
+        else:
+            with ThreadPoolExecutor(min(self.threads, len(batches))) as pool:
+                list(pool.map(run, reversed(batches)))  # the longest first, so that all end together
         scores = scores_of(logits, self.task == "multiclass")
         if tokens.text_of is None or len(scores) == len(texts):
             return scores
@@ -131,6 +151,16 @@ def usable_cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
+def overflows(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Says whether sums of products of 8 bits may overflow in silence: on Intel's and AMD's processors without VNNI, or unknown ones."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        return "vnni" not in cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+
+
 def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
     try:
         import onnxruntime
@@ -143,10 +173,14 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
+    options.add_session_config_entry(SPINNING, "0")
+    options.add_session_config_entry(UNSIGNED, str(int(overflows())))
     # lengths differ from batch to batch: a plan of memory for each of them would only grow
     options.enable_mem_pattern = False
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
+        )
         names = {part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()}
         if names != ({IDS, MASK}, {LOGITS}):
             raise ValueError(f"it goes from {sorted(names[0])} to {sorted(names[1])}")
@@ -159,4 +193,4 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
         ) from None
 
 
-__all__ = ["OnnxScorer", "scores_of", "usable_cores"]
+__all__ = ["OnnxScorer", "overflows", "scores_of", "usable_cores"]

@@ -9,10 +9,8 @@ import contextlib
 import io
 import logging
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +23,8 @@ from smallprint.modeling.onnx_scorer import IDS, LOGITS, MASK, OnnxScorer
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
 from smallprint.modeling.tokenizer import padding_id, stand_in
+from smallprint.packaging.onnx_graph import join_operators
+from smallprint.packaging.onnx_int8 import round_graph
 
 OPSET = 18
 MOST_BYTES = 2**31 - 2**20  # a .onnx file cannot be larger
@@ -32,13 +32,13 @@ EXAMPLE = (3, 17)  # texts and tokens of what is traced; odd numbers, so that no
 OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+\w+(?:\.\w+)?")
 
 
-def to_onnx(scorer: Scorer, bits: int = 32, say: Say = say_nothing) -> Scorer:
+def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing) -> Scorer:
     """Gives the same model with every encoder in ONNX; what needs no torch stays as it is.
 
     Args:
         scorer: Of a bundle.
-        bits: Of a weight: 32 for fp32; 7 or 8 for matrices as int8, their inputs rounded as they come (dynamic quantisation). 7 is
-            fastest, as the sum of two products then fits in 16 bits on processors without VNNI too; 8 is nearer to the original.
+        weights: fp32; int8 for matrices as whole numbers, their inputs rounded as they come; int8-spared, which keeps in fp32
+            what loses most by it: products that narrow, and tables of vectors.
         say: Takes lines for a person.
 
     Raises:
@@ -51,15 +51,15 @@ def to_onnx(scorer: Scorer, bits: int = 32, say: Say = say_nothing) -> Scorer:
             models = []
             for number, model in enumerate(member.scorers, start=1):
                 say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
-                models.append(to_onnx(model, bits))
+                models.append(to_onnx(model, weights))
             members.append(Member(member.name, models))
         return StackScorer(members, scorer.stack)
     if isinstance(scorer, EncoderScorer):
-        return _encoder(scorer, bits)
+        return _encoder(scorer, weights)
     return scorer
 
 
-def _encoder(scorer: EncoderScorer, bits: int) -> OnnxScorer:
+def _encoder(scorer: EncoderScorer, weights: str) -> OnnxScorer:
     tokenizer = getattr(scorer.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
         raise ExportError(
@@ -69,8 +69,10 @@ def _encoder(scorer: EncoderScorer, bits: int) -> OnnxScorer:
         )
     _check_packages()
     content = _export(scorer)
-    if bits < 32:
-        content = _quantise(content, scorer, bits)
+    with _unheard():
+        content = join_operators(content, getattr(scorer.classifier.backbone, "config", None))
+        if weights != "fp32":
+            content = round_graph(content, LOGITS, spare=weights == "int8-spared")
     if len(content) > MOST_BYTES:
         raise ExportError(
             f"The model has {len(content) / 1e9:.1f} GB.", "at most 2.1 GB in one .onnx file", "Export it as onnx-int8."
@@ -86,7 +88,7 @@ def _encoder(scorer: EncoderScorer, bits: int) -> OnnxScorer:
         windows=scorer.windows,
         pad_id=padding_id(scorer.tokenizer),
         empty_id=stand_in(scorer.tokenizer),
-        weights="int8" if bits < 32 else "fp32",
+        weights=weights.partition("-")[0],
     )
 
 
@@ -124,40 +126,6 @@ def _export(scorer: EncoderScorer) -> bytes:
         node.doc_string = ""
     content: bytes = model.SerializeToString()
     return content
-
-
-def _quantise(content: bytes, scorer: EncoderScorer, bits: int) -> bytes:
-    """Gives the model with its matrices as int8, a scale for each column; the head, whose sums decide, stays as it is."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.transformers.fusion_options import FusionOptions
-    from onnxruntime.transformers.optimizer import optimize_model
-
-    config = getattr(scorer.classifier.backbone, "config", None)
-    with tempfile.TemporaryDirectory() as name, _unheard():
-        plain, fused, small = (Path(name) / f"{step}.onnx" for step in ("plain", "fused", "small"))
-        plain.write_bytes(content)
-        options = FusionOptions("bert")
-        options.enable_embed_layer_norm = False
-        model = optimize_model(
-            str(plain),
-            model_type="bert",
-            num_heads=getattr(config, "num_attention_heads", 0) or 0,
-            hidden_size=getattr(config, "hidden_size", 0) or 0,
-            optimization_options=options,
-            opt_level=0,
-        )
-        head = [node.name for node in model.model.graph.node if LOGITS in node.output]
-        model.save_model_to_file(str(fused))
-        quantize_dynamic(
-            str(fused),
-            str(small),
-            per_channel=True,
-            reduce_range=bits == 7,
-            weight_type=QuantType.QInt8 if bits == 7 else QuantType.QUInt8,
-            nodes_to_exclude=head,
-            extra_options={"MatMulConstBOnly": True},
-        )
-        return small.read_bytes()
 
 
 def _cannot(classifier: Any, error: Exception) -> ExportError:

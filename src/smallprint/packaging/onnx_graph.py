@@ -1,0 +1,42 @@
+"""A graph made faster without other answers. In: a model in ONNX. Out: the same function, in fewer and faster steps.
+
+onnxruntime joins further when it opens the file (`modeling/onnx_scorer.py` says what it shall not). It rounds nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def join_operators(content: bytes, config: Any = None) -> bytes:
+    """Gives the model with the steps of GELU and of layer norms as one operator each.
+
+    Args:
+        content: Of a .onnx file.
+        config: Of the backbone, for its number of heads; may be missing.
+    """
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    options = FusionOptions("bert")
+    # joined further, these steps take longer on a processor than one after the other
+    options.enable_embed_layer_norm = options.enable_skip_layer_norm = False
+    options.enable_bias_skip_layer_norm = options.enable_bias_gelu = False
+    with tempfile.TemporaryDirectory() as name:
+        plain, joined = Path(name) / "plain.onnx", Path(name) / "joined.onnx"
+        plain.write_bytes(content)
+        model = optimize_model(
+            str(plain),
+            model_type="bert",
+            num_heads=getattr(config, "num_attention_heads", 0) or 0,
+            hidden_size=getattr(config, "hidden_size", 0) or 0,
+            optimization_options=options,
+            opt_level=0,
+        )
+        model.save_model_to_file(str(joined))
+        return joined.read_bytes()
+
+
+__all__ = ["join_operators"]
