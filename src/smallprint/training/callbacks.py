@@ -167,7 +167,7 @@ def peak_memory_mb() -> float:
     try:
         import resource
     except ImportError:  # Windows
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         told = psutil.Process().memory_info()
         peak = int(getattr(told, "peak_wset", told.rss))
