@@ -80,13 +80,13 @@ def test_a_scan_is_the_command_lines(serve, engine):
 
 def test_a_scan_with_all_of_it(serve):
     answer = serve().post("/v1/scan?whole=true&explain=true", json={"text": TEXT}).json()["documents"][0]
-    assert [answer["text"][start:end] for start, end, _ in answer["scored"]] == [
-        "COLOURS",
+    assert answer["text"].startswith("COLOURS\n")
+    assert [answer["text"][start:end] for start, end, _ in answer["scored"]] == [  # of a bare heading nothing
         "We may use the crimson ink at any time.",
         "You will pay in leaf form.",
         "Nothing is here.",
     ]
-    assert answer["scored"][1][2] == [0.9, 0.1]
+    assert answer["scored"][0][2] == [0.9, 0.1]
     assert answer["headings"] == [[0, 7]]
     assert "crimson" in [part["text"] for part in answer["findings"][0]["evidence"]]
 
