@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--onnx")
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--onnx-rows", type=int, nargs="+", default=[2_000, 20_000])
-    parser.add_argument("--only", nargs="+", default=["csv", "parquet"], help="csv, parquet")
+    parser.add_argument("--only", nargs="*", default=["csv", "parquet"], help="csv, parquet; nothing: ONNX alone")
     given = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     if given.model is not None:
