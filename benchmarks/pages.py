@@ -264,6 +264,8 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS / "check.md": {"planted_faults": of_benchmark("planted_faults")},
     DOCS / "policy.md": {"promises": of_benchmark("promises")},
     DOCS / "export.md": {"inference": of_benchmark("inference")},
+    DOCS / "speed.md": {"million": of_benchmark("million")},
+    DOCS / "static.md": {"static_tier": of_benchmark("static_tier")},
     DOCS / "scan.md": {"formats": of_benchmark("formats"), "sentences": of_benchmark("sentences")},
     DOCS / "suggest.md": {"suggest": of_benchmark("suggest")},
 }

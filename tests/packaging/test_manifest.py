@@ -158,7 +158,7 @@ def test_a_linear_manifest_has_no_encoders_keys(folder):
 def test_a_family_that_is_not_known(folder, family):
     with pytest.raises(BundleError, match="'family'") as error:
         check_manifest(TREE | {"family": family}, folder)
-    assert error.value.expected == "encoder or onnx or linear or stack"
+    assert error.value.expected == "encoder or onnx or linear or static or stack"
 
 
 def test_a_missing_file(folder):

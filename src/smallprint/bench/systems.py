@@ -61,6 +61,7 @@ SYSTEMS = {
         System(
             "distilled", "MiniLM distilled from the stack above, int8", (*UPPER, "model.weights=int8"), teacher="best"
         ),
+        System("static", "tables of words", ("model.backbone=static",)),
     )
 }
 DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "stack")

@@ -135,7 +135,8 @@ def bench(
     rows: Annotated[
         str | None,
         typer.Option(
-            "--rows", help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled: a,b,c."
+            "--rows",
+            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
