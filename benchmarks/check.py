@@ -1,12 +1,13 @@
 """How fast the data doctor is, beside named alternatives in the same run. Writes benchmarks/results/check.json and prints a table.
 
-    python benchmarks/check.py [--only short million ten] [--quick]
+    python benchmarks/check.py [--only short million ten flagship] [--quick]
 
 short: rows, exact and near duplicates of 100,000 short texts, beside datasketch's MinHashLSH (its defaults, words as shingles)
 for the near ones; memory is the peak of a process of its own above what it had after the same work on 300 rows, and the file's size
 stands beside it.
 million: 1,000,000 rows read, validated and fingerprinted, beside the same work in pandas (read, missing and unknown labels, a
-SHA-256 over texts and labels). ten: ten times the rows against once. Texts are drawn from the words of the sample corpus, one in
+SHA-256 over texts and labels). ten: ten times the rows against once. flagship: the check of UNFAIR-ToS (SMALLPRINT_DATA,
+default ../shared), fast and deep. Texts are drawn from the words of the sample corpus, one in
 fifty a copy and one in fifty a near-copy.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,10 @@ import polars as pl
 from readme import ROOT
 from smallprint.core.files import write_json
 
+REPEATS = 3
+PARTS = ["million", "ten", "flagship", "short"]
+Took = tuple[float, float, float]
+DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "check.json"
 
 
@@ -100,6 +106,20 @@ def step_read(path: Path) -> None:
     print(survey_source(source, schema)["train"].fingerprint[:12], file=sys.stderr)
 
 
+def step_flagship(path: Path) -> None:
+    """The whole check of a folder."""
+    from smallprint.check.command import check_data
+
+    print({finding.kind: finding.count for finding in check_data(str(path)).findings}, file=sys.stderr)
+
+
+def step_flagship_deep(path: Path) -> None:
+    """The same with labels in doubt and texts alike in meaning."""
+    from smallprint.check.command import check_data
+
+    print({finding.kind: finding.count for finding in check_data(str(path), deep=True).findings}, file=sys.stderr)
+
+
 def step_pandas(path: Path) -> None:
     """The same in pandas."""
     import hashlib
@@ -119,14 +139,19 @@ def step_pandas(path: Path) -> None:
     print(digest.hexdigest()[:12], file=sys.stderr)
 
 
-def run(step: str, path: Path) -> tuple[float, float]:
-    """Gives seconds and peak memory in MB of one step in a process of its own, imports counted in neither."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--step", step, str(path)], capture_output=True, text=True, check=True
-    )
+def run(step: str, path: Path) -> tuple[float, float, float]:
+    """Gives seconds, peak memory in MB and seconds of the processors of one step in a process of its own, imports not counted."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    command = [sys.executable, __file__, "--step", step, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     print(step, done.stderr.strip().splitlines()[-1:] or "", flush=True)
-    seconds, peak = json.loads(done.stdout)
-    return seconds, peak
+    seconds, peak, used = json.loads(done.stdout)
+    return seconds, peak, used
+
+
+def middle(pairs: list[tuple[Took, Took]]) -> tuple[Took, Took]:
+    """Gives the pair with the median ratio of seconds."""
+    return sorted(pairs, key=lambda pair: pair[1][0] / pair[0][0])[len(pairs) // 2]
 
 
 def child(step: str, path: Path) -> None:
@@ -141,10 +166,10 @@ def child(step: str, path: Path) -> None:
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: a process inherits its parent's
     before = peak_mb()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     globals()[f"step_{step}"](path)
-    seconds = time.perf_counter() - start
-    print(json.dumps([seconds, peak_mb() - before]))
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    print(json.dumps([seconds, peak_mb() - before, used]))
 
 
 def peak_mb() -> float:
@@ -155,7 +180,7 @@ def peak_mb() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["short", "million", "ten"], default=["short", "million", "ten"])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -165,17 +190,10 @@ def main() -> None:
     part = 10 if given.quick else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if "short" in given.only:
-            path = folder / "short.parquet"
-            write_texts(path, 100_000 // part)
-            ours, theirs = run("doctor", path), run("datasketch", path)
-            size = path.stat().st_size / 1e6
-            found["short"] = {"rows": 100_000 // part, "file_mb": size, "seconds": ours[0], "extra_mb": ours[1]}
-            found["short"] |= {"datasketch_seconds": theirs[0], "datasketch_extra_mb": theirs[1]}
         for suffix in (".parquet", ".csv") if "million" in given.only else ():
             path = folder / f"million{suffix}"
             write_texts(path, 1_000_000 // part)
-            ours, theirs = run("read", path), run("pandas", path)
+            ours, theirs = middle([(run("read", path), run("pandas", path)) for _ in range(REPEATS)])
             found[f"million{suffix}"] = {
                 "rows": 1_000_000 // part,
                 "file_mb": path.stat().st_size / 1e6,
@@ -184,14 +202,29 @@ def main() -> None:
                 "times_faster": theirs[0] / ours[0],
                 "extra_mb": ours[1],
                 "pandas_extra_mb": theirs[1],
+                "processor_seconds": ours[2],
+                "pandas_processor_seconds": theirs[2],
             }
         if "ten" in given.only:
-            times = []
+            times: list[list[Took]] = []
             for n in (100_000 // part, 1_000_000 // part):
                 path = folder / f"ten{n}.parquet"
                 write_texts(path, n)
-                times.append(run("read", path)[0])
-            found["ten"] = {"seconds": times, "ratio": times[1] / times[0]}
+                times.append([run("read", path) for _ in range(REPEATS)])
+            seconds, used = ([float(np.median([took[k] for took in part])) for part in times] for k in (0, 2))
+            found["ten"] = {"seconds": seconds, "ratio": seconds[1] / seconds[0], "processor_seconds": used}
+        if "flagship" in given.only:
+            for step in ("flagship", "flagship_deep"):
+                took = run(step, DATA / "unfair_tos")
+                found[step] = {"seconds": took[0], "processor_seconds": took[2], "extra_mb": took[1]}
+        if "short" in given.only:
+            path = folder / "short.parquet"
+            write_texts(path, 100_000 // part)
+            ours, theirs = run("doctor", path), run("datasketch", path)
+            size = path.stat().st_size / 1e6
+            found["short"] = {"rows": 100_000 // part, "file_mb": size, "seconds": ours[0], "extra_mb": ours[1]}
+            found["short"] |= {"processor_seconds": ours[2], "datasketch_processor_seconds": theirs[2]}
+            found["short"] |= {"datasketch_seconds": theirs[0], "datasketch_extra_mb": theirs[1]}
     for key, row in found.items():
         print(key, {name: round(v, 2) if isinstance(v, float) else v for name, v in row.items()})
     write_json(RESULTS, found)

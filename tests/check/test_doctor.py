@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from smallprint.check.page import render_page, tell_report
 from smallprint.cli.app import main
 from smallprint.core.errors import DataError
 from smallprint.core.settings import build_config
+from smallprint.data import formats, lines
 
 
 def call(*arguments):
@@ -85,6 +87,66 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "check_rows", meanwhile)
     with pytest.raises(DataError, match="changed while it was read"):
         check_data(data)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_a_file_that_grows_or_shrinks_while_it_is_read(tmp_path, monkeypatch, more):
+    data = write(tmp_path / "t.csv", text=["a", "b", "c"], label=["x", "y", "x"])
+    real = command.check_rows
+
+    def meanwhile(rows):
+        write(
+            tmp_path / "t.csv",
+            text=["a", "b", "c", "d"] if more else ["a"],
+            label=["x", "y", "x", "y"] if more else ["x"],
+        )
+        return real(rows)
+
+    monkeypatch.setattr(command, "check_rows", meanwhile)
+    with pytest.raises(DataError, match="changed while it was read"):
+        check_data(data)
+
+
+def test_a_gigabyte_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 2**24)
+    with (tmp_path / "t.jsonl").open("wb") as file:
+        file.write(b'{"text": "')
+        file.truncate(2**30)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="line 1: the line is longer than"):
+        check_data(str(tmp_path / "t.jsonl"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**27
+
+
+def test_all_rows_equal(tmp_path):
+    n = 20_000
+    report = check_data(write(tmp_path / "t.csv", text=["you pay the fee now"] * n, label=["x"] * n))
+    kinds = {finding.kind: finding for finding in report.findings}
+    assert "every row has the same label" in kinds["table-unreadable"].found
+    assert kinds["repeated-in-train"].count == n - 1
+    assert "near-copy" not in kinds
+    assert sum(report.seconds.values()) < 20
+
+
+def test_a_label_with_one_example(tmp_path):
+    data = write(tmp_path / "t.csv", text=[f"some text {i}" for i in range(41)], label=["x", "y"] * 20 + ["odd one"])
+    rare = next(finding for finding in check_data(data).findings if finding.kind == "rare-label")
+    assert "1 of them one: odd one (1)" in rare.found
+
+
+def test_places_of_a_long_file_are_found_without_reading_it_for_each(tmp_path, monkeypatch):
+    text = [f"text number {i}\n of two lines" for i in range(300)]
+    data = write(tmp_path / "t.csv", text=[*text, *text], label=["x", "y"] * 300)
+    read = []
+    real = formats._numbered
+    monkeypatch.setattr(formats, "_numbered", lambda path: read.append(1) or real(path))
+    repeated = next(finding for finding in check_data(data).findings if finding.kind == "repeated-in-train")
+    assert repeated.places[0].where == "t.csv, line 602"
+    assert repeated.places[0].detail == "as t.csv, line 2"
+    assert repeated.places[0].text == "text number 0 of two lines"
+    assert len(read) <= 2
 
 
 @pytest.mark.parametrize("text", ["", "text,label\n"])

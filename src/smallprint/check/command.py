@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from smallprint.check.duplicates import check_duplicates, with_form
-from smallprint.check.findings import GRAVEST, Finding, Rows
+from smallprint.check.findings import GRAVEST, Finding, Rows, changed
 from smallprint.check.labels import check_labels, support_table
 from smallprint.check.near import check_near
 from smallprint.check.reading import read_rows
@@ -92,13 +92,14 @@ def check_data(
         DataError: The data cannot be read at all, or changed while it was read.
     """
     before, source = _stamps(data), open_source(data)
-    report = look(source, config or DataConfig(), splits, deep=deep, say=say)
+    try:
+        report = look(source, config or DataConfig(), splits, deep=deep, say=say)
+    except DataError as error:
+        if _stamps(data) != before:
+            raise changed(source.name) from error
+        raise
     if _stamps(data) != before:
-        raise DataError(
-            f"{source.name} changed while it was read.",
-            "data that stays as it is",
-            "Check it once more when nothing writes to it.",
-        )
+        raise changed(source.name)
     return report
 
 

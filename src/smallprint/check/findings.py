@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from smallprint.core.errors import DataError
+
 Severity = Literal["error", "warning", "note"]
 GRAVEST: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN, EXCERPT = 50, 160
@@ -80,11 +82,21 @@ class Rows:
     read: Callable[[], Iterator[pl.Series]] | None = field(default=None, repr=False)
 
     def texts(self) -> Iterator[pl.Series]:
-        """Yields all texts in the order of `frame`, some thousand at a time."""
+        """Yields all texts in the order of `frame`, some thousand at a time.
+
+        Raises:
+            DataError: There are more or fewer than when the rows were first read.
+        """
         parts = iter([self.frame["text"]]) if self.read is None else self.read()
+        n = 0
         for part in parts:
+            n += len(part)
+            if n > self.frame.height:
+                break
             for start in range(0, len(part), AT_ONCE):
                 yield part.slice(start, AT_ONCE)
+        if n != self.frame.height:
+            raise changed("The data")
 
     def texts_at(self, positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
         """Yields the texts of some rows, some thousand at a time, and which of `positions` is the first of them.
@@ -151,10 +163,19 @@ class Rows:
         ]
 
 
+def changed(name: str) -> DataError:
+    """The error for data that were not the same all the time."""
+    return DataError(
+        f"{name} changed while it was read.",
+        "data that stays as it is",
+        "Check it once more when nothing writes to it.",
+    )
+
+
 def excerpt(text: str | None) -> str:
     """Gives the beginning of a text in one line."""
     line = " ".join((text or "")[: 2 * EXCERPT].split())
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
 
 
-__all__ = ["Finding", "Place", "Rows", "Severity", "excerpt"]
+__all__ = ["Finding", "Place", "Rows", "Severity", "changed", "excerpt"]
