@@ -62,30 +62,46 @@ class PostgreSQL:
     """A database of its own, which listens on a socket in its folder alone: no port, and nobody else may enter the folder."""
 
     def __init__(self):
-        found = shutil.which("initdb") or next(
-            iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))[-1:]), None
+        debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+        places = [*debian, *(Path(found).parent for found in [shutil.which("initdb")] if found)]
+        self.bin = next(
+            (place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None
         )
-        if found is None:
+        if self.bin is None:
             pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-        pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
-        self.bin, self.as_user = Path(found).parent, self._user()
+        self.driver = pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
+        self.as_user = self._user()
         self.folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
         if self.as_user:
             shutil.chown(self.folder, **self.as_user)
         data = self.folder / "data"
-        self._run("initdb", "-D", data, "-U", "mlflow", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        self.log = (self.folder / "log").open("w")
-        quick = ["-c", "fsync=off", "-c", "listen_addresses=", "-k", str(self.folder), "-D", str(data)]
-        self.process = subprocess.Popen(
-            [self.bin / "postgres", *quick], stdout=self.log, stderr=self.log, cwd=self.folder, **self.as_user
+        words = ["-D", data, "-U", "mlflow", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(
+            [self.bin / "initdb", *words], check=True, capture_output=True, cwd=self.folder, timeout=300, **self.as_user
         )
-        for _ in range(300):
-            if self._run("pg_isready", "-q", "-h", self.folder, check=False).returncode == 0:
-                break
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            time.sleep(0.1)
-        self._run("createdb", "-h", self.folder, "-U", "mlflow", "mlflow")
+        self.log = (self.folder / "log").open("w")
+        words = ["-c", "fsync=off", "-c", "listen_addresses=", "-k", self.folder, "-D", data]
+        self.process = subprocess.Popen(
+            [self.bin / "postgres", *words], stdout=self.log, stderr=self.log, cwd=self.folder, **self.as_user
+        )
+        try:
+            self._make_database()
+        except BaseException:
+            self.stop()
+            raise
         self.uri = f"postgresql+psycopg2://mlflow@/mlflow?host={self.folder}"
+
+    def _make_database(self):
+        for _ in range(600):
+            try:
+                connection = self.driver.connect(host=str(self.folder), user="mlflow", dbname="postgres")
+                break
+            except self.driver.OperationalError:
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.1)
+        connection.autocommit = True
+        connection.cursor().execute("create database mlflow")
+        connection.close()
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)  # ends what is open, and writes all
@@ -95,10 +111,6 @@ class PostgreSQL:
             self.process.kill()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _run(self, program, *words, check=True):
-        command = [self.bin / program, *map(str, words)]
-        return subprocess.run(command, check=check, capture_output=True, cwd=self.folder, timeout=120, **self.as_user)
 
     @staticmethod
     def _user():

@@ -275,3 +275,23 @@ def test_the_curve_has_no_gap_after_a_resume(toy, tmp_path, monkeypatch):
     result, _ = toy.fit(tmp_path, [TrackerCallback(second)])
     steps = [step for name, _, step in first.points + second.points if name == "train/loss"]
     assert steps == list(range(1, result.steps + 1))
+
+
+def test_two_runs_that_log_the_same_data_at_once_both_have_it(config, fake, monkeypatch):
+    from mlflow.exceptions import MlflowException
+
+    tries = []
+
+    def log_inputs(run_id, datasets):
+        tries.append(len(datasets))
+        if len(tries) == 1:
+            raise MlflowException("(psycopg2.errors.UniqueViolation) duplicate key value", 1)
+
+    fake.log_inputs = log_inputs
+    said = []
+    tracker = Tracker(config, "one", said.append)
+    tracker.log_data([{"name": "d", "split": "train", "fingerprint": "f" * 64, "rows": 9, "source": "d.csv"}])
+    tracker.finish()
+    assert tries == [1, 1]
+    assert said == []
+    assert ("set_terminated", tracker.run_id, "FINISHED") in fake.calls

@@ -139,7 +139,8 @@ def _conclude(
     papers.write_report(run, run.state.get("command", ""))  # now it can tell what was varied
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
-    tracking.parent.log_file(folder / "sweep.json")
+    for name in ("sweep.json", "sweep.html"):
+        tracking.parent.log_file(folder / name)
     for line in tell_result(found, folder):
         say(line)
     return found

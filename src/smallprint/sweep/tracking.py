@@ -25,21 +25,30 @@ class SweepTracking:
     """
 
     def __init__(self, study: Study, config: Config, say: Say) -> None:
-        self._config = config
+        self._config, self._study = config, study
         known = study.recall("mlflow_run_id")
+        self._new = known is None
         self.parent = Tracker(config, study.folder.name, say, {MAIN: known} if known else None)
-        if self.parent.run_id and known is None:
-            study.remember("mlflow_run_id", self.parent.run_id)
-            self.parent.log_tags({"smallprint.sweep": str(study.folder.absolute())})
+        if not self._known() and self.parent.uri is not None:
+            say("Tracking: trials are not tracked until it answers; the study's own file has them all.")
 
     def begin(self, name: str, settings: dict[str, Any]) -> Tracker:
         """Gives the tracker of a run below the parent: of a trial, or of a seed."""
-        if self.parent.run_id is None:
+        self.parent.send()  # a store that was away may be back
+        if not self._known():
             return Tracker(untracked(self._config), name, say_nothing)
         tracker = Tracker(self._config, name, say_nothing)
-        tracker.log_tags({PARENT: self.parent.run_id})
+        tracker.log_tags({PARENT: str(self.parent.run_id)})
         tracker.log_parameters(settings)
         return tracker
+
+    def _known(self) -> bool:
+        """Whether the store has the parent run; the study remembers it from then on."""
+        if self.parent.run_id and self._new:
+            self._new = False
+            self._study.remember("mlflow_run_id", self.parent.run_id)
+            self.parent.log_tags({"smallprint.sweep": str(self._study.folder.absolute())})
+        return self.parent.run_id is not None
 
     @contextmanager
     def seed(self, name: str) -> Iterator[Tracker]:

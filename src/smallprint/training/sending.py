@@ -7,6 +7,7 @@ did not is found again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ MAIN = ""  # name of the run itself among its nested ones
 AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
 FINAL = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS")
 MAX_VALUE = 500  # characters of a parameter
+TRIES = 5  # to log data that another run logs too
 
 
 class Sender:
@@ -96,13 +98,25 @@ class Sender:
         elif kind == "file":
             self._file(name, Path(entry["path"]), entry["folder"])
         elif kind == "data":
-            self._client.log_inputs(self.ids[name], datasets=[_dataset(values) for values in entry["datasets"]])
+            self._data(name, [_dataset(values) for values in entry["datasets"]])
         elif kind == "end":
             self._client.set_terminated(self.ids[name], entry["status"], end_time=entry["time"])
 
     def _batches(self, kind: str, values: list[Any], name: str) -> None:
         for start in range(0, len(values), AT_ONCE[kind]):
             self._client.log_batch(self.ids[name], **{kind: values[start : start + AT_ONCE[kind]]})
+
+    def _data(self, name: str, datasets: list[Any]) -> None:
+        """Logs data sets; where another run logs the same at this moment, its rows are there the next time."""
+        from mlflow.exceptions import MlflowException
+
+        for left in reversed(range(TRIES)):
+            try:
+                self._client.log_inputs(self.ids[name], datasets=datasets)
+                return
+            except MlflowException as error:
+                if not left or not re.search(r"UniqueViolation|IntegrityError|UNIQUE constraint", str(error)):
+                    raise
 
     def _file(self, name: str, path: Path, folder: str) -> None:
         if path.is_dir():
