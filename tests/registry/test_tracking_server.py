@@ -61,7 +61,7 @@ def here(server, tmp_path, monkeypatch):
     monkeypatch.setenv(
         "MLFLOW_HTTP_REQUEST_TIMEOUT", "120"
     )  # a machine that tests keep busy is not a store that is away
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SMALLPRINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return dict(os.environ)
 
