@@ -261,7 +261,7 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
         "tour_scores": tour_scores,
         "tour_evidence": tour_evidence,
     },
-    DOCS / "check.md": {"planted_faults": of_benchmark("planted_faults")},
+    DOCS / "check.md": {"planted_faults": of_benchmark("planted_faults"), "check": of_benchmark("check")},
     DOCS / "policy.md": {"promises": of_benchmark("promises")},
     DOCS / "export.md": {"inference": of_benchmark("inference")},
     DOCS / "speed.md": {"million": of_benchmark("million")},
