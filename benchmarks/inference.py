@@ -183,13 +183,13 @@ def render(results: dict[str, Any]) -> str:
         told = f"{row['a_second']:.0f} | {row['times_default']:.1f} | {row['times_best']:.1f} | {' | '.join(single)}"
         lines.append(f"| {name} | {told} |")
     starts = ", ".join(f"{name} {spent:.1f} s" for name, spent in results["start_to_answer_seconds"].items())
-    shares = [
-        f"{name} {row['gflops']:.0f} ({100 * row['share_of_peak']:.0f}% of one matrix product of the same shapes)"
-        for name, row in results["rows"].items()
-        if "gflops" in row
-    ]
+    shares = []
+    for name, row in results["rows"].items():
+        if "gflops" in row:
+            share = f" ({100 * row['share_of_peak']:.0f}% of one such matrix product)" if "share_of_peak" in row else ""
+            shares.append(f"{name} {row['gflops']:.0f}{share}")
     lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(shares)}."]
-    for name, scan in results["scan"].items():
+    for name, scan in results.get("scan", {}).items():
         told = f"{scan['json_seconds']:.1f} s to JSON, {scan['html_seconds']:.1f} s to HTML"
         a_second = scan["sentences"] / scan["json_seconds"]
         lines.append(f"Six documents scanned by {name}: {told}, {a_second:.0f} sentences a second, start included.")
