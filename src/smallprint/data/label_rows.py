@@ -92,7 +92,10 @@ def read_label_parts(source: Source, config: DataConfig, found: LabelRows) -> Pa
 
 def _find_by_name(source: Source, config: DataConfig) -> tuple[str, tuple[str, ...], str | None, str | None] | None:
     """The text, label, group and split columns where names tell the labels; None where the whole table must tell."""
-    head = next(source.batches("train" if source.splits else None)).head(LOOKED_AT_ROWS)
+    first = source.head("train" if source.splits else None)
+    if first is None:
+        return None
+    head = first.head(LOOKED_AT_ROWS)
     try:
         split = None if source.splits else split_column(head.columns, config, source.name)
         looked = head.drop(split) if split else head
