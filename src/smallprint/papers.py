@@ -152,8 +152,11 @@ def simpler(scored: ScoredSplit, thresholds: Array, groups: Sequence[str | None]
 
 def swept(run: Run) -> dict[str, Any] | None:
     """Gives what the sweep varied whose winner this run is; None where it is none's."""
-    found = _read_json(run.folder.absolute().parent / SWEEP_FILE)
-    if found is None or Path(found["run"]).name != run.name or "verdict" not in found:
+    try:
+        found = _read_json(run.folder.absolute().parent / SWEEP_FILE)
+    except ValueError:  # another program's, as the next may be
+        return None
+    if not isinstance(found, dict) or "verdict" not in found or Path(str(found.get("run"))).name != run.name:
         return None
     before, here, shares = found["default_settings"], found["best"]["settings"], found["importances"]
     keys = sorted(found["space"], key=lambda key: -shares.get(key, 0.0))

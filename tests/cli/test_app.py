@@ -1,6 +1,7 @@
 """What the command line passes on, prints and exits with; the steps themselves are replaced by functions that note their calls."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 
 from smallprint import __version__, api
 from smallprint.cli import app as cli
+from smallprint.cli import terminal
 from smallprint.core import errors
 from smallprint.core.config import Config
 from smallprint.core.results import LabelMetrics, Metrics, TrainResult
@@ -316,3 +318,13 @@ def test_the_help_of_bench_names_every_row(call):
 
 def test_no_summary_of_a_command_is_cut(call):
     assert "..." not in call("--help")[1].replace("[ARGS]...", "")
+
+
+def test_half_of_a_character_on_standard_output_is_a_number(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    terminal.speak_utf8()
+    terminal.print_json({"name": "caf\udce9 \xe4"})
+    sys.stdout.flush()
+    assert json.loads(raw.getvalue()) == {"name": "caf\udce9 \xe4"}

@@ -90,14 +90,54 @@ def test_a_disk_that_refuses_fails_nothing(tmp_path):
     assert kept.keys("") == []
 
 
+def test_a_full_disk_fails_nothing(kept):
+    pytest.importorskip("resource")
+    code = (
+        "import resource, signal, sys, numpy as np; from pathlib import Path; from smallprint.core.kept import Kept\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "Kept(1, Path(sys.argv[1])).write('a', {'x': np.zeros(100_000, dtype=np.uint8)})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(kept.folder)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert list(kept.folder.iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_looked_into_fails_nothing(kept, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(kept.folder), "is_dir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert kept.keys("") == []
+
+
+def test_a_user_without_a_home_keeps_nothing(monkeypatch, tmp_path):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SMALLPRINT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    monkeypatch.chdir(tmp_path)
+    kept = Kept(1)
+    kept.write("a", ARRAYS)
+    assert kept.read("a") is None
+    assert kept.keys("") == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_process_left_goes_after_a_day(kept):
     kept.write("a", ARRAYS)
     old, new = kept.folder / ".b.safetensors.x.tmp", kept.folder / ".c.safetensors.x.tmp"
-    for path in (old, new):
+    inner = kept.folder / ".tmpa1B2c3"  # as safetensors calls its own
+    for path in (old, new, inner):
         path.write_bytes(b"half")
-    os.utime(old, (1, 1))
+    for path in (old, inner):
+        os.utime(path, (1, 1))
     kept.write("d", ARRAYS)
     assert not old.exists()
+    assert not inner.exists()
     assert new.exists()
 
 

@@ -86,3 +86,10 @@ def test_members_of_a_stack_keep_their_order():
     given = load_config(None, ['stack.members={"z": ["model.backbone=tfidf"], "a": []}'])
     again = build_config(yaml.safe_load(render_config(given)))
     assert list(again.stack.members) == ["z", "a"]
+
+
+def test_a_setting_of_several_kinds_is_named_as_it_is():
+    with pytest.raises(ConfigError) as error:
+        load_config(overrides=["training.batch_tokens=8"])
+    assert "Setting 'training.batch_tokens' is 8: input should be greater than or equal to 16." in error.value.found
+    assert "batch_tokens." not in error.value.found

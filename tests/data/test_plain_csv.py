@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -102,6 +103,16 @@ def test_where_it_stops_being_plain_the_other_reader_goes_on(
     path.write_text("a,b\n1,2\n3,4\n5\n")
     with pytest.raises(DataError, match="line 4: 1 fields"):
         list(csv_batches(path, ","))
+
+
+def test_a_file_that_shrinks_between_two_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pieces(*_: object) -> Iterator[pl.DataFrame]:
+        yield pl.DataFrame({"a": ["1", "2", "3"]})
+        raise NotPlainError
+
+    monkeypatch.setattr("smallprint.data.batches.plain_pieces", pieces)
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    assert [part.height for part in csv_batches(tmp_path / "t.csv", ",")] == [3]
 
 
 def test_columns_and_order(tmp_path: Path) -> None:

@@ -113,3 +113,26 @@ def test_texts_are_not_read_to_know_the_labels(tmp_path, monkeypatch):
     monkeypatch.setitem(source.tables, "", type(source.tables[""])(None, source.place, batches_of))
     detect_schema(source, DataConfig())
     assert asked == [None, ["labels"]]
+
+
+@pytest.mark.parametrize("name", ["times", "row", "first", "split", "key"])
+def test_a_label_column_may_have_any_name(name, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"clause,{name}\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(6)))
+    schema = detect_schema(open_source(path), DataConfig(labels=name, split=None))
+    assert sorted(schema.names) == ["a", "b"]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_keys_that_only_later_objects_have_are_columns_too(tmp_path):
+    path = tmp_path / "t.jsonl"
+    for key, values in (("group", "gh"), ("split", ("train", "test"))):
+        rows = [
+            {"text": f"clause {i}", "label": "ab"[i % 2]} | ({key: values[i % 2]} if i > 90 else {}) for i in range(99)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        if key == "group":
+            assert detect_schema(open_source(path), DataConfig()).group == "group"
+        else:
+            with pytest.raises(DataError, match=r"column 'split' has the value None"):
+                detect_schema(open_source(path), DataConfig())

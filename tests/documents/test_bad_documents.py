@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 from made_files import docx_of, pdf_of, zip_of
 from typer.testing import CliRunner
 
 from smallprint.cli.app import app
+from smallprint.core.errors import DocumentError
+from smallprint.documents.read import read_documents
 from smallprint.inference.scan_page import render_scan
 
 pytest.importorskip("docx")
@@ -67,3 +71,19 @@ def test_bad_files_in_one_call(toy_run, tmp_path):
     assert "root:" not in done.stdout
     page = render_scan([(entry, None) for entry in found.values()], "model")
     assert page.count("Not read.") == len(refused)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
+def test_a_name_that_is_no_utf8(tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    names = [os.fsdecode(name) for name in (b"caf\xe9.txt", b"empty\xe9.txt", b"gone\xe9.txt")]
+    for name in names[:2]:
+        (folder / name).write_text(CLAUSE if name.startswith("caf") else "")
+    found = dict(read_documents([folder, folder / names[2]]))
+    assert len(found) == 3
+    for name, document in found.items():
+        name.encode()  # what writes it somewhere can
+        if isinstance(document, DocumentError):
+            document.found.encode()
+    assert sum(isinstance(document, DocumentError) for document in found.values()) == 2

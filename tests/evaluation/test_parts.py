@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from smallprint.core.config import Config
+from smallprint.core.run import Run
 from smallprint.evaluation.parts import leave_each_out
 from smallprint.evaluation.ranking import average_precision_macro
 from smallprint.evaluation.stack import fit_stack
+from smallprint.papers import swept
 
 
 def members(task, n=400):
@@ -59,3 +62,9 @@ def test_documents_are_drawn_whole_and_one_has_no_interval(monkeypatch):
     monkeypatch.setattr("smallprint.evaluation.parts.MOST_CELLS", 1000)
     assert leave_each_out(["a", "b"], scores, targets, stack, groups, True)[0].low is None
     assert leave_each_out(["a"], scores[:1], targets, fit_stack(scores[:1], targets), groups, True) == []
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"method": "bayes"}', "method: bayes", '{"verdict": 1, "run": 7}'])
+def test_another_programs_sweep_file_beside_a_run_tells_nothing(content, tmp_path):
+    (tmp_path / "sweep.json").write_text(content)
+    assert swept(Run(tmp_path / "run", Config())) is None

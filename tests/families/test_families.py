@@ -63,6 +63,16 @@ def test_settings_of_tfidf_and_of_the_kernel_svm_go_with_these_alone():
         check_family(linear(svm={"cost": 2.0}), Parts())
 
 
+def test_the_encoder_of_a_static_model_has_a_revision():
+    for encoder in ("minilm", "none"):
+        config = build_config({"model": {"backbone": "static", "static": {"encoder": encoder}, "revision": "v1"}})
+        if encoder == "none":
+            with pytest.raises(ConfigError, match=r"model\.revision cannot go with model\.backbone=static"):
+                check_family(config, Parts())
+        else:
+            check_family(config, Parts())
+
+
 @pytest.mark.parametrize("name", ["tokenizer", "backbone", "head", "loss"])
 def test_parts_of_an_encoder_do_not_go_with_tfidf(name):
     with pytest.raises(ConfigError, match=rf"Parts\({name}="):
@@ -112,6 +122,15 @@ def test_settings_of_training_without_effect_are_said(toy, tmp_path):
     config = build_config({"model": {"backbone": "tfidf"}, "training": {"seed": 7, "epochs": 3, "batch_size": 2}})
     build_fit(splits, labels, config, Parts(), tmp_path, lines.append)
     assert lines == ["Without effect on TF-IDF: training.epochs, training.batch_size."]
+
+
+def test_how_much_is_kept_is_no_setting_without_effect_on_the_kernel_svm(toy, tiny_backbone, tmp_path):
+    splits, labels = toy
+    lines = []
+    model = {"backbone": str(tiny_backbone), "adapter": "frozen", "head": "svm"}
+    config = build_config({"model": model, "training": {"cache_mb": 0, "epochs": 3}})
+    build_fit(splits, labels, config, Parts(), tmp_path, lines.append)
+    assert lines == ["Without effect on the head 'svm': training.epochs."]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])

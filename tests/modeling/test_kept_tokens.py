@@ -75,6 +75,15 @@ def test_a_tokenizer_is_known_by_what_it_does_not_by_what_it_did(tokenizer):
     assert fingerprint(tokenizer) == before == fingerprint(load_tokenizer(tokenizer.name_or_path))
     tokenizer.truncation_side = "left"
     assert fingerprint(tokenizer) != before
+    tokenizer.truncation_side = "right"
+    tokenizer.split_special_tokens = not tokenizer.split_special_tokens
+    assert fingerprint(tokenizer) != before
+
+
+def test_another_release_tokenizes_anew(tokenizer, monkeypatch):
+    before = fingerprint(tokenizer)
+    monkeypatch.setattr(kept_tokens, "__version__", "another")
+    assert fingerprint(tokenizer) != before
 
 
 def test_one_of_ones_own_is_asked_each_time(tokenizer, kept, calls):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from smallprint.core.kept import Kept
+from smallprint.modeling import kept_vectors
 from smallprint.modeling.backbone import load_backbone
 from smallprint.modeling.kept_vectors import VectorFiles, weights_digest
 
@@ -31,6 +32,12 @@ def test_texts_are_found_one_by_one_across_files(kept):
         (None, TEXTS[1]): VECTORS[1].tolist(),
     }
     assert found(VectorFiles(kept, "another"), asked) == {}
+
+
+def test_another_release_reads_anew(kept, monkeypatch):
+    VectorFiles(kept, "one").add(TEXTS, {None: VECTORS})
+    monkeypatch.setattr(kept_vectors, "__version__", "another")
+    assert found(VectorFiles(kept, "one"), TEXTS) == {}
 
 
 def test_layers_stand_beside_each_other(kept):

@@ -13,7 +13,7 @@ from smallprint import api, papers
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.run import open_run
 from smallprint.core.settings import build_config
-from smallprint.packaging.card import rare_labels, render_card, render_sheet
+from smallprint.packaging.card import describe_backbone, rare_labels, render_card, render_sheet
 from smallprint.packaging.card_facts import CardFacts
 from smallprint.packaging.card_metadata import front_matter
 from smallprint.packaging.manifest import read_manifest
@@ -160,3 +160,11 @@ def test_leaks_are_said():
     assert "2 test texts stand in what was learned from" in render_card(facts(leaked=2))
     assert "No test text stands" in render_card(facts(leaked=0))
     assert "not known to the bundle alone" in render_sheet(facts())
+
+
+@pytest.mark.parametrize("backbone", ["static", "/home/anna/secret/encoder"])
+def test_no_folder_of_this_machine_stands_in_what_a_model_stands_on(backbone):
+    model = {"backbone": backbone, "static": {"encoder": "/home/anna/secret/encoder"}}
+    said = describe_backbone(build_config({"model": model}))
+    assert "encoder" in said
+    assert "anna" not in said

@@ -1,11 +1,14 @@
 """Matrices of a graph in int8: near to what they were, each text by itself, and far from what one scale for all gives."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from smallprint.packaging.onnx_graph import join_operators
 from smallprint.packaging.onnx_int8 import round_graph
 
 WORDS, WIDTH, INNER = 4096, 32, 128
@@ -116,3 +119,14 @@ def test_what_is_spared_stays_in_fp32(plain):
     errors = [np.linalg.norm(run(content, ids) - run(plain, ids)) for content in (spared, rounded)]
     assert errors[0] < errors[1]
     assert len(rounded) < 0.35 * len(plain) < len(spared)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"hidden_size": 32}, {"hidden_size": 32, "num_attention_heads": 5}])
+def test_operators_are_joined_whatever_a_backbone_tells_of_its_sizes(plain, sizes):
+    joined = join_operators(plain, SimpleNamespace(**sizes))
+    ids = {"input_ids": np.array([[1, 7, 3]])}
+    before, after = (
+        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(["logits"], ids)[0]
+        for content in (plain, joined)
+    )
+    assert np.allclose(before, after, atol=1e-5)

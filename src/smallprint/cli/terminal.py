@@ -27,14 +27,14 @@ class Say:
 def speak_utf8() -> None:
     """Has standard output be UTF-8 where another program reads it, whatever the system's code page is.
 
-    A terminal keeps its own, and what that cannot show is written as its number.
+    A terminal keeps its own. What neither can show (half of a character in a file's name) is written as its number, which JSON reads.
     """
     stream = sys.stdout
     if isinstance(stream, io.TextIOWrapper) and "PYTHONIOENCODING" not in os.environ:
         if stream.isatty():
             stream.reconfigure(errors="backslashreplace")
         else:
-            stream.reconfigure(encoding="utf-8", errors="strict", newline="\n")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 say = Say()

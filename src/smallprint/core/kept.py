@@ -35,11 +35,16 @@ class Kept:
 
     Args:
         most_mb: 0 keeps nothing and reads nothing.
-        folder: Where; `kept` in the cache's folder when left out.
+        folder: Where; `kept` in the cache's folder when left out. A user without a home has none, and nothing is kept.
     """
 
     def __init__(self, most_mb: float, folder: Path | None = None) -> None:
-        self.most_bytes, self.folder = most_mb * MB, folder or cache_root() / "kept"
+        if folder is None:
+            try:
+                folder = cache_root() / "kept"
+            except RuntimeError:
+                most_mb, folder = 0, Path()
+        self.most_bytes, self.folder = most_mb * MB, folder
 
     def read(self, key: str) -> dict[str, Array] | None:
         """Gives the arrays of a key; None where there are none, or not as they were written."""
@@ -63,10 +68,11 @@ class Kept:
         """Keeps arrays, in the place of what the key had; what would not fit alone is not kept."""
         if sum(value.nbytes for value in arrays.values()) > self.most_bytes:
             return
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
         whole = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-        with contextlib.suppress(OSError, SmallprintError):
+        with contextlib.suppress(OSError, SmallprintError, SafetensorError):  # the last: a full disk, in its words
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)  # what is kept of a text tells the text
             with atomic_path(self._path(key)) as temporary:
@@ -92,10 +98,11 @@ class Kept:
     def _files(self) -> list[tuple[float, int, Path]]:
         """Gives time of last use, size and path of each file, oldest first; another process may remove them meanwhile."""
         found = []
-        for path in self.folder.glob("*.safetensors") if self.most_bytes else ():
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
+        with contextlib.suppress(OSError):  # a folder that may not be looked into
+            for path in self.folder.glob("*.safetensors") if self.most_bytes else ():
+                with contextlib.suppress(OSError):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
     def _evict(self) -> None:
@@ -106,7 +113,7 @@ class Kept:
                 break
             path.unlink(missing_ok=True)
             total -= size
-        for path in self.folder.glob(".*.tmp"):
+        for path in self.folder.glob(".*"):  # of ours and of safetensors', which writes beside them first
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > STALE_SECONDS:
                     path.unlink()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -20,6 +21,9 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.search_space import space_problems
 
 ALIKE = 0.8  # of the last parts of two names
+BRANCH = re.compile(
+    r"constrained-\w+|literal\[.*\]"
+)  # pydantic's words for one of several kinds of value, no setting's
 OTHER_WORDS = {  # of other libraries
     **{
         "lr": "learning_rate",
@@ -192,7 +196,8 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def _describe(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+    parts = [str(part) for part in detail["loc"]]
+    key = ".".join(parts[:-1] if BRANCH.fullmatch(parts[-1]) else parts)
     if detail["type"] == "extra_forbidden":
         whole = key
         while (

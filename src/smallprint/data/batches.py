@@ -45,7 +45,7 @@ def csv_batches(path: Path, separator: str, columns: Sequence[str] | None = None
             schema = dict.fromkeys(next(rows)[1], pl.String)
             kept = list(columns) if columns is not None and set(columns) <= set(schema) else list(schema)
             for _ in range(given):
-                next(rows)
+                next(rows, None)  # there are fewer where the file shrinks meanwhile
             for part in in_parts((row for _, row in rows), lambda row: sum(map(len, row))):
                 yield pl.DataFrame(part, schema=schema, orient="row").select(kept)
 

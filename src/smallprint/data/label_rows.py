@@ -23,6 +23,7 @@ from smallprint.data.read import Source
 from smallprint.data.split_column import ROW, Parts, part_batches, read_parts, split_column
 
 READ = ("train", "validation")
+TIMES = "__smallprint_times__"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def read_label_parts(source: Source, config: DataConfig, found: LabelRows) -> Pa
 
 def _find_by_name(source: Source, config: DataConfig) -> tuple[str, tuple[str, ...], str | None, str | None] | None:
     """The text, label, group and split columns where names tell the labels; None where the whole table must tell."""
-    head = next(source.batches("train" if source.splits else None)).head(LOOKED_AT_ROWS)
+    first = source.head("train" if source.splits else None)
+    if first is None:
+        return None
+    head = first.head(LOOKED_AT_ROWS)
     try:
         split = None if source.splits else split_column(head.columns, config, source.name)
         looked = head.drop(split) if split else head
@@ -103,10 +107,10 @@ def _find_by_name(source: Source, config: DataConfig) -> tuple[str, tuple[str, .
 
 
 def _differing(batch: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
-    """The different rows with `ROW` of the first and `times`."""
+    """The different rows with `ROW` of the first and `TIMES`."""
     rows = distinct_rows(batch, labels)
     first: pl.DataFrame = batch[rows.first.tolist()]
-    return first.select(*labels, ROW).with_columns(pl.Series("times", rows.counts))
+    return first.select(*labels, ROW).with_columns(pl.Series(TIMES, rows.counts))
 
 
 def _merged(parts: Sequence[pl.DataFrame], labels: Sequence[str]) -> Counted:
@@ -114,7 +118,7 @@ def _merged(parts: Sequence[pl.DataFrame], labels: Sequence[str]) -> Counted:
     whole = pl.concat(parts) if same else join_json(parts)
     rows = distinct_rows(whole, labels)
     counts = np.zeros(len(rows.first), dtype=np.int64)
-    np.add.at(counts, rows.codes, whole["times"].to_numpy())
+    np.add.at(counts, rows.codes, whole[TIMES].to_numpy())
     return Counted(
         whole[rows.first.tolist()].select(labels), whole[ROW].to_numpy()[rows.first].astype(np.int64), counts
     )

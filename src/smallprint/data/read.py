@@ -19,7 +19,15 @@ import polars as pl
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
 from smallprint.data.batches import BATCH_ROWS
-from smallprint.data.formats import SUFFIXES, check_file, place_in_file, read_batches, read_table, select_columns
+from smallprint.data.formats import (
+    JSON_LINES,
+    SUFFIXES,
+    check_file,
+    place_in_file,
+    read_batches,
+    read_table,
+    select_columns,
+)
 from smallprint.data.hub import open_hub, read_label_names
 from smallprint.data.lines import decode_lines, empty_file
 
@@ -40,11 +48,12 @@ LABELS_FILE = "labels.txt"
 @dataclass(frozen=True)
 class Table:
     """One table that is read when asked: `load(columns)` gives its rows, `batches(columns)` the same bit by bit where it is a file,
-    `place(row)` a row's place in words."""
+    `place(row)` a row's place in words. `uneven`: another batch may have further columns."""
 
     load: Callable[[list[str] | None], pl.DataFrame]
     place: Callable[[int], str]
     batches: Callable[[list[str] | None], Iterator[pl.DataFrame]] | None = None
+    uneven: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,17 @@ class Source:
     def streams(self) -> bool:
         """Whether memory holds no more than a batch while this is read by `batches`."""
         return all(table.batches is not None for table in self.tables.values())
+
+    def head(self, split: str | None) -> pl.DataFrame | None:
+        """The first batch; None where later ones have columns that it lacks, as JSON Lines may.
+
+        Raises:
+            DataError: As `read`.
+        """
+        batches = self.batches(split)
+        first = next(batches)
+        further = self._table(split).uneven and any(len(batch.columns) > len(first.columns) for batch in batches)
+        return None if further else first
 
     def place(self, split: str | None, row: int) -> str:
         """A row's place in words, such as 'train.csv, line 14'; `row` counts from 0."""
@@ -211,7 +231,8 @@ def _only(names: Mapping[str, list[str]]) -> list[str] | None:
 
 def _file_table(path: Path) -> Table:
     batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path)
-    return Table(partial(read_table, path), partial(place_in_file, path), batches)
+    uneven = path.suffix.lower() in JSON_LINES
+    return Table(partial(read_table, path), partial(place_in_file, path), batches, uneven)
 
 
 def _sample_table() -> Table:

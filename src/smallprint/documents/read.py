@@ -47,12 +47,12 @@ def read_documents(paths: Sequence[str | Path], limits: Limits | None = None) ->
             continue
         for file in _files(Path(path).expanduser()):
             if isinstance(file, DocumentError):
-                yield str(path), file
+                yield _shown(path), file
                 continue
             try:
-                yield from read_bytes(_bytes_of(file, limits), str(file), limits)
+                yield from read_bytes(_bytes_of(file, limits), _shown(file), limits)
             except DocumentError as error:
-                yield str(file), error
+                yield _shown(file), error
 
 
 def read_document(content: bytes, name: str, limits: Limits | None = None) -> Document:
@@ -177,15 +177,20 @@ def read_bytes(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
 
 def _files(path: Path) -> Iterator[Path | DocumentError]:
     if not path.exists():
-        yield DocumentError(f"{path} does not exist.", "a file or folder that is there", "Check the path.")
+        yield DocumentError(f"{_shown(path)} does not exist.", "a file or folder that is there", "Check the path.")
     elif path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(str(p.relative_to(path))))
         known = [p for p in found if p.suffix.lower() in KINDS]
         if not known:
-            yield DocumentError(f"{path} has no document.", f"files of {', '.join(KINDS)}", "Check the path.")
+            yield DocumentError(f"{_shown(path)} has no document.", f"files of {', '.join(KINDS)}", "Check the path.")
         yield from known
     else:
         yield path
+
+
+def _shown(path: str | Path) -> str:
+    """Gives a path that can be printed and written: bytes in it that are no UTF-8 as their numbers."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _hidden(path: str) -> bool:
@@ -195,11 +200,11 @@ def _hidden(path: str) -> bool:
 def _bytes_of(path: Path, limits: Limits) -> bytes:
     try:
         if path.stat().st_size > limits.file_mb * 1e6:
-            raise _too_large(str(path), limits)
+            raise _too_large(_shown(path), limits)
         return path.read_bytes()
     except OSError as error:
         raise DocumentError(
-            f"{path} cannot be read ({error.strerror}).", "a readable file", "Check its permissions."
+            f"{_shown(path)} cannot be read ({error.strerror}).", "a readable file", "Check its permissions."
         ) from None
 
 

@@ -31,6 +31,8 @@ def check_family(config: Config, parts: Parts) -> None:
         usual = usual.model_copy(update={"tfidf": config.model.tfidf})
     if config.model.family == "static":
         usual = usual.model_copy(update={"static": config.model.static})
+        if config.model.static.encoder != "none":  # it may come from the Hub, too
+            usual = usual.model_copy(update={"revision": config.model.revision})
     odd = [f"model.{name}" for name in changed(config.model, usual)]
     odd += [f"Parts({name}=...)" for name in OWN if getattr(parts, name) is not None]
     if odd and config.model.family in ("linear", "static"):

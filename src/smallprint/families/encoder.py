@@ -114,7 +114,7 @@ def _build_kernel(
     say: Say,
 ) -> Fit:
     seed, kind = config.training.seed, type(config.training)
-    unused = [name for name in kind.model_fields if name not in ("seed", "batch_tokens", "batch_size")]
+    unused = [name for name in kind.model_fields if name not in ("seed", "batch_tokens", "batch_size", "cache_mb")]
     if idle := changed(config.training, kind(), unused):
         say(f"Without effect on the head 'svm': {', '.join(f'training.{name}' for name in idle)}.")
 

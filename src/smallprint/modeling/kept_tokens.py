@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from smallprint import __version__
 from smallprint.core.kept import Kept, digest_of
 from smallprint.modeling.tokenizer import Tokens, stand_in, tokenize, tokenize_windows
 
@@ -48,7 +49,8 @@ def fingerprint(tokenizer: Any) -> str | None:
     for changing in ("truncation", "padding"):  # what the last call asked for
         rules.pop(changing, None)
     sides = f"{type(tokenizer).__name__} {tokenizer.truncation_side} {stand_in(tokenizer)}"
-    return digest_of(json.dumps(rules), sides, version("tokenizers"), version("transformers"))
+    split = f"{getattr(tokenizer, 'split_special_tokens', False)}"  # the one rule that `to_str` leaves out
+    return digest_of(json.dumps(rules), sides, split, __version__, version("tokenizers"), version("transformers"))
 
 
 def _packed(tokens: Tokens) -> dict[str, Any]:

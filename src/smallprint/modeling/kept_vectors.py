@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smallprint import __version__
 from smallprint.core.kept import Kept, digest_of
 from smallprint.core.results import Array
 
@@ -30,7 +31,7 @@ class VectorFiles:
 
     def __init__(self, kept: Kept, encoder: str) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        made_by = f"{version('torch')} {version('transformers')} {device}"
+        made_by = f"{__version__} {version('torch')} {version('transformers')} {device}"
         self.kept, self.prefix = kept, f"vectors-{digest_of(encoder, made_by)[:16]}-"
 
     def find(

@@ -75,19 +75,20 @@ def describe_backbone(config: Config) -> str:
     if model.family == "linear":
         return "TF-IDF of words and characters with a linear SVM; no pretrained weights"
     if model.family == "static":
-        known = "" if model.static.encoder == "none" else f" and of what {model.static.encoder} knows of words"
+        encoder = model.static.encoder
+        known = "" if encoder == "none" else f" and of what {_describe_encoder(encoder)} knows of words"
         return f"tables of words, pairs of words and parts of words{known}, with a linear SVM"
     if model.family == "stack":
         return f"a stack of {len(config.stack.members)} models: {', '.join(config.stack.members)}"
-    preset = find_preset(model.backbone)
+    return _describe_encoder(model.backbone)
+
+
+def _describe_encoder(name: str) -> str:
+    preset = find_preset(name)
     if preset is not None:
         checkpoint = preset.checkpoint or (EMBEDDED_CHECKPOINT if preset.name == EMBEDDED else preset.name)
         return f"{checkpoint} ({preset.licence}, as its page says)"
-    return (
-        model.backbone
-        if is_hub_name(model.backbone)
-        else f"'{PurePath(model.backbone).name}', read from a file or folder"
-    )
+    return name if is_hub_name(name) else f"'{PurePath(name).name}', read from a file or folder"
 
 
 def _outputs(facts: CardFacts) -> list[tuple[str, float]]:

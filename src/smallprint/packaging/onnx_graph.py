@@ -24,14 +24,17 @@ def join_operators(content: bytes, config: Any = None) -> bytes:
     # joined further, these steps take longer on a processor than one after the other
     options.enable_embed_layer_norm = options.enable_skip_layer_norm = False
     options.enable_bias_skip_layer_norm = options.enable_bias_gelu = False
+    heads, width = getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0)
+    if not (isinstance(heads, int) and isinstance(width, int) and heads and width and width % heads == 0):
+        heads, width = 0, 0  # onnxruntime takes both or none
     with tempfile.TemporaryDirectory() as name:
         plain, joined = Path(name) / "plain.onnx", Path(name) / "joined.onnx"
         plain.write_bytes(content)
         model = optimize_model(
             str(plain),
             model_type="bert",
-            num_heads=getattr(config, "num_attention_heads", 0) or 0,
-            hidden_size=getattr(config, "hidden_size", 0) or 0,
+            num_heads=heads,
+            hidden_size=width,
             optimization_options=options,
             opt_level=0,
         )
