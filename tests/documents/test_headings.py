@@ -47,6 +47,10 @@ def test_titles(line):
         "LOSS OF PROFITS, GOODWILL, USE, DATA AND",
         "利用規約の変更",
         "1234",
+        "Governing Law: California",
+        "Section 5: Applicable Law: Ireland",
+        "Account Termination at Our Sole Discretion",
+        "Exclusive Jurisdiction Of The Courts Of Ireland.",
     ],
 )
 def test_clauses_are_no_titles(line):

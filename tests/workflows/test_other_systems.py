@@ -67,7 +67,7 @@ def test_what_is_printed_for_a_program_is_utf8_whatever_the_code_page():
 
 
 @pytest.mark.parametrize("refused", [None, ValueError, OSError])
-def test_a_system_that_refuses_a_limit_reads_all_the_same(monkeypatch, refused):
+def test_macos_refuses_a_limit_and_reads_all_the_same(monkeypatch, refused):
     resource = pytest.importorskip("resource")
     asked = {}
 
@@ -77,6 +77,11 @@ def test_a_system_that_refuses_a_limit_reads_all_the_same(monkeypatch, refused):
         asked[kind] = pair
 
     monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    if refused:
+        monkeypatch.setattr(sys, "platform", "linux")
+        with pytest.raises(refused):
+            child._limit(Limits(seconds=30, memory_mb=100))
+    monkeypatch.setattr(sys, "platform", "darwin")
     hard = {resource.RLIMIT_CPU: 2, resource.RLIMIT_CORE: 0}
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, hard.get(kind, resource.RLIM_INFINITY)))
     child._limit(Limits(seconds=30, memory_mb=100))

@@ -63,7 +63,7 @@ def test_a_bare_heading_is_no_finding_and_that_is_said(engine):
     entry = scan_document(engine, document, every=True)
     assert [finding["text"] for finding in entry["findings"]] == ["We use crimson ink.", "We sell leaf"]
     assert [document.text[start:end] for start, end, _ in entry["scored"]] == ["We use crimson ink.", "We sell leaf"]
-    assert entry["notes"] == ["1 bare heading would have a label and is no finding."]
+    assert entry["notes"] == ["1 bare heading would be flagged or sent to a person, and is no finding."]
     assert entry["sentences"] == 3
     entry = scan_document(engine, document, headings=True)
     assert entry["findings"][0]["text"] == "Of crimson and leaf"

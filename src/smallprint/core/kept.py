@@ -26,7 +26,7 @@ STALE_SECONDS = 86_400  # older files without their final name are a killed proc
 def cache_root() -> Path:
     """Gives the folder of all that can be had again."""
     if own := os.environ.get("SMALLPRINT_CACHE"):
-        return Path(own)
+        return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smallprint"
 
 

@@ -7,7 +7,6 @@ writes a JSON line for each document: {"name", "document"} or {"name", "error": 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -95,8 +94,11 @@ def _limit(limits: Limits) -> None:
         allowed = resource.getrlimit(kind)[1]
         if allowed != resource.RLIM_INFINITY:
             most = min(most, allowed)  # what is stricter already cannot be raised
-        with contextlib.suppress(ValueError, OSError):  # macOS refuses a limit of memory
+        try:
             resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):
+            if sys.platform != "darwin":  # macOS refuses a limit of memory
+                raise
 
 
 if __name__ == "__main__":

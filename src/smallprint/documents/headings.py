@@ -20,10 +20,10 @@ MARK = re.compile(
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _CLAUSE = """
 may might shall should must will would can cannot could is are was were be been has have had do does did don't won't can't isn't
-no not never without only all any solely every each neither none i we you they he she it us me them
+no not never without only all any every each neither none i we you they he she it us me them
 agree agrees agreed accept accepts consent consents waive waives reserve reserves acknowledge acknowledges represent represents
 constitutes constitute means apply applies govern governs bind binds include includes require requires remain remains
-terminates suspends disclaims excludes removes
+terminates suspends disclaims excludes removes sole solely exclusive exclusively discretion courts
 wir sie ihr kann können darf dürfen muss müssen wird werden haftet haften ist sind nicht kein keine nur
 nous vous ils peut pouvons pouvez doit devez est sont ne pas sans nosotros usted puede podemos debe es son
 """
@@ -87,7 +87,13 @@ def says_something(line: str) -> bool:
         return False
     mark = MARK.match(line)
     words = WORD.findall(line[mark.end() :] if mark else line)
-    return len(words) > MOST_WORDS or any(word.lower() in CLAUSE for word in words) or line.lower() == line.upper()
+    told = re.search(r"\w:\s+\w", line)  # "Governing Law: Ireland" names the law
+    return (
+        bool(told)
+        or len(words) > MOST_WORDS
+        or any(word.lower() in CLAUSE for word in words)
+        or line.lower() == line.upper()
+    )
 
 
 def _goes_on(before: str, line: str, after: str) -> bool:

@@ -62,7 +62,7 @@ def scan_document(
         if not labels and decision != "person":
             continue
         if i in bare:
-            passed += bool(labels)
+            passed += 1
             continue
         scores = dict(zip(names, given.scores[i].astype(float).round(6).tolist(), strict=True))
         finding: dict[str, Any] = {
@@ -95,7 +95,7 @@ def scan_document(
         notes.append(f"{counted(reading.cut, 'sentence')} {long}; the end was not read.")
     if passed:
         notes.append(
-            f"{counted(passed, 'bare heading')} would have a label and {'is' if passed == 1 else 'are'} no finding."
+            f"{counted(passed, 'bare heading')} would be flagged or sent to a person, and {'is' if passed == 1 else 'are'} no finding."
         )
     entry = {
         "name": document.name,
