@@ -134,9 +134,11 @@ def act_on_scan(
         ConfigError: A rule is wrong.
         DataError: The outbox cannot be used.
     """
+    from smallprint.actions.findings import of_document
+
     with _Post(engine, actions, outbox) as post:
         for entry in scanned:
-            post.take([single for finding in entry.get("findings", ()) for single in _singly(entry["name"], finding)])
+            post.take(of_document(entry["name"], entry.get("findings", ())))
         return post.send(say)
 
 
@@ -157,11 +159,9 @@ class _Post:
         self.box.close()
 
     def take(self, findings: list[dict[str, Any]]) -> None:
-        from smallprint.actions.outbox import key_of
+        from smallprint.actions.findings import put
 
-        for rule in self.rules:
-            taken = [finding for finding in findings if rule.takes(finding)]
-            self.box.add(rule.name, [(key_of(rule.name, self.version, finding), finding) for finding in taken])
+        put(self.box, self.rules, self.version, findings)
 
     def send(self, say: Say) -> dict[str, int]:
         from smallprint.actions.deliver import deliver
@@ -169,14 +169,6 @@ class _Post:
         counts = deliver(self.box, self.rules, say=say)
         say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "Nothing to deliver.")
         return counts
-
-
-def _singly(document: str, finding: dict[str, Any]) -> list[dict[str, Any]]:
-    """Gives a finding for each of its labels, or for the likeliest where it goes to a person without one."""
-    scores = finding["scores"]
-    labels = finding["labels"] or [max(scores, key=scores.__getitem__)]
-    kept = {key: finding[key] for key in ("start", "end", "page", "heading", "decision", "text")}
-    return [{"document": document, "label": label, "score": scores.get(label), **kept} for label in labels]
 
 
 def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:

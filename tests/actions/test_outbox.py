@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from smallprint.actions.outbox import Outbox, key_of
+from smallprint.actions.outbox import Outbox, hold, key_of
 from smallprint.core.errors import DataError
 
 FINDINGS = [{"document": d, "row": i, "label": "a", "text": f"t{i}"} for d in ("one", "two") for i in range(3)]
@@ -76,3 +76,45 @@ def test_what_is_no_outbox(tmp_path):
     (tmp_path / "box").write_text("something else, and long enough to be no header of a data base" * 20)
     with pytest.raises(DataError, match="cannot be opened"):
         Outbox(tmp_path / "box")
+
+
+def open_elsewhere(file, shared):
+    code = "import sys; from smallprint.actions.outbox import Outbox; print(Outbox(sys.argv[1], shared=sys.argv[2] == 'True').counts())"
+    return subprocess.run([sys.executable, "-c", code, str(file), str(shared)], capture_output=True, text=True)
+
+
+def test_who_shares_an_outbox_and_who_has_it_alone(tmp_path):
+    shared = Outbox(tmp_path / "box", shared=True)
+    shared.add("r", keyed())
+    assert "'waiting': 6" in open_elsewhere(tmp_path / "box", True).stdout
+    assert "that no other process works on" in open_elsewhere(tmp_path / "box", False).stderr
+    shared.close()
+    alone = Outbox(tmp_path / "box")
+    assert "that no other process works on" in open_elsewhere(tmp_path / "box", True).stderr
+    assert alone.counts()["waiting"] == 6
+
+
+def test_one_process_has_the_right_to_deliver(tmp_path):
+    right = hold(tmp_path / "box")
+    code = "import sys; from smallprint.actions.outbox import hold; hold(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "box")]
+    assert "that no other process works on" in subprocess.run(command, capture_output=True, text=True).stderr
+    right.close()
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 0
+
+
+def test_what_is_left_of_a_removed_action_stands_in_nobodys_way(outbox):
+    outbox.add("gone", keyed("gone"))
+    outbox.add("r", keyed())
+    assert outbox.due(["r"]).rule == "r"
+    assert outbox.next_due(["other"]) is None
+    assert outbox.waiting() == 12
+    outbox.failed(outbox.due(["r"]), "away", None)
+    assert outbox.tally() == {("gone", "waiting"): (6, 0), ("r", "waiting"): (5, 0), ("r", "dead"): (1, 1)}
+
+
+def test_what_fails_to_go_in_leaves_the_outbox_usable(outbox):
+    with pytest.raises(TypeError):
+        outbox.add("r", [*keyed()[:2], ("k", {"document": {1, 2}})])
+    assert outbox.counts()["waiting"] == 0
+    assert outbox.add("r", keyed()) == 6

@@ -27,8 +27,10 @@ TEXTS = ["we may use scarlet", "the leaf and the ocean", "nothing at all", "crim
 class Server:
     """`smallprint serve` in a process of its own."""
 
+    smallprint = (sys.executable, "-m", "smallprint")
+
     def __init__(self, *arguments, **environment):
-        command = [sys.executable, "-m", "smallprint", "serve", *map(str, arguments), "--port", "0"]
+        command = [*self.smallprint, "serve", *map(str, arguments), "--port", "0"]
         self.process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}, start_new_session=True
         )

@@ -43,15 +43,19 @@ def browser():
 def page(browser, server):
     context = browser.new_context(accept_downloads=True, viewport={"width": 1200, "height": 900})
     page = context.new_page()
-    page.said, page.asked = [], []
+    page.said, page.asked, acted_on = [], [], []
     page.on("console", lambda message: page.said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.on("request", lambda request: page.asked.append(request.url))
+    page.on(
+        "request", lambda each: acted_on.append(each.url) if each.headers.get("smallprint-actions") != "none" else None
+    )
     page.goto(server.url)
     page.wait_for_selector("#version:not(:empty)")
     yield page
     assert page.said == []
     assert [url for url in page.asked if not url.startswith((server.url, "data:", "blob:"))] == []
+    assert [url for url in acted_on if "/v1/" in url] == [], "what a person tries is not acted on"
     context.close()
 
 

@@ -15,7 +15,7 @@ import random
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from smallprint.core.progress import Say, say_nothing
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 300.0
 Target = Callable[[Delivery], None]
+Targets = Mapping[str, tuple[Rule, Target]]
 
 
 class RefusedError(Exception):
@@ -47,30 +48,45 @@ def deliver(
     Raises:
         ConfigError: A function cannot be imported, or the secret's variable is not set.
     """
-    targets = {rule.name: (rule, _target_of(rule)) for rule in rules}
+    targets = build_targets(rules)
     while True:
-        delivery = outbox.due()
-        if delivery is None or delivery.rule not in targets:
-            wait = outbox.next_due() if delivery is None else None
-            if wait is None or not until_empty:
-                return outbox.counts()
-            time.sleep(min(wait, 1.0) + 0.01)
+        if deliver_next(outbox, targets, say):
             continue
-        rule, target = targets[delivery.rule]
-        try:
-            target(delivery)
-        except RefusedError as error:
-            outbox.failed(delivery, str(error), None)
-            say(f"{rule.name}: refused, and not tried again: {error} (key {delivery.key[:12]})")
-        except Exception as error:  # whatever somebody's function or network raises
-            last = delivery.tries >= rule.retries
-            outbox.failed(delivery, f"{type(error).__name__}: {error}", None if last else _wait(delivery.tries))
-            if last:
-                say(
-                    f"{rule.name}: given up after {delivery.tries + 1} tries ({type(error).__name__}, key {delivery.key[:12]})"
-                )
-        else:
-            outbox.done(delivery)
+        wait = outbox.next_due(list(targets))
+        if wait is None or not until_empty:
+            return outbox.counts()
+        time.sleep(min(wait, 1.0) + 0.01)
+
+
+def build_targets(rules: Iterable[Rule]) -> Targets:
+    """Gives what each action calls, by its name.
+
+    Raises:
+        ConfigError: A function cannot be imported, or the secret's variable is not set.
+    """
+    return {rule.name: (rule, _target_of(rule)) for rule in rules}
+
+
+def deliver_next(outbox: Outbox, targets: Targets, say: Say) -> bool:
+    """Tries the next delivery that is due for one of these actions; gives whether there was one."""
+    delivery = outbox.due(list(targets))
+    if delivery is None:
+        return False
+    rule, target = targets[delivery.rule]
+    try:
+        target(delivery)
+    except RefusedError as error:
+        outbox.failed(delivery, str(error), None)
+        say(f"{rule.name}: refused, and not tried again: {error} (key {delivery.key[:12]})")
+    except (Exception, SystemExit) as error:  # whatever somebody's function or network raises
+        last = delivery.tries >= rule.retries
+        outbox.failed(delivery, f"{type(error).__name__}: {error}", None if last else _wait(delivery.tries))
+        if last:
+            tries = delivery.tries + 1
+            say(f"{rule.name}: given up after {tries} tries ({type(error).__name__}, key {delivery.key[:12]})")
+    else:
+        outbox.done(delivery)
+    return True
 
 
 def sign(secret: bytes, moment: int, body: bytes) -> str:
@@ -150,4 +166,4 @@ def _body(finding: Mapping[str, Any]) -> bytes:
     return json.dumps(finding, ensure_ascii=False).encode()
 
 
-__all__ = ["RefusedError", "check_signature", "deliver", "sign"]
+__all__ = ["RefusedError", "Targets", "build_targets", "check_signature", "deliver", "deliver_next", "sign"]

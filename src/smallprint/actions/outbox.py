@@ -1,7 +1,8 @@
 """What is still to be delivered, on disk. In: findings with their keys. Out: the same, each until it is done.
 
 One SQLite file. A key goes in once, whatever runs again; a process that is killed loses nothing and, but for the delivery that was
-under way, repeats nothing: that one is sent again under the same key, by which its receiver knows it.
+under way, repeats nothing: that one is sent again under the same key, by which its receiver knows it. One process alone has the file; or
+several share it, of which the one that holds `hold` delivers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ create table if not exists deliveries (
   tries integer not null default 0, due real not null default 0, state text not null default 'waiting', told text
 )
 """
+# what waits is found among any number of rows that are done
+INDEXES = (
+    "create index if not exists waiting on deliveries (id) where state = 'waiting'",
+    "create index if not exists waiting_in_order on deliveries (rule, document, id) where state = 'waiting'",
+    "create index if not exists states on deliveries (rule, state, tries)",
+)
 
 
 @dataclass(frozen=True)
@@ -52,59 +59,72 @@ class Outbox:
 
     Args:
         file: Made where it is not there.
+        shared: Other processes may work on it at the same time, if they share it too.
 
     Raises:
         DataError: It is no such file, or another process works on it.
     """
 
-    def __init__(self, file: str | Path) -> None:
+    def __init__(self, file: str | Path, shared: bool = False) -> None:
         self.file = Path(file)
         try:
             self._base = sqlite3.connect(self.file, isolation_level=None, timeout=5)
             self._base.execute("pragma journal_mode=wal")
-            # held until the process ends: two that deliver from one file would deliver twice
-            self._base.execute("pragma locking_mode=exclusive")
-            self._base.execute(TABLE)
+            if not shared:  # held until the process ends: two that deliver from one file would deliver twice
+                self._base.execute("pragma locking_mode=exclusive")
+            for statement in (TABLE, *INDEXES):
+                self._base.execute(statement)
             self._base.execute("begin immediate")
             self._base.execute("commit")
         except sqlite3.Error as error:
-            raise DataError(
-                f"The outbox {self.file} cannot be opened ({error}).",
-                "an outbox of smallprint that no other process works on, in a folder that can be written",
-                "Wait for the other process, or name another file with --outbox.",
-            ) from None
+            raise _unusable(self.file, error) from None
 
     def add(self, rule: str, findings: Iterable[tuple[str, Finding]]) -> int:
         """Takes findings in, each with its key, and gives how many were new."""
         self._base.execute("begin immediate")
         before = self._base.total_changes
-        for key, finding in findings:
-            self._base.execute(
-                "insert or ignore into deliveries (key, rule, document, body) values (?, ?, ?, ?)",
-                (key, rule, str(finding.get("document", "")), json.dumps(dict(finding), ensure_ascii=False)),
-            )
-        new = self._base.total_changes - before
-        self._base.execute("commit")
+        try:
+            for key, finding in findings:
+                self._base.execute(
+                    "insert or ignore into deliveries (key, rule, document, body) values (?, ?, ?, ?)",
+                    (key, rule, str(finding.get("document", "")), json.dumps(dict(finding), ensure_ascii=False)),
+                )
+            new = self._base.total_changes - before
+            self._base.execute("commit")
+        except BaseException:
+            if self._base.in_transaction:
+                self._base.execute("rollback")
+            raise
         return new
 
-    def due(self) -> Delivery | None:
-        """Gives what is to be delivered now: the first of its document and action that is not done, and whose time has come."""
+    def due(self, rules: Sequence[str] | None = None) -> Delivery | None:
+        """Gives what is to be delivered now: the first of its document and action that is not done, and whose time has come.
+
+        Args:
+            rules: Names of the actions that are looked at; all when left out.
+        """
+        named, among = _among(rules)
         row = self._base.execute(
-            "select id, key, rule, document, body, tries from deliveries as this where state = 'waiting' and due <= ? and not exists "
-            "(select 1 from deliveries as other where other.rule = this.rule and other.document = this.document "
+            f"select id, key, rule, document, body, tries from deliveries as this where state = 'waiting' and due <= ?{named} and "
+            "not exists (select 1 from deliveries as other where other.rule = this.rule and other.document = this.document "
             "and other.state = 'waiting' and other.id < this.id) order by id limit 1",
-            (time.time(),),
+            (time.time(), *among),
         ).fetchone()
         return None if row is None else _delivery(row)
 
-    def next_due(self) -> float | None:
+    def next_due(self, rules: Sequence[str] | None = None) -> float | None:
         """Gives seconds until something may be due; None where nothing waits."""
-        (found,) = self._base.execute("select min(due) from deliveries where state = 'waiting'").fetchone()
+        named, among = _among(rules)
+        (found,) = self._base.execute(
+            f"select min(due) from deliveries where state = 'waiting'{named}", among
+        ).fetchone()
         return None if found is None else max(0.0, float(found) - time.time())
 
     def done(self, delivery: Delivery) -> None:
-        """Marks it as delivered."""
-        self._set(delivery, "delivered", None, 0.0)
+        """Marks it as delivered; its key is remembered, its text is not."""
+        self._base.execute(
+            "update deliveries set state = 'delivered', told = null, body = '{}' where id = ?", (delivery.id,)
+        )
 
     def failed(self, delivery: Delivery, told: str, again_in: float | None) -> None:
         """Marks a try as failed: to be tried again in so many seconds, or dead."""
@@ -120,6 +140,15 @@ class Outbox:
         """Gives how many are waiting, delivered and dead."""
         found = dict(self._base.execute("select state, count(*) from deliveries group by state").fetchall())
         return {state: int(found.get(state, 0)) for state in ("waiting", "delivered", "dead")}
+
+    def waiting(self) -> int:
+        """Gives how many wait, at once however many are done."""
+        return int(self._base.execute("select count(*) from deliveries where state = 'waiting'").fetchone()[0])
+
+    def tally(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Gives for each action and state how many there are, and how many of their tries failed."""
+        rows = self._base.execute("select rule, state, count(*), sum(tries) from deliveries group by rule, state")
+        return {(rule, state): (int(count), int(tries)) for rule, state, count, tries in rows}
 
     def dead(self) -> Iterator[tuple[Delivery, str]]:
         """Yields dead letters with what was told of the last try."""
@@ -141,6 +170,33 @@ class Outbox:
         )
 
 
+def hold(file: str | Path) -> sqlite3.Connection:
+    """Gives the right to deliver from an outbox that is shared: one process has it, until it ends or the right is closed.
+
+    Raises:
+        DataError: Another process has it, or the folder cannot be written.
+    """
+    try:
+        right = sqlite3.connect(f"{file}.lock", isolation_level=None, timeout=1, check_same_thread=False)
+        right.execute("begin exclusive")  # the system lets go of it when the process dies, however it does
+    except sqlite3.Error as error:
+        raise _unusable(Path(file), error) from None
+    return right
+
+
+def _unusable(file: Path, error: sqlite3.Error) -> DataError:
+    return DataError(
+        f"The outbox {file} cannot be opened ({error}).",
+        "an outbox of smallprint that no other process works on, in a folder that can be written",
+        "Wait for the other process, or name another file with --outbox.",
+    )
+
+
+def _among(rules: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
+    # the plus keeps SQLite from looking by rule, after which it would have to sort what waits
+    return ("", ()) if rules is None else (f" and +rule in ({', '.join('?' * len(rules))})", tuple(rules))
+
+
 def _delivery(row: tuple[Any, ...]) -> Delivery:
     number, key, rule, document, body, tries = row[:6]
     return Delivery(number, key, rule, document, json.loads(body), tries)
@@ -158,4 +214,4 @@ def key_of(rule: str, model: str, finding: Finding) -> str:
     return hashlib.sha256(json.dumps([rule, model, *place], ensure_ascii=False).encode()).hexdigest()
 
 
-__all__ = ["Delivery", "Outbox", "key_of"]
+__all__ = ["Delivery", "Outbox", "hold", "key_of"]

@@ -37,10 +37,21 @@ def serve(
     texts: Annotated[int, typer.Option("--texts", min=1, help="Texts in a request.")] = 256,
     waiting: Annotated[int, typer.Option("--waiting", min=1, help="Texts that may wait; more are refused.")] = 1_024,
     connections: Annotated[int, typer.Option("--connections", min=1, help="Open at the same time.")] = 1_000,
+    actions: Annotated[
+        Path | None, typer.Option("--actions", readable=False, help="YAML of what is done with findings.")
+    ] = None,
+    outbox: Annotated[
+        Path | None,
+        typer.Option("--outbox", help="File that remembers what was delivered; ACTIONS.outbox.sqlite when left out."),
+    ] = None,
+    undelivered: Annotated[
+        int, typer.Option("--undelivered", min=1, help="Findings that may wait for delivery; more are refused.")
+    ] = 10_000,
 ) -> None:
     """Answer over HTTP, with a page to paste or drop documents.
 
-    For this machine alone, unless keys are given. A bundle that is replaced, and an alias that moves, is taken while it runs.
+    For this machine alone, unless keys are given. A bundle that is replaced, and an alias that moves, is taken while it runs. With
+    --actions each request's findings are delivered after its answer, once for each Idempotency-Key that a client sends; the page's are not.
     """
     from smallprint.core.extras import import_extra
 
@@ -62,6 +73,9 @@ def serve(
         texts=texts,
         waiting=waiting,
         connections=connections,
+        actions=None if actions is None else str(actions.absolute()),
+        outbox=None if outbox is None else str(outbox.absolute()),
+        undelivered=undelivered,
     )
     raise SystemExit(run(settings, say))
 

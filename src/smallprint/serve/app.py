@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from smallprint import __version__
 from smallprint.core.errors import SmallprintError
+from smallprint.serve.acting import Acting
 from smallprint.serve.guard import Guard
 from smallprint.serve.keys import read_keys
 from smallprint.serve.measures import Measures
@@ -45,6 +46,7 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
         models = Models(settings)
         models.load()
     measures = Measures()
+    acting = Acting(settings) if settings.rules else None
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +55,8 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
         yield
         watch.cancel()
         models.executor.shutdown(wait=False, cancel_futures=True)
+        if acting is not None:
+            acting.close()
 
     app = FastAPI(
         title="smallprint",
@@ -62,7 +66,7 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
         redoc_url=None,
         lifespan=life,
     )
-    app.state.settings, app.state.models, app.state.measures = settings, models, measures
+    app.state.settings, app.state.models, app.state.measures, app.state.acting = settings, models, measures, acting
     app.include_router(router)
     app.add_exception_handler(Problem, _tell)
     app.add_exception_handler(SmallprintError, _tell)

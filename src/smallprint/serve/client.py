@@ -46,19 +46,38 @@ class Client:
         self.url, self.seconds, self.tries = url.rstrip("/"), seconds, tries
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
 
-    def predict(self, texts: Sequence[str], model: str | None = None) -> list[dict[str, Any]]:
+    def predict(
+        self, texts: Sequence[str], model: str | None = None, idempotency_key: str | None = None
+    ) -> list[dict[str, Any]]:
         """Gives `labels`, `scores` and `decision` of each text, in order; send at most what the server takes at once.
+
+        Args:
+            texts: To be labelled.
+            model: Its name; the server's first when left out.
+            idempotency_key: Names the document where the server acts on findings: what was found in it is not acted on again.
 
         Raises:
             ServerError: The server refused.
         """
-        answer: list[dict[str, Any]] = self._json("/v1/predict", {"texts": list(texts), "model": model})["predictions"]
+        body = json.dumps({"texts": list(texts), "model": model}).encode()
+        told = self._send("/v1/predict", body, "application/json", idempotency_key)
+        answer: list[dict[str, Any]] = told["predictions"]
         return answer
 
     def scan(
-        self, document: str | Path | bytes, name: str | None = None, model: str | None = None
+        self,
+        document: str | Path | bytes,
+        name: str | None = None,
+        model: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[dict[str, Any]]:
         """Gives the findings of a file, or of its content, as `smallprint scan --format json` does: a list of documents.
+
+        Args:
+            document: A file, or what stands in one.
+            name: Of the file.
+            model: As for `predict`.
+            idempotency_key: As for `predict`.
 
         Raises:
             ServerError: The server refused.
@@ -66,7 +85,8 @@ class Client:
         content = document if isinstance(document, bytes) else Path(document).read_bytes()
         name = name or ("document" if isinstance(document, bytes) else Path(document).name)
         query = f"?name={quote(name)}" + (f"&model={quote(model)}" if model else "")
-        answer: list[dict[str, Any]] = self._send(f"/v1/scan{query}", content, "application/octet-stream")["documents"]
+        told = self._send(f"/v1/scan{query}", content, "application/octet-stream", idempotency_key)
+        answer: list[dict[str, Any]] = told["documents"]
         return answer
 
     def card(self, model: str | None = None) -> dict[str, Any]:
@@ -77,11 +97,12 @@ class Client:
         """
         return self._send(f"/v1/model?model={quote(model)}" if model else "/v1/model")
 
-    def _json(self, path: str, tree: dict[str, Any]) -> dict[str, Any]:
-        return self._send(path, json.dumps(tree).encode(), "application/json")
-
-    def _send(self, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
+    def _send(
+        self, path: str, body: bytes | None = None, kind: str = "", idempotency_key: str | None = None
+    ) -> dict[str, Any]:
         headers = {**self._headers, **({"content-type": kind} if kind else {})}
+        if idempotency_key is not None:
+            headers["idempotency-key"] = idempotency_key
         request = urllib.request.Request(self.url + path, data=body, headers=headers)
         for left in range(self.tries - 1, -1, -1):
             try:

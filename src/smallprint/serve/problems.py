@@ -33,9 +33,10 @@ CODES = {
     "overloaded": 503,
     "timeout": 503,
     "not-ready": 503,
+    "outbox": 503,
     "internal": 500,
 }
-AGAIN = {"rate", "overloaded", "timeout", "not-ready"}  # the same request may succeed later
+AGAIN = {"rate", "overloaded", "timeout", "not-ready", "outbox"}  # the same request may succeed later
 
 
 class Problem(Exception):  # noqa: N818

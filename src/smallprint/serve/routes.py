@@ -1,4 +1,4 @@
-"""The answers, one function each. What is shared by several stands in `app.state`: models, scans, measures, settings."""
+"""The answers, one function each. What is shared by several stands in `app.state`: models, scans, measures, settings, acting."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from smallprint.documents.plain import read_text
 from smallprint.inference.engine import check_texts
 from smallprint.inference.evidence import tell_evidence
 from smallprint.inference.scan_page import reasons
+from smallprint.serve.acting import KEY, Acting, NoActions
+from smallprint.serve.acting import Document as Named
 from smallprint.serve.models import Served
 from smallprint.serve.problems import MEDIA_TYPE, Problem, problem_of
 from smallprint.serve.scans import QueuedEngine
@@ -88,7 +90,7 @@ def _body(model: type[BaseModel], more: dict[str, Any] | None = None) -> dict[st
 
 
 @router.post("/v1/predict", response_model=PredictOut, openapi_extra=_body(PredictIn), tags=["texts"])
-async def predict(request: Request) -> Response:
+async def predict(request: Request, document: Named = None, actions: NoActions = None) -> Response:
     """Label texts: the same labels and scores as `smallprint predict` gives."""
     state = request.app.state
     given: PredictIn = _given(PredictIn, await _json(request))
@@ -97,6 +99,8 @@ async def predict(request: Request) -> Response:
     for place, text in enumerate(given.texts):
         _check_text(text, f"Text {place + 1}", state.settings.characters)
     served: Served = state.models.find(given.model)
+    acting: Acting | None = None if actions else state.acting
+    headers = {} if acting is None else {KEY: await acting.begin(document)}
     answer, _ = await served.batcher.predict(given.texts)
     decisions: Sequence[str | None] = answer.decisions or [None] * len(given.texts)
     names = list(answer.label_names)
@@ -107,7 +111,10 @@ async def predict(request: Request) -> Response:
     state.measures.texts.labels(served.name).inc(len(predictions))
     for label in (label for row in answer.labels for label in row):
         state.measures.findings.labels(served.name, label).inc()
-    return JSONResponse({"model": served.name, "version": served.card["version"], "predictions": predictions})
+    told = {"model": served.name, "version": served.card["version"], "predictions": predictions}
+    if acting is not None:
+        await acting.take_texts(headers[KEY], told, given.texts, answer)
+    return JSONResponse(told, headers=headers)
 
 
 @router.post(
@@ -126,6 +133,8 @@ async def scan(
     whole: Annotated[bool, Query(description="Give the text and every sentence's scores too.")] = False,
     explain: Annotated[bool, Query(description="Say which words carried each finding.")] = False,
     stream: Annotated[bool, Query(description="JSON Lines: how far it is, and last the answer or a problem.")] = False,
+    document: Named = None,
+    actions: NoActions = None,
 ) -> Response:
     """Find in a document what the model labels. The body is the file itself (txt, md, html, docx, pdf, zip), or JSON with `text`."""
     state = request.app.state
@@ -148,15 +157,29 @@ async def scan(
         raise Problem("invalid", "The document is empty (0 bytes).")
     served: Served = state.models.find(model)
     found = state.scans.scan(served, content, name, whole, explain)
+    acting: Acting | None = None if actions else state.acting
+    headers = {} if acting is None else {KEY: await acting.begin(document)}
+    if acting is not None:
+        found = _acted(found, acting, headers[KEY], name)
     if stream:
-        return StreamingResponse(_lines(found), media_type="application/x-ndjson")
+        return StreamingResponse(_lines(found), headers=headers, media_type="application/x-ndjson")
     answer: dict[str, Any] = {}
     try:
         async for part in found:
             answer = part
     except SmallprintError as error:
         raise problem_of(error) from None
-    return JSONResponse(answer)
+    return JSONResponse(answer, headers=headers)
+
+
+async def _acted(
+    found: AsyncIterator[dict[str, Any]], acting: Acting, document: str, name: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Gives the same; before the answer goes out, its findings are in the outbox."""
+    async for part in found:
+        if "documents" in part:
+            await acting.take_scanned(document, part, name)
+        yield part
 
 
 async def _lines(found: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
@@ -225,7 +248,8 @@ async def metrics(request: Request) -> Response:
     state = request.app.state
     for served in state.models.served.values():
         state.measures.waiting.labels(served.name).set(served.batcher.waiting)
-    return Response(state.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    acted = b"" if state.acting is None else await state.acting.text()
+    return Response(state.measures.text() + acted, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 PAGE = {

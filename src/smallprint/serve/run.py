@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import socket
 import tempfile
+from dataclasses import replace
 
+from smallprint.actions.rules import read_rules
 from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say
 from smallprint.packaging.bundle import find_bundle
-from smallprint.packaging.manifest import read_manifest
+from smallprint.packaging.manifest import check_manifest, read_manifest
 from smallprint.serve.keys import read_keys
 from smallprint.serve.settings import ServeSettings
 
@@ -22,7 +26,8 @@ def run(settings: ServeSettings, say: Say) -> int:
     """Serves until it is told to stop, and gives the exit code.
 
     Raises:
-        ConfigError: Strangers could come in, or the port is taken.
+        ConfigError: Strangers could come in, the port is taken, or a rule of the actions is wrong.
+        DataError: Another process works on the outbox.
         BundleError: A model is not there.
     """
     import uvicorn
@@ -30,8 +35,17 @@ def run(settings: ServeSettings, say: Say) -> int:
     settings.check()
     if settings.keys:
         read_keys(settings.keys)
-    for _, folder in settings.models:
-        read_manifest(find_bundle(folder))
+    places = [find_bundle(folder) for _, folder in settings.models]
+    manifests = [read_manifest(place) for place in places]
+    sending: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    if settings.actions is not None:
+        from smallprint.serve.acting import Sending
+
+        checked = [check_manifest(tree, place) for tree, place in zip(manifests, places, strict=True)]
+        rules = read_rules(settings.actions, [name for manifest in checked for name in manifest.label_names])
+        outbox = settings.outbox or f"{settings.actions}.outbox.sqlite"
+        sending = Sending(outbox, rules)
+        settings = replace(settings, outbox=outbox, rules=tuple(rule.model_dump() for rule in rules))
     bound = _bind(settings)
     place = f"[{settings.host}]" if ":" in settings.host else settings.host
     say(
@@ -41,7 +55,7 @@ def run(settings: ServeSettings, say: Say) -> int:
         say("Anybody who can reach this machine may use it: no key is asked for (--insecure).")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings.to_environment()
-    with tempfile.TemporaryDirectory(prefix="smallprint-") as folder:
+    with tempfile.TemporaryDirectory(prefix="smallprint-") as folder, sending:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         config = uvicorn.Config(
@@ -66,9 +80,16 @@ def run(settings: ServeSettings, say: Say) -> int:
 
             Multiprocess(config, sockets=[bound]).run()
             return 0
+        if settings.actions is not None:
+            signal.signal(signal.SIGTERM, _end)
         server = uvicorn.Server(config)
         server.run(sockets=[bound])
         return 0 if server.started else 1
+
+
+def _end(*_: object) -> None:
+    """Ends as SIGTERM wants; uvicorn raises it again once all is answered, and what is to be delivered then goes out first."""
+    raise SystemExit(0)
 
 
 def _bind(settings: ServeSettings) -> socket.socket:

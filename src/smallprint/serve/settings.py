@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from smallprint.core.errors import ConfigError
 
@@ -37,6 +38,10 @@ class ServeSettings:
         rate: Requests a minute of one key, or of one address where there are no keys; 0 counts none.
         connections: Open at the same time.
         reload_seconds: Between two looks at whether a bundle was replaced; 0 never looks.
+        actions: File of rules for what is done with findings; None does nothing.
+        outbox: File that remembers what was delivered.
+        undelivered: Findings that may wait for delivery; more are refused with 503.
+        rules: What stood in the file when the server started: all its processes go by the same.
     """
 
     models: tuple[tuple[str, str], ...]
@@ -59,6 +64,10 @@ class ServeSettings:
     rate: int = 0
     connections: int = 1_000
     reload_seconds: float = 2.0
+    actions: str | None = None
+    outbox: str | None = None
+    undelivered: int = 10_000
+    rules: tuple[dict[str, Any], ...] = ()
 
     @property
     def body_bytes(self) -> int:
@@ -69,7 +78,7 @@ class ServeSettings:
         """Refuses what would let strangers in.
 
         Raises:
-            ConfigError: Other machines could come in without a key, or a model's name stands twice.
+            ConfigError: Other machines could come in without a key, a model's name stands twice, or there is an outbox without actions.
         """
         if self.host not in LOOPBACK and self.keys is None and not self.insecure:
             raise ConfigError(
@@ -80,6 +89,8 @@ class ServeSettings:
         names = [name for name, _ in self.models]
         if len({*names}) < len(names):
             raise ConfigError("Two models have the same name.", "a name of its own for each", "Give NAME=MODEL.")
+        if self.outbox is not None and self.actions is None:
+            raise ConfigError("There is an outbox, and nothing goes into it.", "--actions FILE", "Give it too.")
 
     def to_environment(self) -> None:
         """Tells worker processes of it."""
@@ -90,6 +101,7 @@ class ServeSettings:
         """Gives what `to_environment` told."""
         tree = json.loads(os.environ[VARIABLE])
         tree["models"] = tuple((name, folder) for name, folder in tree["models"])
+        tree["rules"] = tuple(tree["rules"])
         return ServeSettings(**tree)
 
 
