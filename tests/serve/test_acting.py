@@ -190,6 +190,13 @@ def test_counts_without_texts(acting, box):
     assert "my document" not in told
 
 
+def test_other_counts_are_told_where_the_outbox_cannot_be_used(acting, tmp_path):
+    told = acting(outbox=str(tmp_path / "none" / "box")).get("/metrics")
+    assert told.status_code == 200
+    assert "smallprint_requests" in told.text
+    assert "smallprint_actions" not in told.text
+
+
 def test_what_is_delivered_leaves_no_text(box):
     outbox = Outbox(box, shared=True)
     outbox.add("keep", [("k", {"document": "d", "text": "the crimson ink"})])

@@ -101,7 +101,10 @@ class Acting:
         """Counts by action, as Prometheus reads them; the same from every worker."""
         states = GaugeMetricFamily("smallprint_actions", "Findings in the outbox", labels=("action", "state"))
         failed = GaugeMetricFamily("smallprint_actions_failed_tries", "Tries that failed", labels=("action",))
-        tally = await self._do(Outbox.tally)
+        try:
+            tally = await self._do(Outbox.tally)
+        except Problem:
+            return b""  # the server's other counts are told all the same
         for rule in self.rules:
             for state in ("waiting", "delivered", "dead"):
                 states.add_metric((rule.name, state), tally.get((rule.name, state), (0, 0))[0])
@@ -184,15 +187,18 @@ class Sending:
             self._right.close()  # else the end of the process does it
 
     def _send(self, targets: Targets) -> None:
-        box = Outbox(self._file, shared=True)
+        box: Outbox | None = None
         while time.monotonic() < self._until:
             try:
+                box = box or Outbox(self._file, shared=True)
                 if not deliver_next(box, targets, _say) and self._ending.wait(LOOK_SECONDS):
                     break
-            except sqlite3.Error as error:
+            except (sqlite3.Error, DataError) as error:
                 log.error("the outbox cannot be used (%s)", error)
-                self._ending.wait(1.0)
-        box.close()
+                if self._ending.wait(1.0):
+                    break
+        if box is not None:
+            box.close()
 
 
 def _say(line: str) -> None:
