@@ -134,8 +134,8 @@ def test_export_to_onnx_or_a_reason_and_scan(checkpoint, name, tmp_path):
             assert np.allclose(exported.score([text])[0], row, atol=1e-4), "a batch of one"
         scorer = exported
     engine = Engine(scorer, LabelSet("multilabel", ["a", "b", "c"]), np.full(3, 0.0))
-    entry = scan_document(engine, Document("d", "We may end it. You agree.\nThanks."))
-    assert [finding["text"] for finding in entry["findings"]] == ["We may end it.", "You agree.", "Thanks."]
+    entry = scan_document(engine, Document("d", "We may end it. You agree.\nWe thank you."))
+    assert [finding["text"] for finding in entry["findings"]] == ["We may end it.", "You agree.", "We thank you."]
 
 
 def test_the_first_token_of_a_longformer_sees_all(checkpoint):

@@ -32,7 +32,7 @@ def bundles(tmp_path_factory, tiny_backbone, labelled_frame):
     config = build_config(
         {
             "model": {"backbone": str(tiny_backbone), "max_length": 24},
-            "training": {"epochs": 6, "learning_rate": 5e-3},
+            "training": {"epochs": 12, "learning_rate": 5e-3},
             "tracking": {"enabled": False},
         }
     )

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from smallprint.cli.app import app
 
-TEXT = "Crimson ink.\nThe service is good.\n"
+TEXT = "Crimson ink is used.\nThe service is good.\n"
 
 
 def invoke(*arguments):
