@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from smallprint.core.config import StaticConfig
 from smallprint.core.errors import DataError
-from smallprint.modeling import static, static_fit
+from smallprint.modeling import linear, static
 from smallprint.modeling.linear import fit_plane
 from smallprint.modeling.plain_text import plain_words, word_list
 from smallprint.modeling.static_fit import fit_static
@@ -54,7 +54,7 @@ def test_rows_add_up_to_the_planes_margins(monkeypatch):
             planes.append(features @ plane[0] + plane[1])
         return plane
 
-    monkeypatch.setattr(static_fit, "fit_plane", seen)
+    monkeypatch.setattr(linear, "fit_plane", seen)
     texts, targets = table("multilabel")
 
     def vectors_of(words):

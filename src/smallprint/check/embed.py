@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallprint.core.progress import Say, say_nothing
+from smallprint.modeling.batching import usable_cores
 
 LAYERS = (2, 4, 6)  # the middle ones tell classes apart, the last one meanings
 MAX_LENGTH, BATCH_TOKENS, BATCH_SIZE = 128, 2048, 256
@@ -69,8 +70,7 @@ def _workers() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal() and int(said):
         return min(int(said), MOST_WORKERS)
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(mine, MOST_WORKERS)
+    return min(usable_cores(), MOST_WORKERS)
 
 
 def _multiplies_bfloat16() -> bool:

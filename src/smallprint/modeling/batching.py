@@ -6,6 +6,7 @@ schedule can be computed beforehand, and a batch can be found again by its numbe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -68,3 +69,9 @@ def padding_share(lengths: NDArray[np.int64], batches: Sequence[NDArray[np.int64
     """Gives the share of tokens that are padding, in [0, 1]."""
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
     return 1 - int(lengths.sum()) / padded if padded else 0.0
+
+
+def usable_cores() -> int:
+    """Gives the cores that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1

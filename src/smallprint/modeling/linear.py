@@ -97,17 +97,7 @@ def fit_linear(
     """
     settings = settings or TfidfConfig()
     vectorizers, features = _fit_vectorizers(texts, settings)
-    binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
-    weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
-    bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
-    folds = fold_numbers(len(texts), seed)
-    for output in range(n_outputs):
-        truth = binary[:, output]
-        if truth.min() == truth.max():
-            bias[output] = 1.0 if truth[0] else -1.0
-            continue
-        weights[output], bias[output] = fit_plane(features, truth, seed, settings)
-        platt[output] = fit_platt(truth, folds, partial(fold_margins, features, truth, seed, settings))
+    weights, bias, platt = fit_planes(features, targets, task, n_outputs, seed, settings)
     terms = [
         Terms(vectorizer.analyzer, vectorizer.ngram_range, vectorizer.get_feature_names_out().tolist(), vectorizer.idf_)
         for vectorizer in vectorizers
@@ -161,6 +151,27 @@ def _restore(part: Terms) -> Any:
     return vectorizer
 
 
+def fit_planes(
+    features: Any, targets: Array, task: str, n_outputs: int, seed: int, settings: SvmCost
+) -> tuple[Array, Array, Array]:
+    """Gives weights, float32 `[n_outputs, n_features]`, bias `[n_outputs]` and Platt's slopes and intercepts, `[n_outputs, 2]`.
+
+    An output that all examples have, or none, gets no plane: its bias alone says so.
+    """
+    binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
+    weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
+    bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
+    folds = fold_numbers(features.shape[0], seed)
+    for output in range(n_outputs):
+        truth = binary[:, output]
+        if truth.min() == truth.max():
+            bias[output] = 1.0 if truth[0] else -1.0
+            continue
+        weights[output], bias[output] = fit_plane(features, truth, seed, settings)
+        platt[output] = fit_platt(truth, folds, partial(_fold_margins, features, truth, seed, settings))
+    return weights, bias, platt
+
+
 def fit_plane(features: Any, truth: Array, seed: int, settings: SvmCost) -> tuple[Array, float]:
     """Gives weights, float32 `[n_features]`, and offset of the plane between both values of `truth`."""
     from sklearn.svm import LinearSVC
@@ -170,11 +181,11 @@ def fit_plane(features: Any, truth: Array, seed: int, settings: SvmCost) -> tupl
     return model.coef_[0].astype(np.float32), float(model.intercept_[0])
 
 
-def fold_margins(features: Any, truth: Array, seed: int, settings: SvmCost, inside: Array, outside: Array) -> Array:
+def _fold_margins(features: Any, truth: Array, seed: int, settings: SvmCost, inside: Array, outside: Array) -> Array:
     """Gives the distances of the rows `outside` from a plane that was fitted on the rows `inside`."""
     plane, offset = fit_plane(features[inside], truth[inside], seed, settings)
     margins: Array = features[outside] @ plane + offset
     return margins
 
 
-__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "fit_plane", "fold_margins", "scale"]
+__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "fit_plane", "fit_planes", "scale"]

@@ -6,7 +6,6 @@ files.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.errors import BundleError, MissingExtraError
 from smallprint.evaluation.calibration import sigmoid
-from smallprint.modeling.batching import pad_arrays, plan_batches
+from smallprint.modeling.batching import pad_arrays, plan_batches, usable_cores
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
 from smallprint.modeling.windows import combine_windows, place_windows
 
@@ -145,12 +144,6 @@ def scores_of(logits: NDArray[np.float32], exclusive: bool) -> NDArray[np.float3
     return np.asarray(sigmoid(logits), dtype=np.float32)
 
 
-def usable_cores() -> int:
-    """Gives the cores that this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1
-
-
 def overflows(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Says whether sums of products of 8 bits may overflow in silence: on Intel's and AMD's processors without VNNI, or unknown ones."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
@@ -193,4 +186,4 @@ def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
         ) from None
 
 
-__all__ = ["OnnxScorer", "overflows", "scores_of", "usable_cores"]
+__all__ = ["OnnxScorer", "overflows", "scores_of"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,9 +17,8 @@ from numpy.typing import NDArray
 from smallprint.core.config import StaticConfig
 from smallprint.core.errors import DataError
 from smallprint.core.results import Array
-from smallprint.modeling.linear import fit_plane, fold_margins
+from smallprint.modeling.linear import fit_planes
 from smallprint.modeling.plain_text import word_list
-from smallprint.modeling.platt import fit_platt, fold_numbers
 from smallprint.modeling.static import StaticClassifier, Tables, grams_of
 
 # how loud parts and an encoder are beside the words themselves; chosen on validation
@@ -85,7 +83,7 @@ def fit_static(
         csr_matrix(ENCODER * (of_parts @ vectors)),
     ]
     features = hstack(blocks, format="csr").astype(np.float32)
-    weights, bias, platt = _fit_planes(features, targets, task, n_outputs, seed, settings)
+    weights, bias, platt = fit_planes(features, targets, task, n_outputs, seed, settings)
 
     ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
     of_words, of_pairs, of_grams, of_vectors = np.split(weights.astype(np.float64), ends, axis=1)
@@ -106,24 +104,6 @@ def fit_static(
         unknown=_idf(np.zeros(1), len(texts)).item(),
     )
     return StaticClassifier(task, tables, bias, platt)
-
-
-def _fit_planes(
-    features: Any, targets: Array, task: str, n_outputs: int, seed: int, settings: StaticConfig
-) -> tuple[Array, Array, Array]:
-    """Gives weights `[n_outputs, n_features]`, bias `[n_outputs]` and Platt's slopes and intercepts `[n_outputs, 2]`."""
-    binary = np.eye(n_outputs, dtype=np.int8)[targets] if task == "multiclass" else np.asarray(targets, dtype=np.int8)
-    weights = np.zeros((n_outputs, features.shape[1]), dtype=np.float32)
-    bias, platt = np.full(n_outputs, -1.0), np.tile([1.0, 0.0], (n_outputs, 1))
-    folds = fold_numbers(features.shape[0], seed)
-    for output in range(n_outputs):
-        truth = binary[:, output]
-        if truth.min() == truth.max():
-            bias[output] = 1.0 if truth[0] else -1.0
-            continue
-        weights[output], bias[output] = fit_plane(features, truth, seed, settings)
-        platt[output] = fit_platt(truth, folds, partial(fold_margins, features, truth, seed, settings))
-    return weights, bias, platt
 
 
 def _count(rows: Sequence[NDArray[np.int64]], n: int, n_texts: int) -> tuple[Any, Array]:

@@ -22,6 +22,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import write_text
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.linear import Analyzer, LinearClassifier, Terms
+from smallprint.packaging.arrays import Form, check_forms, check_names, read_arrays
 from smallprint.packaging.manifest import AGAIN, WEIGHTS, read_described, unreadable
 
 TERMS = "terms.json"
@@ -77,7 +78,7 @@ def load_linear(folder: Path, labels: LabelSet) -> LinearClassifier:
         BundleError: A file cannot be read, or the sizes of terms, weights and labels do not fit each other.
     """
     listed = _read_terms(folder / TERMS)
-    arrays = _read_arrays(folder / WEIGHTS)
+    arrays = read_arrays(folder / WEIGHTS)
     _check_arrays(arrays, listed, labels, folder / WEIGHTS)
     terms = [Terms(part.analyzer, part.ngrams, part.terms, arrays[f"idf.{part.analyzer}"]) for part in listed]
     return LinearClassifier(labels.task, terms, arrays["weights"], arrays["bias"], arrays["platt"])
@@ -95,28 +96,15 @@ def _read_terms(path: Path) -> list[AnalyzerTerms]:
     return analyzers
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, NDArray[Any]] = load_file(str(path))
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise unreadable(path, f"{type(error).__name__}.") from None
-    return arrays
-
-
 def _check_arrays(arrays: dict[str, NDArray[Any]], listed: list[AnalyzerTerms], labels: LabelSet, path: Path) -> None:
     n_features = sum(len(part.terms) for part in listed)
-    wanted: dict[str, tuple[tuple[int, ...], Any]] = {
+    wanted: dict[str, Form] = {
         "weights": ((labels.n_outputs, n_features), np.float32),
         "bias": ((labels.n_outputs,), np.float64),
         "platt": ((labels.n_outputs, 2), np.float64),
         **{f"idf.{part.analyzer}": ((len(part.terms),), np.float64) for part in listed},
     }
-    if odd := sorted(wanted.keys() ^ arrays.keys()):
-        what = "lacks" if odd[0] in wanted else "has an unknown"
-        raise BundleError(f"{path} {what} array '{odd[0]}'.", ", ".join(sorted(wanted)), AGAIN)
+    check_names(arrays, wanted, path)
     weights = arrays["weights"]
     if weights.ndim == 2 and len(weights) != labels.n_outputs:
         raise BundleError(
@@ -124,13 +112,7 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], listed: list[AnalyzerTerms], 
             f"{labels.n_outputs} outputs for a {labels.task} task",
             AGAIN,
         )
-    for name, (shape, kind) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype != kind:
-            raise BundleError(
-                f"{path}: '{name}' has shape {list(arrays[name].shape)} and type {arrays[name].dtype}.",
-                f"{list(shape)} and {np.dtype(kind)}, by the labels and the terms in {TERMS}",
-                AGAIN,
-            )
+    check_forms(arrays, wanted, path, f"labels and the terms in {TERMS}")
 
 
 __all__ = ["load_linear", "save_linear"]

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from smallprint.core.errors import BundleError
 from smallprint.core.files import write_text
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.static import StaticClassifier, Tables
-from smallprint.packaging.manifest import AGAIN, WEIGHTS, read_described, unreadable
+from smallprint.packaging.arrays import Form, check_forms, check_names, read_arrays
+from smallprint.packaging.manifest import WEIGHTS, read_described, unreadable
 
 WORDS = "words.json"
 LISTED = ("words", "grams", "unknown")  # of the tables; the others are arrays
@@ -65,27 +65,16 @@ def load_static(folder: Path, labels: LabelSet) -> StaticClassifier:
     for name in ("words", "grams"):
         if len(set(getattr(listed, name))) != len(getattr(listed, name)):
             raise unreadable(folder / WORDS, f"some {name} stand twice.")
-    arrays = _read_arrays(folder / WEIGHTS)
+    arrays = read_arrays(folder / WEIGHTS)
     _check_arrays(arrays, listed, labels.n_outputs, folder / WEIGHTS)
     bias, platt = arrays.pop("bias"), arrays.pop("platt")
     return StaticClassifier(labels.task, Tables(**{**listed.model_dump(), **arrays}), bias, platt)
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, NDArray[Any]] = load_file(str(path))
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise unreadable(path, f"{type(error).__name__}.") from None
-    return arrays
-
-
 def _check_arrays(arrays: dict[str, NDArray[Any]], listed: WordsFile, n_outputs: int, path: Path) -> None:
     n_words, n_grams = len(listed.words), len(listed.grams)
     n_pairs = arrays["pairs"].size if "pairs" in arrays else 0
-    wanted: dict[str, tuple[tuple[int, ...], Any]] = {
+    wanted: dict[str, Form] = {
         "own": ((n_words, n_outputs), np.float32),
         "parts": ((n_words, n_outputs), np.float32),
         "squares": ((n_words,), np.float32),
@@ -97,16 +86,8 @@ def _check_arrays(arrays: dict[str, NDArray[Any]], listed: WordsFile, n_outputs:
         "bias": ((n_outputs,), np.float64),
         "platt": ((n_outputs, 2), np.float64),
     }
-    if odd := sorted(wanted.keys() ^ arrays.keys()):
-        what = "lacks" if odd[0] in wanted else "has an unknown"
-        raise BundleError(f"{path} {what} array '{odd[0]}'.", ", ".join(sorted(wanted)), AGAIN)
-    for name, (shape, kind) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype != kind:
-            raise BundleError(
-                f"{path}: '{name}' has shape {list(arrays[name].shape)} and type {arrays[name].dtype}.",
-                f"{list(shape)} and {np.dtype(kind)}, by the labels and what stands in {WORDS}",
-                AGAIN,
-            )
+    check_names(arrays, wanted, path)
+    check_forms(arrays, wanted, path, f"labels and what stands in {WORDS}")
 
 
 __all__ = ["load_static", "save_static"]
