@@ -41,6 +41,8 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if len(body) < int(self.headers["content-length"]):
+                    return  # its sender was killed in the middle: nothing was taken
                 key, signed = self.headers["idempotency-key"], self.headers["smallprint-signature"]
                 with lock:
                     receiver.calls += 1
