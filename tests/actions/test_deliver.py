@@ -21,6 +21,7 @@ rng, seen = random.Random(1), set()
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if len(body) < int(self.headers["Content-Length"]): return  # its sender was killed in the middle: nothing was taken
         key, kind = self.headers["Idempotency-Key"], rng.random()
         if kind < 0.25:
             self.send_response(503); self.end_headers(); return
