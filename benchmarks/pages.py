@@ -266,7 +266,7 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS / "export.md": {"inference": of_benchmark("inference")},
     DOCS / "speed.md": {"million": of_benchmark("million")},
     DOCS / "static.md": {"static_tier": of_benchmark("static_tier")},
-    DOCS / "scan.md": {"formats": of_benchmark("formats"), "sentences": of_benchmark("sentences")},
+    DOCS / "scan.md": {name: of_benchmark(name) for name in ("formats", "long_text", "sentences")},
     DOCS / "suggest.md": {"suggest": of_benchmark("suggest")},
 }
 
