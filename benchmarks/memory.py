@@ -1,10 +1,10 @@
-"""Memory and time of ways to fine-tune, as ratios to full fine-tuning. Writes benchmarks/results/memory.json and docs/memory.md.
+"""Memory of ways to fine-tune, as ratios to full fine-tuning. Writes benchmarks/results/memory.json and a table in docs/how-to.
 
     python benchmarks/memory.py [--backbone minilm] [--rows 400] [--batch-tokens 8192] [--render]
 
 Each way trains one epoch on the longest clauses of UNFAIR-ToS's train split (SMALLPRINT_DATA, default ../shared) in a process of its
-own; what a process holds before it trains (libraries, weights) is measured by a run over one batch and named apart. Only the first
-epoch's cost is of interest here, not the score.
+own. What a process holds besides (libraries, weights) is what the frozen encoder's run peaks at, and named apart. Scores are of no
+interest here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 
 import polars as pl
 
-from readme import ROOT
+from readme import ROOT, write_section
 from smallprint.core.files import write_json
 
 DATA = Path(os.environ.get("SMALLPRINT_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results" / "memory.json"
-PAGE = ROOT / "docs" / "memory.md"
+PAGE = ROOT / "docs" / "how-to" / "many-machines.md"
 WAYS: dict[str, tuple[str, list[str]]] = {
     "full": ("full fine-tuning", []),
     "checkpointing": ("gradient checkpointing", ["training.gradient_checkpointing=true"]),
@@ -57,7 +57,7 @@ def write_table(folder: Path, rows: int) -> Path:
 
 
 def measure(table: Path, folder: Path, given: argparse.Namespace, settings: list[str]) -> dict[str, float]:
-    """Gives peak memory and seconds of one training, in a process of its own."""
+    """Gives the peak memory of one training, in a process of its own."""
     budget = given.batch_tokens // 4 if "training.accumulate=4" in settings else given.batch_tokens
     sets = [*settings, f"training.batch_tokens={budget}", "training.epochs=1", "tracking.enabled=false"]
     command = [sys.executable, "-m", "smallprint", "train", str(table), "--task", "multilabel", "--out", str(folder)]
@@ -66,33 +66,26 @@ def measure(table: Path, folder: Path, given: argparse.Namespace, settings: list
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     timings = json.loads((folder / "timings.json").read_text(encoding="utf-8"))
-    return {"peak_mb": timings["peak_memory_mb"], "epoch_s": timings["seconds_per_epoch"]}
+    return {"peak_mb": timings["peak_memory_mb"]}
 
 
 def render(found: dict[str, Any]) -> str:
-    """Gives the page."""
+    """Gives the table with what it was measured on."""
     ways, idle = found["ways"], found["idle_mb"]
     lines = [
-        "# Memory",
+        f"One epoch over the {found['rows']:,} longest clauses of UNFAIR-ToS, {found['backbone']}, {found['batch_tokens']:,} tokens a step. "
+        f"A process with nothing but libraries, data and frozen weights peaks at {idle:,.0f} MB; the second ratio leaves that out.",
         "",
-        f"One epoch over the {found['rows']:,} longest clauses of UNFAIR-ToS, backbone {found['backbone']}, "
-        f"{found['batch_tokens']:,} tokens a step, on two processor cores. "
-        f"A process with nothing but libraries, data and the frozen weights peaks at {idle:,.0f} MB; "
-        "the second ratio leaves that out: it is what grows with the model. Written by `python benchmarks/memory.py`.",
-        "",
-        "| | peak memory, MB | ratio | above idle, ratio | epoch, s | ratio |",
-        "|---|---|---|---|---|---|",
+        "| | peak memory, MB | ratio | above idle, ratio |",
+        "|---|---|---|---|",
     ]
     full = ways["full"]
     for name, (words, _) in WAYS.items():
         if name in ways:
-            one = ways[name]
-            above = (one["peak_mb"] - idle) / (full["peak_mb"] - idle)
-            lines.append(
-                f"| {words} | {one['peak_mb']:,.0f} | {one['peak_mb'] / full['peak_mb']:.2f} | {above:.2f} "
-                f"| {one['epoch_s']:.1f} | {one['epoch_s'] / full['epoch_s']:.2f} |"
-            )
-    return "\n".join([*lines, ""])
+            peak = ways[name]["peak_mb"]
+            above = (peak - idle) / (full["peak_mb"] - idle)
+            lines.append(f"| {words} | {peak:,.0f} | {peak / full['peak_mb']:.2f} | {above:.2f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -100,7 +93,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="minilm")
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--batch-tokens", type=int, default=8192)
-    parser.add_argument("--render", action="store_true", help="only write the page from the results file")
+    parser.add_argument("--render", action="store_true", help="only write the table from the results file")
     given = parser.parse_args()
     if not given.render:
         with tempfile.TemporaryDirectory() as name:
@@ -116,7 +109,7 @@ def main() -> None:
             RESULTS,
             {"backbone": shown, "rows": given.rows, "batch_tokens": given.batch_tokens, "idle_mb": idle, "ways": ways},
         )
-    PAGE.write_text(render(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+    write_section("memory", render(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE)
 
 
 if __name__ == "__main__":
