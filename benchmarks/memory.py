@@ -73,7 +73,8 @@ def render(found: dict[str, Any]) -> str:
     """Gives the table with what it was measured on."""
     ways, idle = found["ways"], found["idle_mb"]
     lines = [
-        f"One epoch over the {found['rows']:,} longest clauses of UNFAIR-ToS, {found['backbone']}, {found['batch_tokens']:,} tokens a step. "
+        f"One epoch over the {found['rows']:,} longest clauses of UNFAIR-ToS, "
+        f"{found['backbone']}, {found['batch_tokens']:,} tokens a step. "
         f"A process with nothing but libraries, data and frozen weights peaks at {idle:,.0f} MB; the second ratio leaves that out.",
         "",
         "| | peak memory, MB | ratio | above idle, ratio |",
