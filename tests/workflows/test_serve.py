@@ -39,7 +39,7 @@ class Server:
         self.port = int(self.said[0].partition("http://")[2].partition(";")[0].rpartition(":")[2])
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=lambda: self.said.extend(self.process.stderr), daemon=True).start()
-        for _ in range(300):
+        for _ in range(1_200):
             try:
                 if urllib.request.urlopen(f"{self.url}/ready", timeout=5).status == 200:
                     return
