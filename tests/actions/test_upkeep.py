@@ -123,6 +123,7 @@ def test_clear_makes_the_file_smaller(tmp_path, clock):
     assert clear(file, 1) == 200
     assert file.stat().st_size < before / 4
     assert b"xxxx" not in file.read_bytes()
+    assert tell_status(read_status(file)) == ["It is empty."]
 
 
 def test_an_outbox_of_an_earlier_release_counts_from_when_it_was_opened(tmp_path):

@@ -204,3 +204,12 @@ def test_nothing_is_said_or_written_where_tracking_is_off(store, study):
     tracking.finish("FINISHED")
     assert (said, store.calls, study.kept) == ([], 0, {})
     assert not (study.folder / "tracking").exists()
+
+
+def test_a_folder_that_cannot_be_made_stops_no_trial(store, study, config):
+    store.away = False
+    (study.folder / "tracking").write_text("in the way")
+    tracking = SweepTracking(study, config, [].append)
+    trial(tracking, 0)
+    tracking.finish("FINISHED")
+    ended(store, "trial 1")

@@ -86,7 +86,7 @@ def clear(file: str | Path, older_than_days: float, rules: Sequence[str] | None 
 def tell_status(status: Mapping[str, Any]) -> list[str]:
     """Gives it as lines: one an action, then dead letters, the first of them."""
     if not status["actions"]:
-        return ["Nothing was ever put into it."]
+        return ["It is empty."]
     lines = [f"{'action':<24} {'waiting':>9} {'delivered':>10} {'dead':>6} {'failed tries':>13}  oldest waiting"]
     for name, action in status["actions"].items():
         wait = action["oldest_waiting_s"]

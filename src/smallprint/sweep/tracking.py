@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
+from smallprint.core.errors import SmallprintError
 from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
 from smallprint.sweep.study import Row, Study
@@ -113,9 +114,7 @@ class SweepTracking:
         if not self._config.tracking.enabled:
             return {}
         folder = self._kept / name
-        with contextlib.suppress(OSError):  # a full disk: then it is kept in memory
-            folder.mkdir(parents=True, exist_ok=True)
-            _note(folder, {})
+        _note(folder, {})
         return {"folder": folder, "remember": lambda ids: _note(folder, state_of(ids))}
 
     def _shared_name(self) -> str:
@@ -128,5 +127,7 @@ class SweepTracking:
 
 
 def _note(folder: Path, ids: dict[str, Any]) -> None:
-    if ids or not (folder / "run.json").exists():
-        write_json(folder / "run.json", {"status": "started", **ids})
+    with contextlib.suppress(OSError, SmallprintError):  # a full disk: then what is logged is kept in memory alone
+        folder.mkdir(parents=True, exist_ok=True)
+        if ids or not (folder / "run.json").exists():
+            write_json(folder / "run.json", {"status": "started", **ids})
