@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def show_commands() -> str:
     from smallprint.cli.app import app
 
     parts = ["# Commands", "", EXIT_CODES, ""]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands(typer.main.get_command(app)):
         usage = " ".join(_argument(part) for part in command.params if part.param_type_name == "argument")
         parts += [
             f"## {name}",
@@ -182,6 +183,15 @@ def show_commands() -> str:
         if rows:
             parts += ["| option | does | default |", "|---|---|---|", *rows, ""]
     return "\n".join(parts)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every command with its words; one that holds others is those."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _argument(part: Any) -> str:

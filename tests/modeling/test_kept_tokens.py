@@ -7,7 +7,7 @@ from smallprint.core.kept import Kept
 from smallprint.modeling import kept_tokens
 from smallprint.modeling.backbone import load_tokenizer
 from smallprint.modeling.kept_tokens import fingerprint, read_tokens
-from smallprint.modeling.tokenizer import tokenize, tokenize_windows
+from smallprint.modeling.tokenizer import tokenize
 
 TEXTS = ["we may close your account", "", "notice " * 40, "the law of the court"]
 
@@ -25,46 +25,35 @@ def kept(tmp_path):
 @pytest.fixture
 def calls(monkeypatch):
     found = []
-    for name, real in (("tokenize", tokenize), ("tokenize_windows", tokenize_windows)):
-
-        def counted(*given, name=name, real=real):
-            found.append(name)
-            return real(*given)
-
-        monkeypatch.setattr(kept_tokens, name, counted)
+    monkeypatch.setattr(kept_tokens, "tokenize", lambda *given: (found.append(given[1]), tokenize(*given))[1])
     return found
 
 
-@pytest.mark.parametrize("windows", [False, True])
-def test_the_second_time_they_come_from_the_disk(tokenizer, kept, calls, windows):
-    first = read_tokens(tokenizer, TEXTS, 16, windows, kept)
-    again = read_tokens(tokenizer, TEXTS, 16, windows, Kept(10, kept.folder))
-    assert calls == ["tokenize_windows" if windows else "tokenize"]
+def test_the_second_time_they_come_from_the_disk(tokenizer, kept, calls):
+    first = read_tokens(tokenizer, TEXTS, 16, kept)
+    again = read_tokens(tokenizer, TEXTS, 16, Kept(10, kept.folder))
+    assert calls == [TEXTS]
     assert [row.tolist() for row in again.ids] == [row.tolist() for row in first.ids]
     assert {row.dtype for row in again.ids} == {np.dtype(np.int32)}
-    assert again.n_truncated == first.n_truncated == (0 if windows else 1)
-    assert (again.text_of is None) == (first.text_of is None)
-    assert windows is False or again.text_of.tolist() == first.text_of.tolist()
+    assert again.n_truncated == first.n_truncated == 1
 
 
 def test_whatever_decides_the_ids_is_part_of_the_key(tokenizer, kept, calls):
-    read_tokens(tokenizer, TEXTS, 16, False, kept)
-    for texts, length, windows in (
-        (TEXTS[::-1], 16, False),
-        (TEXTS[:3], 16, False),
-        ([TEXTS[0] + TEXTS[1], *TEXTS[2:]], 16, False),
-        (TEXTS, 17, False),
-        (TEXTS, 16, True),
+    read_tokens(tokenizer, TEXTS, 16, kept)
+    for texts, length in (
+        (TEXTS[::-1], 16),
+        (TEXTS[:3], 16),
+        ([TEXTS[0] + TEXTS[1], *TEXTS[2:]], 16),
+        (TEXTS, 17),
     ):
         before = len(calls)
-        read_tokens(tokenizer, texts, length, windows, kept)
+        read_tokens(tokenizer, texts, length, kept)
         assert len(calls) == before + 1
     other = load_tokenizer(tokenizer.name_or_path)
     other.add_tokens(["close your"])
     before = len(calls)
     assert (
-        read_tokens(other, TEXTS, 16, False, kept).ids[0].tolist()
-        != read_tokens(tokenizer, TEXTS, 16, False, kept).ids[0].tolist()
+        read_tokens(other, TEXTS, 16, kept).ids[0].tolist() != read_tokens(tokenizer, TEXTS, 16, kept).ids[0].tolist()
     )
     assert len(calls) == before + 1
 
@@ -93,17 +82,17 @@ def test_one_of_ones_own_is_asked_each_time(tokenizer, kept, calls):
 
     assert fingerprint(Own()) is None
     for _ in range(2):
-        read_tokens(Own(), TEXTS, 16, False, kept)
-    assert calls == ["tokenize"] * 2
+        read_tokens(Own(), TEXTS, 16, kept)
+    assert calls == [TEXTS] * 2
     assert not kept.folder.exists()
 
 
 def test_without_a_place_nothing_is_kept(tokenizer, tmp_path, calls):
     for kept in (None, None, Kept(0, tmp_path / "kept"), Kept(0, tmp_path / "kept")):
-        assert len(read_tokens(tokenizer, TEXTS, 16, False, kept).ids) == len(TEXTS)
+        assert len(read_tokens(tokenizer, TEXTS, 16, kept).ids) == len(TEXTS)
     assert len(calls) == 4
     assert not (tmp_path / "kept").exists()
 
 
 def test_no_text_at_all(tokenizer, kept):
-    assert read_tokens(tokenizer, [], 16, False, kept).ids == []
+    assert read_tokens(tokenizer, [], 16, kept).ids == []

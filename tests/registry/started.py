@@ -1,6 +1,8 @@
 """Servers that tests start on this machine: MLflow's, and PostgreSQL, whose files belong to a user who is not root."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,9 +23,12 @@ HERE = {
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """Gives a port that nobody has, below those that a system lends to outgoing calls: it is still free later, and at a restart."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
@@ -44,7 +49,7 @@ class Process:
         self.url = f"http://127.0.0.1:{port}"
         for _ in range(600):
             try:
-                if urllib.request.urlopen(f"{self.url}/{health}", timeout=5).status == 200:
+                if urllib.request.urlopen(f"{self.url}/{health}", timeout=30).status == 200:
                     return
             except OSError:
                 assert self.process.poll() is None, (folder / f"{port}.log").read_text()

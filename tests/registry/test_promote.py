@@ -79,7 +79,10 @@ def test_the_whole_way(two_runs, store, capsys, tmp_path):
     assert "named none before it" in err
     # an old version again: no copy is made, only the alias moves
     assert command(capsys, "promote", "toys@3", "--as", "toys")[1] == "toys@3\n"
-    assert list_models("toys")[0]["history"] == {"champion": [1, 3]}
+    (model,) = list_models("toys")
+    assert model["history"] == {"champion": [1, 3]}
+    assert [[*version["rolled_back"]] for version in model["versions"]] == [[], ["champion"], []]
+    assert {version["n_test"] for version in model["versions"]} == {40}
 
     code, out, _ = command(capsys, "models")
     assert "toys: 3 versions; champion = 3" in out

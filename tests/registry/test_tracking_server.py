@@ -161,3 +161,39 @@ def test_killed_amid_a_training_and_started_again_it_has_all(server, here, label
     # the registry of the same server
     assert promote("run", "toys").version == 1
     assert smallprint.predict("toys@champion", TEXTS).labels == smallprint.predict("run", TEXTS).labels
+
+
+def test_killed_amid_a_sweep_and_started_again_it_has_all_trials(server, here, labelled_frame, tmp_path):
+    pytest.importorskip("optuna", reason="pip install 'smallprint[sweep]'")
+    labelled_frame("multilabel", 160).write_parquet(tmp_path / "d.parquet")
+    words = ["sweep", "d.parquet", "--trials", "4", "--seeds", "1", "--out", "runs/s", "--backbone", "tfidf"]
+    words += ["--set", "tracking.experiment=swept", "--set", "sweep.folds=1"]
+    sweep = begin(*words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    said = []
+    try:
+        for line in sweep.stderr:
+            said.append(line)
+            if line.startswith("  trial 1/"):
+                break
+        server.kill()
+        said += list(sweep.stderr)
+        assert sweep.wait(timeout=300) == 0, said
+    finally:
+        sweep.kill()
+        sweep.stdout.close()
+        sweep.stderr.close()
+    assert len([line for line in said if "trials are kept in" in line]) == 1, said
+    assert [*(tmp_path / "runs" / "s" / "tracking").glob("*/tracking.jsonl")]
+    server.start()
+    ended(begin("train", "d.parquet", "--backbone", "tfidf", "--set", "tracking.experiment=swept"))
+    assert not [*(tmp_path / "runs" / "s").rglob("tracking.jsonl")]
+    client = open_client(server.url)
+    runs = client.search_runs([client.get_experiment_by_name("swept").experiment_id])
+    (sweep_run,) = [run for run in runs if run.info.run_name == "s"]
+    assert sweep_run.data.metrics["trials"] == 4
+    below = {run.info.run_name: run for run in runs if run.data.tags.get("mlflow.parentRunId") == sweep_run.info.run_id}
+    assert {"trial 1", "trial 2", "trial 3", "trial 4", "winner"} <= set(below)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    found = json.loads((tmp_path / "runs" / "s" / "sweep.json").read_text())
+    for row in found["trials"]:
+        assert below[f"trial {row['index'] + 1}"].data.metrics["average_precision"] == pytest.approx(row["value"])

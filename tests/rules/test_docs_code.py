@@ -50,6 +50,8 @@ def fault(words):
         words = words[words.index("-m") + 1 :]  # under torchrun
     if words[0] == "smallprint":
         command = GROUP.commands.get(words[1])
+        if hasattr(command, "commands") and len(words) > 2:
+            command, words = command.commands.get(words[2]), words[1:]
         if command is None:
             return f"no command {words[1]}"
         try:
@@ -91,6 +93,8 @@ def test_what_a_page_shows_is_so(page):
         "smallprint train data.csv --backbon tfidf",
         "smallprint train data.csv --epochs three",
         "smallprint predict",
+        "smallprint actions statsu FILE",
+        "smallprint actions clear FILE --younger-than 3",
         "make dmeo",
         "python benchmarks/nothing.py",
         "torchrun --nnodes 2 -m smallprint train DATA --devises 4",

@@ -25,6 +25,12 @@ def shown(text: str) -> list[list[str]]:
 def wrong_parts(words: list[str]) -> list[str]:
     """Gives the parts of a command that the command line does not know."""
     command = GROUP.commands.get(words[0])
+    if hasattr(command, "commands") and len(words) > 1:
+        return _wrong(command.commands.get(words[1]), words[1:])
+    return _wrong(command, words)
+
+
+def _wrong(command, words):
     if command is None:
         return [words[0]]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
@@ -71,4 +77,6 @@ def test_the_rule_sees_commands_and_what_is_wrong_with_them():
     assert len(shown(code_of(ROOT / "README.md"))) >= 5
     assert wrong_parts(["trian", "d"]) == ["trian"]
     assert wrong_parts(["train", "d", "--epoch", "3", "--text", "t"]) == ["--epoch"]
+    assert wrong_parts(["actions", "statsu", "f"]) == ["statsu"]
+    assert wrong_parts(["actions", "status", "f", "--jsn"]) == ["--jsn"]
     assert wrong_parts(["predict", "m", "-o", "out.csv"]) == []

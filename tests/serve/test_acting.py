@@ -207,7 +207,11 @@ def test_what_is_delivered_leaves_no_text(box):
 
 def test_one_action_that_hangs_holds_up_no_other(box, monkeypatch):
     gate, seen = threading.Event(), []
-    functions = {"own:slow": lambda finding: gate.wait(20), "own:quick": seen.append, "own:ends": lambda _: sys.exit(3)}
+    functions = {
+        "own:slow": lambda finding: gate.wait(120),
+        "own:quick": seen.append,
+        "own:ends": lambda _: sys.exit(3),
+    }
     monkeypatch.setattr(deliver, "import_part", lambda path, slot: functions[path])
     settings = [{"name": name, "call": f"own:{name}", "retries": 0} for name in ("slow", "quick", "ends")]
     outbox = Outbox(box, shared=True)
@@ -216,7 +220,7 @@ def test_one_action_that_hangs_holds_up_no_other(box, monkeypatch):
     # what an action that is no longer there left behind, at the very start of the queue or not, stops nothing
     outbox.add("gone", [("gone", {"document": "d"})])
     with Sending(box, [Rule.model_validate(rule) for rule in settings]):
-        for _ in range(200):
+        for _ in range(2000):
             tally = outbox.tally()
             if tally.get(("quick", "delivered"), (0, 0))[0] == 3 and tally.get(("ends", "dead"), (0, 0))[0] == 3:
                 break

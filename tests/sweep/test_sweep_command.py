@@ -139,16 +139,23 @@ def test_ctrl_c_says_how_to_go_on_and_the_trial_is_done_again(whole, data, tmp_p
 
 
 def test_processes_share_the_budget(data, tmp_path, monkeypatch):
-    build = judge.build_fit
-    monkeypatch.setattr(judge, "build_fit", lambda *given: (time.sleep(3), build(*given))[1])  # the other one need not
+    build, until = judge.build_fit, time.monotonic() + 120
+
+    def workers():
+        with sqlite3.connect(tmp_path / "s" / "study.db", timeout=30) as database:
+            query = "select value_json from trial_user_attributes where key='worker'"
+            return {row[0] for row in database.execute(query)}
+
+    def wait_for_the_other(*given):
+        while len(workers()) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        return build(*given)
+
+    monkeypatch.setattr(judge, "build_fit", wait_for_the_other)
     found = run(data, tmp_path / "s", 9, processes=2, seeds=1)
     assert [t["index"] for t in found["trials"]] == list(range(9))
     assert {t["state"] for t in found["trials"]} == {"complete"}
-    with sqlite3.connect(tmp_path / "s" / "study.db") as database:
-        workers = {
-            row[0] for row in database.execute("select value_json from trial_user_attributes where key='worker'")
-        }
-    assert len(workers) == 2
+    assert len(workers()) == 2
 
 
 def test_a_trial_of_a_living_process_is_left_alone(data, tmp_path, monkeypatch):

@@ -1,32 +1,52 @@
-"""A sweep whose store is away when it begins: that is said, and trials are tracked from when it answers."""
+"""A sweep whose store is away: that is said once, trials wait, and are sent when it answers, by whoever comes first."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from smallprint.core.config import Config
-from smallprint.sweep.tracking import PARENT, SweepTracking
+from smallprint.core.mlflow_store import tracking_uri
+from smallprint.core.settings import render_config
+from smallprint.sweep.study import Row
+from smallprint.sweep.tracking import SweepTracking
+from smallprint.training.left_behind import send_left_behind
+
+pytest.importorskip("fcntl")
+PARENT = "mlflow.parentRunId"
 
 
 class Store:
     """An MLflow client that is away as long as it is told to."""
 
     def __init__(self):
-        self.away, self.runs, self.ended = True, {}, []
+        self.away, self.calls, self.runs, self.metrics, self.ended = True, 0, {}, {}, []
 
-    def create_run(self, experiment, start_time, tags, run_name):
+    def create_run(self, experiment, tags, run_name, start_time=None):
         self._check()
+        assert run_name not in self.runs
         self.runs[run_name] = dict(tags)
         return SimpleNamespace(info=SimpleNamespace(run_id=run_name))
 
+    def get_run(self, run_id):
+        self._check()
+        status = dict(self.ended).get(run_id, "RUNNING")
+        return SimpleNamespace(info=SimpleNamespace(status=status))
+
+    def update_run(self, run_id, status):
+        self._check()
+
     def search_runs(self, experiments, query, max_results):
-        return []
+        self._check()
+        key = query.split("'")[1]
+        found = [name for name, tags in self.runs.items() if tags["smallprint.key"] == key]
+        return [SimpleNamespace(info=SimpleNamespace(run_id=name)) for name in found]
 
     def log_batch(self, run_id, metrics=(), params=(), tags=()):
         self._check()
-        self.runs[run_id] |= {tag.key: tag.value for tag in tags}
+        self.runs[run_id] |= {tag.key: tag.value for tag in tags} | {param.key: param.value for param in params}
+        self.metrics.setdefault(run_id, []).extend(metric.value for metric in metrics)
 
-    def set_terminated(self, run_id, status, end_time):
+    def set_terminated(self, run_id, status, end_time=None):
         self._check()
         self.ended.append((run_id, status))
 
@@ -35,6 +55,7 @@ class Store:
         return SimpleNamespace(experiment_id="1")
 
     def _check(self):
+        self.calls += 1
         if self.away:
             raise ConnectionError("away")
 
@@ -42,7 +63,9 @@ class Store:
 class Remembers:
     """A study that remembers."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, config):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(render_config(config))
         self.folder, self.kept = folder, {}
 
     def recall(self, name):
@@ -61,26 +84,132 @@ def store(monkeypatch):
     return store
 
 
-def test_a_store_that_is_away_is_said_and_trials_are_tracked_once_it_answers(store, tmp_path):
-    said, study = [], Remembers(tmp_path / "sweep")
-    tracking = SweepTracking(study, Config(), said.append)
+@pytest.fixture
+def config(tmp_path):
+    return Config(tracking={"root": str(tmp_path / "root")})
+
+
+@pytest.fixture
+def study(tmp_path, config):
+    return Remembers(tmp_path / "root" / "s", config)
+
+
+def trial(tracking, number):
+    tracker = tracking.begin(f"trial {number + 1}", {"model.dropout": number / 10})
+    tracker.log_points([("validation/average_precision", 0.5, 1)])
+    tracking.end_trial(tracker, Row(number, "complete", {}, 0.5))
+
+
+def ended(store, *names):
+    assert set(store.runs) == {"s", *names}
+    for name in names:
+        assert store.runs[name][PARENT] == "s"
+        assert store.runs[name]["model.dropout"] == str((int(name.split()[1]) - 1) / 10)
+        assert store.metrics[name] == [0.5, 0.5]
+        assert dict(store.ended)[name] == "FINISHED"
+
+
+def test_a_store_that_is_away_is_said_once_and_trials_are_sent_when_it_answers(store, study, config):
+    said = []
+    tracking = SweepTracking(study, config, said.append)
     assert "does not answer" in said[0]
-    assert "trials are not tracked until it answers" in said[1]
-    tracking.begin("trial 1", {"model.dropout": 0.1}).finish()
-    assert (store.runs, study.kept) == ({}, {})
+    assert f"trials are kept in {study.folder / 'tracking'} and sent when it answers" in said[1]
+    for number in range(3):
+        trial(tracking, number)
+    assert (store.runs, len(said)) == ({}, 2)
+    assert store.calls <= 6, "the sweep asks whether the store is there; its trials do not"
+    assert "mlflow_run_id" not in study.kept
     store.away = False
-    tracking.begin("trial 2", {"model.dropout": 0.2}).finish()
-    assert set(store.runs) == {"sweep", "trial 2"}
-    assert store.runs["trial 2"][PARENT] == "sweep"
-    assert store.runs["sweep"]["smallprint.sweep"] == str(study.folder.absolute())
-    assert study.kept == {"mlflow_run_id": "sweep"}
-    tracking.begin("trial 3", {}).finish()
-    assert len(said) == 3  # that it answers again
-    assert store.ended == [("trial 2", "FINISHED"), ("trial 3", "FINISHED")]
+    trial(tracking, 3)
+    ended(store, "trial 1", "trial 2", "trial 3", "trial 4")
+    assert store.runs["s"]["smallprint.sweep"] == str(study.folder.absolute())
+    assert study.kept["mlflow_run_id"] == "s"
+    assert said[2:] == [
+        "Tracking: the store answers again, and has what was kept.",
+        "Tracking: 3 runs that had ended without it were sent.",
+    ]
+    tracking.finish("FINISHED")
+    assert store.ended[-1] == ("s", "FINISHED")
+    assert not (study.folder / "tracking").exists()
 
 
-def test_nothing_is_said_where_tracking_is_off(store, tmp_path):
+def test_a_store_that_goes_away_within_a_trial(store, study, config):
+    said, store.away = [], False
+    tracking = SweepTracking(study, config, said.append)
+    tracker = tracking.begin("trial 1", {"model.dropout": 0.0})
+    store.away = True
+    tracker.log_points([("validation/average_precision", 0.5, 1)])
+    tracking.end_trial(tracker, Row(0, "complete", {}, 0.5))
+    assert said == []
+    trial(tracking, 1)
+    assert "does not answer" in said[0]
+    store.away = False
+    trial(tracking, 2)
+    ended(store, "trial 1", "trial 2", "trial 3")
+    assert len(said) == 4
+
+
+def test_what_is_kept_to_the_end_is_sent_by_the_same_sweep_later(store, study, config):
+    tracking = SweepTracking(study, config, [].append)
+    trial(tracking, 0)
+    tracking.finish("FINISHED")
+    assert len([*(study.folder / "tracking").glob("*/tracking.jsonl")]) == 2
+    store.away, said = False, []
+    again = SweepTracking(study, config, said.append)
+    ended(store, "trial 1")
+    assert said == ["Tracking: 1 run that had ended without it was sent."]
+    again.finish("FINISHED")
+    assert not (study.folder / "tracking").exists()
+
+
+def test_what_is_kept_to_the_end_is_sent_by_the_next_training(store, study, config, tmp_path):
+    tracking = SweepTracking(study, config, [].append)
+    trial(tracking, 0)
+    tracking.finish("KILLED")
+    store.away = False
+    root = tmp_path / "root"
+    assert send_left_behind(root, root / "own", tracking_uri(config), print) == 2
+    ended(store, "trial 1")
+    assert store.ended[0] == ("s", "KILLED")
+    assert not [*(study.folder / "tracking").iterdir()]
+
+
+def test_a_trial_whose_process_died_is_marked_so(store, study, config):
+    store.away = False
+    tracking = SweepTracking(study, config, [].append)
+    lost = tracking.begin("trial 1", {})
+    for tracker in (lost, tracking.parent):
+        tracker._journal._close()  # as a kill leaves it
+    again = SweepTracking(study, config, [].append)
+    assert store.ended == [("trial 1", "KILLED")]
+    again.finish("FINISHED")
+    assert store.ended[1:] == [("s", "FINISHED")]
+
+
+def test_several_processes_share_the_parent(store, study, config):
+    first, second = (SweepTracking(study, config, [].append) for _ in range(2))
+    trial(second, 1)
+    store.away = False
+    trial(first, 0)
+    trial(second, 2)
+    ended(store, "trial 1", "trial 2", "trial 3")
+    first.finish("FINISHED")
+    assert not (study.folder / "tracking").exists()
+
+
+def test_nothing_is_said_or_written_where_tracking_is_off(store, study):
     said, config = [], Config(tracking={"enabled": False})
-    tracking = SweepTracking(Remembers(tmp_path / "sweep"), config, said.append)
-    tracking.begin("trial 1", {}).finish()
-    assert (said, store.runs) == ([], {})
+    tracking = SweepTracking(study, config, said.append)
+    trial(tracking, 0)
+    tracking.finish("FINISHED")
+    assert (said, store.calls, study.kept) == ([], 0, {})
+    assert not (study.folder / "tracking").exists()
+
+
+def test_a_folder_that_cannot_be_made_stops_no_trial(store, study, config):
+    store.away = False
+    (study.folder / "tracking").write_text("in the way")
+    tracking = SweepTracking(study, config, [].append)
+    trial(tracking, 0)
+    tracking.finish("FINISHED")
+    ended(store, "trial 1")

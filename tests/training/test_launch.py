@@ -10,7 +10,12 @@ from smallprint.core.errors import TrainingError
 from smallprint.training.launch import launch, started_from_outside
 
 TELL = "import os; open(os.environ['OUT'] + os.environ['RANK'], 'w').write(os.environ['WORLD_SIZE'] + os.environ['OMP_NUM_THREADS'])"
-SLEEP = "import os, time; open(os.environ['OUT'] + os.environ['RANK'], 'w').write(str(os.getpid())); time.sleep(60)"
+SLEEP = (
+    "import os, time; mine = os.environ['OUT'] + os.environ['RANK']; open(mine + 'new', 'w').write(str(os.getpid())); "
+    "os.rename(mine + 'new', mine); REST"
+)
+FIRST = "[time.sleep(0.01) for _ in iter(lambda: os.path.exists(os.environ['OUT'] + '0'), True)]; "  # has begun
+LONG = "time.sleep(600); open(os.environ['OUT'] + 'late', 'w')"
 
 
 @pytest.fixture
@@ -31,18 +36,15 @@ def test_all_know_of_each_other(out):
 
 
 def test_the_code_of_the_one_that_failed_and_the_others_are_ended(out):
-    code = SLEEP.replace("time.sleep(60)", "time.sleep(0.5 if os.environ['RANK'] == '1' else 60); raise SystemExit(5)")
-    began = time.monotonic()
+    code = SLEEP.replace("REST", f"{FIRST} os.environ['RANK'] == '1' and exit(5); {LONG}")
     assert launch([sys.executable, "-c", code], 2, print) == 5
-    assert time.monotonic() - began < 15
+    assert not out.with_name("outlate").exists(), "nobody waited for the other one"
     with pytest.raises(ProcessLookupError):
         os.kill(int(told(out, 2)[0]), 0)
 
 
 def test_one_that_is_killed_is_told_and_the_others_are_ended(out):
-    code = SLEEP.replace(
-        "time.sleep(60)", "time.sleep(0.3); os.environ['RANK'] == '1' and os.kill(os.getpid(), 9); time.sleep(60)"
-    )
+    code = SLEEP.replace("REST", f"{FIRST} os.environ['RANK'] == '1' and os.kill(os.getpid(), 9); {LONG}")
     with pytest.raises(TrainingError, match="Process 2 of 2 was killed \\(signal 9\\); the others were ended"):
         launch([sys.executable, "-c", code], 2, print)
     with pytest.raises(ProcessLookupError):
@@ -52,22 +54,21 @@ def test_one_that_is_killed_is_told_and_the_others_are_ended(out):
 def test_one_that_does_not_listen_is_ended_all_the_same(out, monkeypatch):
     monkeypatch.setattr("smallprint.training.launch.GRACE_S", 0.5)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    code = deaf + SLEEP.replace(
-        "time.sleep(60)", "time.sleep(0.5 if os.environ['RANK'] == '1' else 60); raise SystemExit(3)"
-    )
+    code = deaf + SLEEP.replace("REST", f"{FIRST} os.environ['RANK'] == '1' and exit(3); {LONG}")
     assert launch([sys.executable, "-c", code], 2, print) == 3
+    assert not out.with_name("outlate").exists()
 
 
 def test_sigterm_ends_them_all(out):
-    script = f"import sys; from smallprint.training.launch import launch; sys.exit(launch([sys.executable, '-c', {SLEEP!r}], 2, print))"
+    code = SLEEP.replace("REST", LONG)
+    script = f"import sys; from smallprint.training.launch import launch; sys.exit(launch([sys.executable, '-c', {code!r}], 2, print))"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while time.monotonic() < until and not all(out.with_name(f"out{rank}").exists() for rank in range(2)):
         time.sleep(0.05)
-    time.sleep(0.3)
     pids = [int(part) for part in told(out, 2)]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 143
+    assert process.wait(timeout=60) == 143
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

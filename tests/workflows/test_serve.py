@@ -39,7 +39,7 @@ class Server:
         self.port = int(self.said[0].partition("http://")[2].partition(";")[0].rpartition(":")[2])
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=lambda: self.said.extend(self.process.stderr), daemon=True).start()
-        for _ in range(300):
+        for _ in range(1_200):
             try:
                 if urllib.request.urlopen(f"{self.url}/ready", timeout=5).status == 200:
                     return
@@ -57,15 +57,29 @@ class Server:
 
     def children(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, children) if b"spawn_main" in self.command_of(pid)]
+
+    @staticmethod
+    def command_of(pid):
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            return b""
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def end(self):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def until(wanted, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +183,7 @@ def test_who_stops_in_the_middle_is_let_go(server, expected, start):
         if start:
             plain.sendall(start)
         still_answers(server, expected)
-        began = time.monotonic()
-        answer = plain.recv(10_000)
-        assert time.monotonic() - began < 15
+        answer = plain.recv(10_000)  # else it raises after a minute
     if b"content-length" in start:
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"too-slow"' in answer
@@ -202,9 +214,7 @@ def test_connections_too_many_are_refused_and_others_served(server, expected):
     try:
         for _ in range(int(os.environ.get("SMALLPRINT_CONNECTIONS", "2000"))):
             held.append(server.connect())
-        time.sleep(1)
         last = held[-1]
-        last.settimeout(10)
         refused = last.recv(2_000)
         assert refused.startswith(b"HTTP/1.1 503")
         assert b'"overloaded"' in refused
@@ -272,9 +282,7 @@ def test_a_new_version_is_taken_while_requests_go_on(bundle, labelled_frame, tmp
         time.sleep(2.5)
         assert client.card()["version"] == old
         shutil.copy(newer / "manifest.json", place / "manifest.json")
-        deadline = time.monotonic() + 20
-        while client.card()["version"] == old and time.monotonic() < deadline:
-            time.sleep(0.2)
+        until(lambda: client.card()["version"] != old)
         stop.set()
         [thread.join() for thread in threads]
         assert client.card()["version"] == load_engine(newer).version
@@ -284,29 +292,29 @@ def test_a_new_version_is_taken_while_requests_go_on(bundle, labelled_frame, tmp
         model = next(place.glob("*.safetensors"))
         model.write_bytes(model.read_bytes()[:-10])
         os.utime(place / "manifest.json")
-        time.sleep(5)
+        until(lambda: any("refused" in line for line in server.said))
         assert client.predict(TEXTS[:1])[0]["labels"] == ["red"]
-        assert any("refused" in line for line in server.said)
     finally:
         server.end()
 
 
 def test_it_ends_by_answering_what_it_has_taken(bundle):
     server = Server(bundle)
-    answers = []
-
-    def ask():
-        texts = [" ".join(["scarlet leaf"] * 1_500)] * 200
-        answers.append(len(Client(server.url, tries=1).predict(texts)))
-
+    body = json.dumps({"texts": [" ".join(["scarlet leaf"] * 1_500)] * 200}).encode()
+    head = ("POST /v1/predict HTTP/1.1", "host: localhost", "content-type: application/json")
+    head += (f"content-length: {len(body)}", "expect: 100-continue", "", "")
     try:
-        thread = threading.Thread(target=ask)
-        thread.start()
-        time.sleep(0.15)
-        server.process.send_signal(signal.SIGTERM)
-        thread.join(30)
-        assert answers == [200]
-        assert server.process.wait(10) in (0, -signal.SIGTERM)
+        with server.connect() as plain:
+            plain.sendall("\r\n".join(head).encode())
+            assert plain.recv(100).startswith(b"HTTP/1.1 100 "), "it has taken the request, and asks for its body"
+            plain.sendall(body[:-1])
+            server.process.send_signal(signal.SIGTERM)
+            plain.sendall(body[-1:])
+            answer = http.client.HTTPResponse(plain)
+            answer.begin()
+            assert answer.status == 200
+            assert len(json.load(answer)["predictions"]) == 200
+        assert server.process.wait(60) in (0, -signal.SIGTERM)
         assert not any("Traceback" in line for line in server.said)
     finally:
         server.end()
@@ -315,9 +323,7 @@ def test_it_ends_by_answering_what_it_has_taken(bundle):
 def test_a_worker_that_is_killed_comes_back(bundle, expected):
     server = Server(bundle, "--workers", 2)
     try:
-        deadline = time.monotonic() + 20
-        while len(server.children()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: len(server.children()) == 2)
         wrong, right, stop = [], [0], threading.Event()
 
         def ask(i):
@@ -333,21 +339,15 @@ def test_a_worker_that_is_killed_comes_back(bundle, expected):
 
         threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
         [thread.start() for thread in threads]
-        time.sleep(1)
+        until(lambda: right[0] > 50)
         killed = server.children()[0]
         os.kill(killed, signal.SIGKILL)
-        began = time.monotonic()
-        while time.monotonic() - began < 20:
-            alive = [pid for pid in server.children() if pid != killed]
-            if len(alive) == 2:
-                break
-            time.sleep(0.1)
-        assert time.monotonic() - began < 10
-        time.sleep(2)
+        until(lambda: len({*server.children()} - {killed}) == 2)
+        since = right[0]
+        until(lambda: right[0] > since + 50)
         stop.set()
         [thread.join() for thread in threads]
         assert wrong == []
-        assert right[0] > 100
         assert [each["labels"] for each in Client(server.url).predict(TEXTS)] == expected.labels
         assert "smallprint_texts_total" in urllib.request.urlopen(f"{server.url}/metrics").read().decode()
     finally:

@@ -86,7 +86,7 @@ def rules(tmp_path, monkeypatch):
     return write
 
 
-def until(wanted, seconds=30):
+def until(wanted, seconds=60):
     deadline = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < deadline, "it did not come to that in time"
@@ -174,7 +174,7 @@ def test_answers_wait_for_no_delivery_and_sigterm_loses_none(toy_run, rules):
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         gate.set()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert counts(file) == {"waiting": 0, "delivered": 4, "dead": 0}, "what was due went out"
         assert [part["text"] for part in receiver.taken] == [f"we may use scarlet {i}" for i in range(4)]
         assert not any("Traceback" in line for line in server.said)
@@ -193,7 +193,7 @@ def test_what_cannot_go_out_at_the_end_waits_for_the_next_start(toy_run, rules):
         Client(server.url).predict(["we may use scarlet 0", "we may use scarlet 1"], idempotency_key="d")
         until(lambda: receiver.calls == 1)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         until(lambda: any("2 findings wait for the next start" in line for line in server.said), 5)
         gate.set()
         server = Acting(toy_run / "bundle", "--actions", file)

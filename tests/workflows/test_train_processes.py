@@ -51,13 +51,13 @@ def processes_of(launcher):
 def test_one_that_is_killed_ends_all_and_the_run_goes_on(command, tmp_path):
     run = tmp_path / "run"
     work = subprocess.Popen(command("--devices", "2", "--epochs", "400"), stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until and not (run / "checkpoints" / "last.safetensors").exists():
         time.sleep(0.1)
     ranks = processes_of(work.pid)
     assert sorted(ranks) == [0, 1]
     os.kill(ranks[1], signal.SIGKILL)
-    _, said = work.communicate(timeout=60)
+    _, said = work.communicate(timeout=300)
     assert work.returncode == 5
     assert "Process 2 of 2 was killed (signal 9)" in said
     assert said.count("Found 300 rows") == 1, "the first alone speaks"
@@ -67,7 +67,7 @@ def test_one_that_is_killed_ends_all_and_the_run_goes_on(command, tmp_path):
     config = (run / "config.yaml").read_text().replace("epochs: 400", "epochs: 12")
     (run / "config.yaml").write_text(config)
     done = subprocess.run(
-        [sys.executable, "-m", "smallprint", "train", "--resume", str(run)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "smallprint", "train", "--resume", str(run)], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr
     saved = json.loads((run / "metrics.json").read_text())

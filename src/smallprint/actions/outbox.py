@@ -7,6 +7,7 @@ several share it, of which the one that holds `hold` delivers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -22,7 +23,8 @@ from smallprint.core.errors import DataError
 TABLE = """
 create table if not exists deliveries (
   id integer primary key, key text not null unique, rule text not null, document text not null, body text not null,
-  tries integer not null default 0, due real not null default 0, state text not null default 'waiting', told text
+  tries integer not null default 0, due real not null default 0, state text not null default 'waiting', told text,
+  since real not null default 0
 )
 """
 # what waits is found among any number of rows that are done
@@ -31,6 +33,8 @@ INDEXES = (
     "create index if not exists waiting_in_order on deliveries (rule, document, id) where state = 'waiting'",
     "create index if not exists states on deliveries (rule, state, tries)",
 )
+
+WAIT_S = 5.0  # for another process that writes at this moment
 
 
 @dataclass(frozen=True)
@@ -67,27 +71,37 @@ class Outbox:
 
     def __init__(self, file: str | Path, shared: bool = False) -> None:
         self.file = Path(file)
-        try:
-            self._base = sqlite3.connect(self.file, isolation_level=None, timeout=5)
-            self._base.execute("pragma journal_mode=wal")
-            if not shared:  # held until the process ends: two that deliver from one file would deliver twice
-                self._base.execute("pragma locking_mode=exclusive")
-            for statement in (TABLE, *INDEXES):
-                self._base.execute(statement)
-            self._base.execute("begin immediate")
-            self._base.execute("commit")
-        except sqlite3.Error as error:
-            raise _unusable(self.file, error) from None
+        with contextlib.ExitStack() as undo:
+            try:
+                self._base = sqlite3.connect(self.file, isolation_level=None, timeout=WAIT_S)
+                undo.callback(self._base.close)  # one that failed may hold a part of the file's locks
+                self._open(shared)
+                undo.pop_all()
+            except sqlite3.Error as error:
+                raise _unusable(self.file, error) from None
+
+    def _open(self, shared: bool) -> None:
+        self._base.execute("pragma journal_mode=wal")
+        if not shared:  # held until the process ends: two that deliver from one file would deliver twice
+            self._base.execute("pragma locking_mode=exclusive")
+        self._base.execute("begin immediate")
+        self._base.execute(TABLE)
+        if "since" not in {row[1] for row in self._base.execute("pragma table_info(deliveries)")}:
+            # of an earlier release: what is in it counts as having come to its state now
+            self._base.execute(f"alter table deliveries add column since real not null default {time.time()!r}")
+        for statement in INDEXES:
+            self._base.execute(statement)
+        self._base.execute("commit")
 
     def add(self, rule: str, findings: Iterable[tuple[str, Finding]]) -> int:
         """Takes findings in, each with its key, and gives how many were new."""
         self._base.execute("begin immediate")
-        before = self._base.total_changes
+        before, now = self._base.total_changes, time.time()
         try:
             for key, finding in findings:
                 self._base.execute(
-                    "insert or ignore into deliveries (key, rule, document, body) values (?, ?, ?, ?)",
-                    (key, rule, str(finding.get("document", "")), json.dumps(dict(finding), ensure_ascii=False)),
+                    "insert or ignore into deliveries (key, rule, document, body, since) values (?, ?, ?, ?, ?)",
+                    (key, rule, str(finding.get("document", "")), json.dumps(dict(finding), ensure_ascii=False), now),
                 )
             new = self._base.total_changes - before
             self._base.execute("commit")
@@ -123,18 +137,49 @@ class Outbox:
     def done(self, delivery: Delivery) -> None:
         """Marks it as delivered; its key is remembered, its text is not."""
         self._base.execute(
-            "update deliveries set state = 'delivered', told = null, body = '{}' where id = ?", (delivery.id,)
+            "update deliveries set state = 'delivered', told = null, body = '{}', since = ? where id = ?",
+            (time.time(), delivery.id),
         )
 
     def failed(self, delivery: Delivery, told: str, again_in: float | None) -> None:
         """Marks a try as failed: to be tried again in so many seconds, or dead."""
-        self._set(delivery, "dead" if again_in is None else "waiting", told, again_in or 0.0)
+        now, state = time.time(), "dead" if again_in is None else "waiting"
+        self._base.execute(
+            "update deliveries set since = iif(state = ?1, since, ?2), state = ?1, told = ?3, tries = ?4, due = ?5 where id = ?6",
+            (state, now, told, delivery.tries + 1, now + (again_in or 0.0), delivery.id),
+        )
 
-    def revive(self) -> int:
-        """Makes dead letters wait again, and gives how many there were."""
+    def revive(self, rules: Sequence[str] | None = None) -> int:
+        """Makes dead letters wait again, and gives how many there were.
+
+        Args:
+            rules: Names of the actions whose letters they are; all when left out.
+        """
+        named, among = _among(rules)
         return self._base.execute(
-            "update deliveries set state = 'waiting', tries = 0, due = 0 where state = 'dead'"
+            f"update deliveries set state = 'waiting', tries = 0, due = 0, since = ? where state = 'dead'{named}",
+            (time.time(), *among),
         ).rowcount
+
+    def forget(self, before: float, rules: Sequence[str] | None = None, dead: bool = False) -> int:
+        """Takes out what was delivered before a time, keys and all, and gives how many there were.
+
+        A key that is forgotten is new again: its finding would be delivered once more.
+
+        Args:
+            before: As `time.time()` tells it.
+            rules: Names of the actions that are looked at; all when left out.
+            dead: Take out what was given up before then, too.
+        """
+        named, among = _among(rules)
+        states = "('delivered', 'dead')" if dead else "('delivered')"
+        gone = self._base.execute(
+            f"delete from deliveries where state in {states} and since < ?{named}", (before, *among)
+        ).rowcount
+        if gone:
+            with contextlib.suppress(sqlite3.Error):  # only the file stays as large
+                self._base.execute("vacuum")
+        return gone
 
     def counts(self) -> dict[str, int]:
         """Gives how many are waiting, delivered and dead."""
@@ -150,24 +195,22 @@ class Outbox:
         rows = self._base.execute("select rule, state, count(*), sum(tries) from deliveries group by rule, state")
         return {(rule, state): (int(count), int(tries)) for rule, state, count, tries in rows}
 
-    def dead(self) -> Iterator[tuple[Delivery, str]]:
-        """Yields dead letters with what was told of the last try."""
+    def oldest(self) -> dict[str, float]:
+        """Gives for each action of which something waits since when its oldest does, as `time.time()` tells it."""
+        rows = self._base.execute("select rule, min(since) from deliveries where state = 'waiting' group by rule")
+        return {rule: float(since) for rule, since in rows}
+
+    def dead(self) -> Iterator[tuple[Delivery, str, float]]:
+        """Yields dead letters with what was told of the last try, and when that was."""
         rows = self._base.execute(
-            "select id, key, rule, document, body, tries, told from deliveries where state = 'dead' order by id"
+            "select id, key, rule, document, body, tries, told, since from deliveries where state = 'dead' order by id"
         ).fetchall()
         for row in rows:
-            yield _delivery(row), str(row[6])
+            yield _delivery(row), str(row[6]), float(row[7])
 
     def close(self) -> None:
         """Lets go of the file."""
         self._base.close()
-
-    def _set(self, delivery: Delivery, state: str, told: str | None, wait: float) -> None:
-        tries = delivery.tries + (told is not None)
-        self._base.execute(
-            "update deliveries set state = ?, told = ?, tries = ?, due = ? where id = ?",
-            (state, told, tries, time.time() + wait, delivery.id),
-        )
 
 
 def hold(file: str | Path) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from smallprint import __version__
+from smallprint.cli.actions_command import actions
 from smallprint.cli.backbones_command import backbones
 from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
@@ -197,6 +198,7 @@ COMMANDS = (
 )  # fmt: skip
 for _command in COMMANDS:
     app.command()(_command)
+app.add_typer(actions, name="actions")
 
 
 @app.callback(invoke_without_command=True)

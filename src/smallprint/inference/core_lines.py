@@ -1,10 +1,12 @@
 """Standard error without what Ray's core writes there and means nothing: lines that look like a crash. All other lines go through.
 
-The core writes past Python, so the file descriptor itself is led through a pipe while Ray works.
+The core writes past Python, so the file descriptor itself is led through a pipe while Ray works. Standard error that is closed, or whose
+reader has gone, ends nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -20,8 +22,13 @@ ENOUGH_SECONDS = 2.0  # for the last lines, should a process still hold the pipe
 @contextmanager
 def without_idle_lines() -> Iterator[None]:
     """Leaves out `IDLE` lines of this process's standard error while it lasts."""
-    sys.stderr.flush()
-    kept, (read, write) = os.dup(2), os.pipe()
+    _flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed: there is nothing to leave out
+        yield
+        return
+    read, write = os.pipe()
     os.dup2(write, 2)
     os.close(write)
 
@@ -31,19 +38,26 @@ def without_idle_lines() -> Iterator[None]:
             while part := source.read(65_536):
                 *lines, rest = (rest + part).split(b"\n")
                 passed = b"".join(line + b"\n" for line in lines if not IDLE.search(line))
-                os.write(kept, passed)
-            os.write(kept, rest)
+                with contextlib.suppress(OSError):  # who writes must not wait because nobody reads any more
+                    os.write(kept, passed)
+            with contextlib.suppress(OSError):
+                os.write(kept, rest)
 
     reader = threading.Thread(target=pass_on, daemon=True)
     reader.start()
     try:
         yield
     finally:
-        sys.stderr.flush()
+        _flush()
         os.dup2(kept, 2)  # closes the last end for writing
         reader.join(ENOUGH_SECONDS)
         if not reader.is_alive():
             os.close(kept)
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed since, or from the start
+        sys.stderr.flush()
 
 
 __all__ = ["without_idle_lines"]

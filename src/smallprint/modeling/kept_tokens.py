@@ -1,4 +1,4 @@
-"""Token ids that are kept on disk: texts in, the ids that `tokenize` gives out, without tokenizing what was tokenized before.
+"""Token ids that are kept on disk: texts in, the ids that `tokenize` gives out, without tokenizing what was tokenized before. No windows.
 
 The key is made of the texts, all that the tokenizer does, and the length; a tokenizer that cannot say all that it does is asked anew.
 """
@@ -13,27 +13,25 @@ import numpy as np
 
 from smallprint import __version__
 from smallprint.core.kept import Kept, digest_of
-from smallprint.modeling.tokenizer import Tokens, stand_in, tokenize, tokenize_windows
+from smallprint.modeling.tokenizer import Tokens, stand_in, tokenize
 
 
-def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, windows: bool, kept: Kept | None) -> Tokens:
+def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, kept: Kept | None) -> Tokens:
     """Gives the token ids of texts.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         texts: Any texts.
-        max_length: In tokens.
-        windows: Longer texts are read whole, in windows; else they are cut.
+        max_length: In tokens; longer texts are cut.
         kept: Where to look, and to keep what was not there; None tokenizes.
     """
-    how = tokenize_windows if windows else tokenize
     name = None if kept is None or not kept.most_bytes or not len(texts) else fingerprint(tokenizer)
     if kept is None or name is None:
-        return how(tokenizer, texts, max_length)
-    key = "tokens-" + digest_of(name, f"{max_length} {windows}", *texts)
+        return tokenize(tokenizer, texts, max_length)
+    key = "tokens-" + digest_of(name, str(max_length), *texts)
     if (found := kept.read(key)) is not None:
         return _unpacked(found)
-    tokens = how(tokenizer, texts, max_length)
+    tokens = tokenize(tokenizer, texts, max_length)
     kept.write(key, _packed(tokens))
     return tokens
 
@@ -56,13 +54,12 @@ def fingerprint(tokenizer: Any) -> str | None:
 def _packed(tokens: Tokens) -> dict[str, Any]:
     lengths = tokens.lengths
     ids = np.concatenate(tokens.ids) if len(tokens.ids) else np.zeros(0, dtype=np.int32)
-    packed = {"ids": ids.astype(np.int32), "lengths": lengths, "cut": np.array([tokens.n_truncated])}
-    return packed if tokens.text_of is None else packed | {"text_of": tokens.text_of}
+    return {"ids": ids.astype(np.int32), "lengths": lengths, "cut": np.array([tokens.n_truncated])}
 
 
 def _unpacked(found: dict[str, Any]) -> Tokens:
     ids = np.split(found["ids"], np.cumsum(found["lengths"])[:-1])
-    return Tokens(list(ids), int(found["cut"][0]), found.get("text_of"))
+    return Tokens(list(ids), int(found["cut"][0]))
 
 
 __all__ = ["fingerprint", "read_tokens"]

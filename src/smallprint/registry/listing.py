@@ -92,18 +92,27 @@ def _version(entry: Any, named: dict[int, list[str]], history: dict[str, list[in
         if int(entry.version) not in past and alias not in starts["rolled_back"]:
             for kind in ("promoted", "verdict", "forced"):
                 starts[kind].pop(alias, None)
+    here = sorted(named.get(int(entry.version), []))
+    back = {  # not what was promoted again since
+        alias: when
+        for alias, when in starts["rolled_back"].items()
+        if alias not in here and when >= starts["promoted"].get(alias, "")
+    }
+    n_test = tags.get("smallprint.n_test") or None
     return {
         "version": int(entry.version),
-        "aliases": sorted(named.get(int(entry.version), [])),
+        "aliases": here,
         "registered": datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         "promoted": max(starts["promoted"].values(), default=None),
-        "rolled_back": starts["rolled_back"],
-        "forced": sorted(starts["forced"]),
-        "verdict": {alias: json.loads(value) for alias, value in starts["verdict"].items()},
+        "rolled_back": back,
+        "forced": sorted(alias for alias, value in starts["forced"].items() if value == "true"),
+        "verdict": {
+            alias: told for alias, value in starts["verdict"].items() if (told := json.loads(value)) is not None
+        },
         "measure": measure,
         "score": scores.get(measure) if measure else None,
         "scores": scores,
-        "n_test": tags.get("smallprint.n_test"),
+        "n_test": None if n_test is None else int(n_test),
         "task": tags.get("smallprint.task"),
         "trained": tags.get("smallprint.trained"),
         "run": tags.get("smallprint.run"),

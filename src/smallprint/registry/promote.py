@@ -93,7 +93,7 @@ def promote(
             version = register(uri, name, candidate, say)
         before = None if champion is None else champion.version
         verdict = None if before is None else compared.get(before)
-        notes = _notes(alias, verdict, force and before not in (None, version))
+        notes = _notes(alias, verdict, force and before is not None) if before != version else _notes(alias)
         if _move(uri, name, alias, version, before, notes):
             return Promoted(name, version, alias, before, verdict, shown(uri))
         say(f"Somebody else moved {name}@{alias} meanwhile: looking again.")
@@ -238,13 +238,12 @@ def _move(uri: str, name: str, alias: str, version: int, expected: int | None, n
             return True
 
 
-def _notes(alias: str, verdict: Verdict | None, forced: bool) -> dict[str, str]:
-    """Gives the tags of a version that tell how it was promoted."""
+def _notes(alias: str, verdict: Verdict | None = None, forced: bool | None = None) -> dict[str, str]:
+    """Gives the tags of a version that tell how it was promoted; what an earlier promotion told is told anew, unless nothing moved."""
     notes = {f"smallprint.promoted.{alias}": _now()}
-    if verdict is not None:
-        notes[f"smallprint.verdict.{alias}"] = json.dumps(verdict.to_dict())
-    if forced:
-        notes[f"smallprint.forced.{alias}"] = "true"
+    if forced is not None:
+        notes[f"smallprint.verdict.{alias}"] = json.dumps(verdict and verdict.to_dict())
+        notes[f"smallprint.forced.{alias}"] = json.dumps(forced)
     return notes
 
 

@@ -109,7 +109,7 @@ def sweep_data(
     finally:
         study.close()
         if not worker:
-            tracking.parent.finish(status)
+            tracking.finish(status)
 
 
 def _conclude(
@@ -128,10 +128,9 @@ def _conclude(
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
     cache.by_order = False
-    trained, now = train_winner(data, base, settings, folder, cache, say)
+    trained, now = train_winner(data, base, settings, folder, cache, say, tracking.name)
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
-        tracking.adopt(open_run(trained.run).state.get("mlflow_run_id"))
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
     write_json(folder / "sweep.json", found)
     write_text(folder / "sweep.html", render_page(found))

@@ -64,7 +64,7 @@ def run_trials(
         try:
             ended = run_trial(study, trial, row, judge, cache, deadline, tracker, say)
         except BaseException:
-            tracker.finish("KILLED")
+            tracking.end(tracker, "KILLED")
             raise
         tracking.end_trial(tracker, ended)
         rows = study.rows()

@@ -1,18 +1,29 @@
-"""A sweep in MLflow: one parent run, and under it a run for each trial. Numbers and settings go there; texts never."""
+"""A sweep in MLflow: one parent run, and under it a run for each trial. Numbers and settings go there; texts never.
+
+Where the store is away, trials wait in SWEEP/tracking, a folder each, as runs do in theirs; they are sent when it answers: by this sweep,
+the next call of it, or the next training of the run root.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
+from smallprint.core.errors import SmallprintError
+from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
 from smallprint.sweep.study import Row, Study
-from smallprint.training.sending import MAIN
+from smallprint.sweep.workers import alone
+from smallprint.training.left_behind import KEPT, send_folders, state_of, tidy
+from smallprint.training.sending import MAIN, parent_key
 from smallprint.training.tracking import Tracker
 
-PARENT = "mlflow.parentRunId"  # the tag by which MLflow nests runs
+NAME = "tracking_name"  # under which the study remembers what its parent run is found by
 
 
 class SweepTracking:
@@ -25,30 +36,36 @@ class SweepTracking:
     """
 
     def __init__(self, study: Study, config: Config, say: Say) -> None:
-        self._config, self._study = config, study
+        self._config, self._study, self._say, self._told = config, study, say, False
+        self._kept = study.folder / KEPT
+        self.name = self._shared_name() if config.tracking.enabled else ""
         known = study.recall("mlflow_run_id")
         self._new = known is None
-        self.parent = Tracker(config, study.folder.name, say, {MAIN: known} if known else None)
-        if not self._known() and self.parent.uri is not None:
-            say("Tracking: trials are not tracked until it answers; the study's own file has them all.")
+        self.parent = Tracker(
+            config,
+            study.folder.name,
+            say,
+            {MAIN: known} if known else None,
+            key=parent_key(self.name),
+            **self._place("sweep"),
+        )
+        self.parent.log_tags({"smallprint.sweep": str(study.folder.absolute())})
+        self._look()
 
     def begin(self, name: str, settings: dict[str, Any]) -> Tracker:
-        """Gives the tracker of a run below the parent: of a trial, or of a seed."""
-        self.parent.send()  # a store that was away may be back
-        if not self._known():
-            return Tracker(untracked(self._config), name, say_nothing)
-        tracker = Tracker(self._config, name, say_nothing)
-        tracker.log_tags({PARENT: str(self.parent.run_id)})
+        """Gives the tracker of a run below the parent: of a trial, or of a seed. `end` ends it."""
+        self.parent.log_tags({"smallprint.latest": name})  # a store that has gone, or is back, is noticed here
+        self._look()
+        place = self._place(uuid.uuid4().hex)
+        tracker = Tracker(self._config, name, say_nothing, parent=self.name, held=not self.parent.answers, **place)
         tracker.log_parameters(settings)
         return tracker
 
-    def _known(self) -> bool:
-        """Whether the store has the parent run; the study remembers it from then on."""
-        if self.parent.run_id and self._new:
-            self._new = False
-            self._study.remember("mlflow_run_id", self.parent.run_id)
-            self.parent.log_tags({"smallprint.sweep": str(self._study.folder.absolute())})
-        return self.parent.run_id is not None
+    def end(self, tracker: Tracker, status: str) -> None:
+        """Ends such a run; where the store did not take all of it, the rest waits."""
+        tracker.finish(status)
+        if tracker.folder is not None:
+            tidy(tracker.folder)
 
     @contextmanager
     def seed(self, name: str) -> Iterator[Tracker]:
@@ -58,23 +75,59 @@ class SweepTracking:
             yield tracker
             status = "FINISHED"
         finally:
-            tracker.finish(status)
+            self.end(tracker, status)
 
     def end_trial(self, tracker: Tracker, row: Row) -> None:
         """Ends a trial's run."""
         if row.value is not None:
             tracker.log_metrics({"average_precision": row.value})
         tracker.log_tags({"smallprint.trial": str(row.index), "smallprint.state": row.state, "smallprint.why": row.why})
-        tracker.finish("FAILED" if row.state == "failed" else "FINISHED")
+        self.end(tracker, "FAILED" if row.state == "failed" else "FINISHED")
 
-    def adopt(self, run_id: str | None) -> None:
-        """Puts a run that a training made under the parent."""
-        if run_id and self.parent.run_id:
-            tracker = Tracker(self._config, "", say_nothing, {MAIN: run_id})
-            tracker.log_tags({PARENT: self.parent.run_id})
-            tracker.finish("FINISHED")
+    def finish(self, status: str) -> None:
+        """Ends the parent run, and sends what waits, also what other processes left."""
+        self.end(self.parent, status)
+        self._look()
+        with contextlib.suppress(OSError):  # something waits in it, or it was never made
+            self._kept.rmdir()
+
+    def _look(self) -> None:
+        """Sends what waits where the store answers, and says once where it does not."""
+        if self.parent.uri is None:
+            return
+        if self.parent.run_id and self._new:
+            self._new = False
+            self._study.remember("mlflow_run_id", self.parent.run_id)
+        if self.parent.answers:
+            self._told = False
+            folders = sorted(file.parent for file in self._kept.glob("*/run.json"))
+            send_folders(folders, self._kept / "sweep", self.parent.uri, self._say)
+        elif not self._told:
+            self._told = True
+            self._say(
+                f"Tracking: trials are kept in {self._kept} and sent when it answers: by this sweep, by the same command "
+                f"later, or by the next training in {self._config.tracking.root}."
+            )
+
+    def _place(self, name: str) -> dict[str, Any]:
+        """Gives where a tracker keeps what could not be sent yet."""
+        if not self._config.tracking.enabled:
+            return {}
+        folder = self._kept / name
+        _note(folder, {})
+        return {"folder": folder, "remember": lambda ids: _note(folder, state_of(ids))}
+
+    def _shared_name(self) -> str:
+        with alone(self._study.folder, NAME):
+            name = self._study.recall(NAME)
+            if name is None:
+                name = f"{self._study.folder.name} {uuid.uuid4().hex[:8]}"
+                self._study.remember(NAME, name)
+        return str(name)
 
 
-def untracked(config: Config) -> Config:
-    """Gives the settings with tracking off."""
-    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"enabled": False})})
+def _note(folder: Path, ids: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError, SmallprintError):  # a full disk: then what is logged is kept in memory alone
+        folder.mkdir(parents=True, exist_ok=True)
+        if ids or not (folder / "run.json").exists():
+            write_json(folder / "run.json", {"status": "started", **ids})

@@ -97,11 +97,11 @@ def compare(winner: Seeds, default: Seeds, judge: Judge) -> Claim:
 
 
 def train_winner(
-    data: Any, base: Config, settings: Settings, folder: Path, cache: VectorCache, say: Say
+    data: Any, base: Config, settings: Settings, folder: Path, cache: VectorCache, say: Say, parent: str = ""
 ) -> tuple[TrainResult, bool]:
     """Gives the winner's run, which scores test, and whether it was trained now; one that is there is not trained again.
 
-    A winner that another has overtaken since makes place for it.
+    A winner that another has overtaken since makes place for it. `parent` is the name of its run's parent in tracking.
     """
     config, place = config_of(base, settings), folder / "winner"
     if (place / "run.json").is_file():
@@ -112,7 +112,7 @@ def train_winner(
         if same:
             return api.train(resume=place, cache=cache, say=say), True
     shutil.rmtree(place, ignore_errors=True)
-    return api.train(data, config=config, out=place, cache=cache, say=say), True
+    return api.train(data, config=config, out=place, cache=cache, say=say, parent=parent), True
 
 
 def _same(log: MetricLog, fold: int) -> MetricLog:

@@ -223,7 +223,7 @@ def build_datamodule(
     """
     encoded = []
     for examples in (train, validation):
-        tokens = read_tokens(tokenizer, examples.texts, max_length, False, kept)
+        tokens = read_tokens(tokenizer, examples.texts, max_length, kept)
         if tokens.n_truncated:
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))

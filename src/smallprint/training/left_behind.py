@@ -1,12 +1,15 @@
 """Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked KILLED.
 
-Done when the next training begins, once its own store has answered. Runs that go on hold a lock, and are left alone.
+Done when the next training begins, once its own store has answered; of a sweep's trials also while it lasts. Runs that go on hold a
+lock, and are left alone.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ from smallprint.core.files import write_json
 from smallprint.core.mlflow_store import tracking_uri
 from smallprint.core.progress import Say, counted
 from smallprint.core.settings import load_config
-from smallprint.training.journal import Journal, take_over
+from smallprint.training.journal import FILE, Journal, take_over
 from smallprint.training.sending import MAIN, Sender
+
+KEPT = "tracking"  # folder in a sweep's, with one for each run that is in the store alone
 
 
 def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
@@ -28,18 +33,32 @@ def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
         uri: The store that answers; runs of another one are left alone.
         say: Takes a line, where there were any.
     """
+    places = ("*", f"*/{KEPT}/sweep", f"*/{KEPT}/*", "*/winner") if root.is_dir() else ()
+    return send_folders(
+        [file.parent for place in places for file in sorted(root.glob(f"{place}/run.json"))], own, uri, say
+    )
+
+
+def send_folders(folders: Iterable[Path], own: Path, uri: str, say: Say) -> int:
+    """Sends what these runs could not, as `send_left_behind` does."""
     sent = 0
-    for file in sorted(root.glob("*/run.json")) if root.is_dir() else []:
-        folder = file.parent
+    for folder in folders:
         if folder.resolve() == own.resolve():
             continue
         try:
             sent += _send_one(folder, uri)
+            tidy(folder)
         except Exception:  # somebody else's run, damaged perhaps: nothing of this one depends on it
             continue
     if sent:
         say(f"Tracking: {counted(sent, 'run')} that had ended without it {'was' if sent == 1 else 'were'} sent.")
     return sent
+
+
+def tidy(folder: Path) -> None:
+    """Takes away the folder of a run that is in the store alone, once all of it is there."""
+    if folder.parent.name == KEPT and not (folder / FILE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _send_one(folder: Path, uri: str) -> int:
@@ -48,7 +67,8 @@ def _send_one(folder: Path, uri: str) -> int:
         return 0
     seen_to = False
     try:
-        config = load_config(folder / "config.yaml")
+        settings = folder.parents[1] if folder.parent.name == KEPT else folder
+        config = load_config(settings / "config.yaml")
         if not config.tracking.enabled or tracking_uri(config) != uri:
             return 0
         sent = _send(folder, journal, config, uri)
@@ -99,4 +119,4 @@ def state_of(ids: dict[str, str]) -> dict[str, Any]:
     return {"mlflow_run_id": ids.get(MAIN), **({"mlflow_nested": nested} if nested else {})}
 
 
-__all__ = ["ids_of", "send_left_behind", "state_of"]
+__all__ = ["KEPT", "ids_of", "send_folders", "send_left_behind", "state_of", "tidy"]

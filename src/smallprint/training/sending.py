@@ -146,7 +146,7 @@ class Sender:
 
     def _parent(self, experiment: str, name: str) -> str:
         """Gives the run that holds others of one kind, such as the seeds of a system; it is made where there is none."""
-        key = f"parent {name}"
+        key = parent_key(name)
         found = self._find(experiment, key)
         if found is None:
             run = self._client.create_run(experiment, tags={KEY: key}, run_name=name)
@@ -158,6 +158,11 @@ class Sender:
         quoted = key.replace("'", "")
         found = self._client.search_runs([experiment], f"tags.`{KEY}` = '{quoted}'", max_results=1)
         return str(found[0].info.run_id) if found else None
+
+
+def parent_key(name: str) -> str:
+    """Gives the key of the run that holds others of one kind."""
+    return f"parent {name}"
 
 
 def _joined(entries: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
@@ -184,4 +189,4 @@ def _dataset(values: dict[str, Any]) -> Any:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", values["split"])])
 
 
-__all__ = ["KEY", "MAIN", "Sender"]
+__all__ = ["KEY", "MAIN", "Sender", "parent_key"]

@@ -54,6 +54,8 @@ class Tracker:
         folder: Of the run, whose journal keeps what was not sent; None keeps it in memory.
         remember: Takes the ids when there is a new one.
         parent: Name of a run that this one is nested in, made where there is none.
+        key: By which the store finds the run where its id is not known here, made where there is none; a new one when left out.
+        held: Send nothing: what is logged stays in the folder for `send_left_behind`.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Tracker:
         folder: Path | None = None,
         remember: Callable[[dict[str, str]], None] = lambda ids: None,
         parent: str = "",
+        key: str | None = None,
+        held: bool = False,
     ) -> None:
         self.uri: str | None = tracking_uri(config) if config.tracking.enabled else None
         self._say, self._away, self._next_try = say, False, 0.0
         self._open: list[str] = []
-        self._parent = parent
+        self._parent, self._key, self._held, self.folder = parent, key, held, folder
         self._watch: SystemWatch | None = None
         if self.uri is None:
             return
@@ -99,8 +103,9 @@ class Tracker:
         self._open.append(run)
         waits = any(entry["kind"] == "start" and entry["run"] == run for entry in self._journal.waiting)
         if not waits or run in self.sender.ids:
-            parent = self._parent if run == MAIN else ""
-            self._add(run, "start", name=name, key=uuid.uuid4().hex, time=_now(), parent=parent)
+            parent, key = (self._parent, self._key) if run == MAIN else ("", None)
+            made = {"key": uuid.uuid4().hex} if key is None else {"key": key, "again": True}
+            self._add(run, "start", name=name, time=_now(), parent=parent, **made)
         self.send()
 
     def nested(self, run: str) -> Nested:
@@ -160,7 +165,9 @@ class Tracker:
 
     def send(self, now: bool = False) -> None:
         """Sends what waits, unless the store was away a moment ago or takes too much of the time."""
-        if self.uri is None or not self._journal.waiting or (not now and time.monotonic() < self._next_try):
+        if self.uri is None or self._held or not self._journal.waiting:
+            return
+        if not now and time.monotonic() < self._next_try:
             return
         start = time.monotonic()
         done, error = self.sender.send(self._journal.waiting)
