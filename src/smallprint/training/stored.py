@@ -44,7 +44,7 @@ class VectorDataset(TokenDataset):
         super().__init__([np.zeros(1, dtype=np.int32)] * len(vectors), targets)
         self.vectors = vectors
         whole = torch.from_numpy(np.ascontiguousarray(targets))
-        self._tensor = whole if whole.ndim == 1 else whole.float()
+        self.encoded = whole if whole.ndim == 1 else whole.float()
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
@@ -54,7 +54,7 @@ class VectorDataset(TokenDataset):
         return {
             "input_ids": self.vectors[index].unsqueeze(1),
             "attention_mask": torch.ones((len(indices), 1), dtype=torch.long),
-            "targets": self._tensor[index],
+            "targets": self.encoded[index],
             "index": index,
         }
 
