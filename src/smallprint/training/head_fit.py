@@ -7,10 +7,10 @@ begins anew. Whatever it is not made for (`is_small`) is Lightning's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from smallprint.core.config import TrainingConfig
-from smallprint.core.errors import TrainingError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import FitResult
 from smallprint.modeling.classifier import TextClassifier
@@ -27,14 +26,15 @@ from smallprint.modeling.dropout import use_byte_dropout
 from smallprint.modeling.losses import Loss
 from smallprint.training import processes
 from smallprint.training.averaging import WeightAverage
-from smallprint.training.callbacks import LAST, EarlyStop, Progress, peak_memory_mb, rank_epoch
+from smallprint.training.callbacks import LAST, WORST, EarlyStop, Progress, peak_memory_mb, rank_epoch
 from smallprint.training.clock import BACKWARD, FORWARD, LOADING, OPTIMIZER, OTHER, TELLING, VALIDATION, Laps
 from smallprint.training.datamodule import TextDataModule
-from smallprint.training.module import check_loss, seed_step, step_loss, validation_values
+from smallprint.training.module import check_loss, never_a_number, seed_step, step_loss, validation_values
 from smallprint.training.optimizer import build_optimizer, build_schedule
 from smallprint.training.stored import VectorDataset
 
 MOST_STEPS = 50_000  # half a minute: what a stop may cost
+ONE_THREAD = 100_000  # weights: with fewer, a second thread takes longer to be called than to be done without
 
 
 def is_small(data: TextDataModule, loss: Loss, settings: TrainingConfig, folder: Path) -> bool:
@@ -83,113 +83,161 @@ def fit_head(
     Raises:
         TrainingError: The loss is no longer a number.
     """
-    train, head = data.train_set, classifier.head
-    assert isinstance(train, VectorDataset)
-    classifier.train()
-    use_byte_dropout(classifier)
-    weights = {name: weight for name, weight in head.named_parameters() if weight.requires_grad}
-    steps = settings.epochs * data.batches_per_epoch
-    optimizer = build_optimizer(classifier.backbone, head, settings, settings.head_learning_rate)
-    schedule, average = build_schedule(optimizer, steps, settings.warmup_ratio), WeightAverage(settings.averaging)
-    early_stop, progress, laps = EarlyStop(settings.patience), Progress(say, settings.epochs), Laps()
-    listeners = [early_stop, progress, *(callbacks or [])]
-    # what callbacks ask of Lightning's trainer and module
-    run: Any = SimpleNamespace(
-        current_epoch=0,
-        global_step=0,
-        should_stop=False,
-        latest_loss=0.0,
-        callback_metrics={},
-        optimizers=[optimizer],
-        accumulate_grad_batches=1,
-        num_training_batches=data.batches_per_epoch,
-        lightning_module=SimpleNamespace(monitor=f"validation/{settings.monitor}"),
-    )
-    # bf16 reaches no further than the loss: heads are fp32, and what is elementwise stays as it is
-    trained_loss = torch.autocast("cpu", dtype=torch.bfloat16)(loss) if precision == "bf16" else loss
-    history: list[dict[str, float]] = []
-    best, best_epoch, best_state = (float("-inf"), float("-inf")), -1, {}
+    with _one_thread(classifier.head):
+        return _Training(classifier, data, loss, task, settings, precision, callbacks or [], say).run()
 
-    def logits_of(vectors: Tensor) -> Tensor:
-        logits: Tensor = head(classifier.dropout(vectors))
+
+class _Training:
+    """One training of a head: what its steps share. The callbacks take it for Lightning's trainer, and for its module."""
+
+    accumulate_grad_batches = 1
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        data: TextDataModule,
+        loss: Loss,
+        task: str,
+        settings: TrainingConfig,
+        precision: str,
+        callbacks: list[L.Callback],
+        say: Say,
+    ) -> None:
+        assert isinstance(data.train_set, VectorDataset)
+        assert isinstance(data.validation_set, VectorDataset)
+        classifier.train()
+        use_byte_dropout(classifier)
+        self.classifier, self.head, self.data, self.settings, self.task = (
+            classifier,
+            classifier.head,
+            data,
+            settings,
+            task,
+        )
+        self.train, self.validation = data.train_set, data.validation_set
+        self.loss = self.train_loss = loss
+        if precision == "bf16":  # which reaches no further than the loss: heads are fp32
+            self.train_loss = torch.autocast("cpu", dtype=torch.bfloat16)(loss)
+        self.weights = {name: weight for name, weight in self.head.named_parameters() if weight.requires_grad}
+        self.num_training_batches = data.batches_per_epoch
+        optimizer = build_optimizer(classifier.backbone, self.head, settings, settings.head_learning_rate)
+        self.optimizers = [optimizer]
+        self.schedule = build_schedule(optimizer, settings.epochs * data.batches_per_epoch, settings.warmup_ratio)
+        self.average = WeightAverage(settings.averaging)
+        self.progress = Progress(say, settings.epochs)
+        self.callbacks, self.of_batches = [EarlyStop(settings.patience), self.progress, *callbacks], callbacks
+        self.monitor = f"validation/{settings.monitor}"
+        self.lightning_module = self
+        self.global_step, self.current_epoch, self.should_stop, self.latest_loss = 0, 0, False, 0.0
+        self.callback_metrics: dict[str, float] = {}
+        self.history: list[dict[str, float]] = []
+        self.best, self.best_epoch = WORST, -1
+        self.best_state: dict[str, Tensor] = {}
+        self.laps = Laps()
+
+    def run(self) -> FitResult:
+        """Does all epochs; see `fit_head`."""
+        this: Any = self
+        for callback in self.callbacks:
+            callback.on_train_start(this, this)
+        for epoch in range(self.settings.epochs):
+            self.current_epoch = epoch
+            for callback in self.callbacks:
+                callback.on_train_epoch_start(this, this)
+            self.laps.end(OTHER)
+            train_loss = self._train_epoch()
+            self._validate(train_loss)
+            for callback in self.callbacks:
+                callback.on_train_epoch_end(this, this)
+            self.laps.end(TELLING)
+            if self.should_stop:
+                break
+        if self.best_epoch < 0:
+            raise never_a_number()
+        self.head.load_state_dict(self.best_state)
+        self.classifier.eval()
+        self.laps.end(OTHER)
+        epochs = self.progress.seconds_per_epoch
+        return FitResult(
+            history=self.history,
+            best_epoch=self.best_epoch,
+            steps=self.global_step,
+            stopped_early=len(self.history) < self.settings.epochs,
+            timing={
+                "seconds_per_epoch": round(sum(epochs) / len(epochs), 3),
+                "padding_share": 0.0,
+                "peak_memory_mb": peak_memory_mb(),
+            },
+            parts=self.laps.seconds(),
+        )
+
+    def _logits(self, vectors: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.classifier.dropout(vectors))
         return logits.float()
 
-    for listener in listeners:
-        listener.on_train_start(run, run)
-    for epoch in range(settings.epochs):
-        run.current_epoch, loss_sum, count = epoch, 0.0, 0
-        for listener in listeners:
-            listener.on_train_epoch_start(run, run)
-        laps.end(OTHER)
-        for number, batch in enumerate(data.train_sampler.plan(epoch)):
+    def _train_epoch(self) -> float:
+        """Does the steps of an epoch, and gives the mean loss."""
+        settings, epoch, laps, (optimizer,) = self.settings, self.current_epoch, self.laps, self.optimizers
+        this: Any = self
+        total, count, weights = 0.0, 0, list(self.weights.values())
+        for number, batch in enumerate(self.data.train_sampler.plan(epoch)):
             index = torch.from_numpy(batch)
-            vectors, targets = train.vectors[index], train.encoded[index]
+            vectors, targets = self.train.vectors[index], self.train.encoded[index]
             laps.end(LOADING)
             seed_step(settings.seed, epoch, number)
-            value = step_loss(partial(logits_of, vectors), targets, trained_loss, task, settings.r_drop)
-            run.latest_loss = float(value.detach())
-            check_loss(run.latest_loss, epoch, number)
-            loss_sum += run.latest_loss * len(batch)
+            loss = step_loss(partial(self._logits, vectors), targets, self.train_loss, self.task, settings.r_drop)
+            self.latest_loss = float(loss.detach())
+            check_loss(self.latest_loss, epoch, number)
+            total += self.latest_loss * len(batch)
             count += len(batch)
             laps.end(FORWARD)
             optimizer.zero_grad()
-            value.backward()
+            torch.autograd.backward(loss)
             laps.end(BACKWARD)
-            nn.utils.clip_grad_norm_(weights.values(), settings.gradient_clip)
+            nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
             optimizer.step()
-            average.update(weights)
-            schedule.step()
-            run.global_step += 1
+            self.average.update(self.weights)
+            self.schedule.step()
+            self.global_step += 1
             laps.end(OPTIMIZER)
-            for listener in listeners[2:]:
-                listener.on_train_batch_end(run, run, None, None, number)
+            for callback in self.of_batches:
+                callback.on_train_batch_end(this, this, None, None, number)
             laps.end(TELLING)
-        classifier.eval()
-        with average.inside(weights):
-            values = _validate(logits_of, data, loss, task, run.lightning_module.monitor)
-            # as Lightning keeps them, for epochs are compared by these
-            run.callback_metrics = {name: float(np.float32(value)) for name, value in values.items()}
-            history.append({"epoch": float(epoch), "train/loss": loss_sum / max(count, 1), **values})
-            if (rank := rank_epoch(run)) > best:
-                best, best_epoch = rank, epoch
-                best_state = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-        classifier.train()
-        laps.end(VALIDATION)
-        for listener in listeners:
-            listener.on_train_epoch_end(run, run)
-        laps.end(TELLING)
-        if run.should_stop:
-            break
-    if best_epoch < 0:
-        raise TrainingError(
-            "The validation score was never a number.", "finite losses", "Lower training.learning_rate."
-        )
-    head.load_state_dict(best_state)
-    classifier.eval()
-    laps.end(OTHER)
-    epochs = progress.seconds_per_epoch
-    timing = {"seconds_per_epoch": round(sum(epochs) / len(epochs), 3), "padding_share": 0.0}
-    return FitResult(
-        history=history,
-        best_epoch=best_epoch,
-        steps=run.global_step,
-        stopped_early=len(history) < settings.epochs,
-        timing={**timing, "peak_memory_mb": peak_memory_mb()},
-        parts=laps.seconds(),
-    )
+        return total / max(count, 1)
+
+    def _validate(self, train_loss: float) -> None:
+        """Scores validation with the averaged weights, in the batches that Lightning would read it in, and keeps the best."""
+        sampler: Any = self.data.val_dataloader().batch_sampler
+        self.classifier.eval()
+        with self.average.inside(self.weights):
+            batches = sampler.plan(0)
+            with torch.no_grad():
+                logits = torch.cat([self._logits(self.validation.vectors[torch.from_numpy(part)]) for part in batches])
+            order = np.argsort(np.concatenate(batches), kind="stable")
+            targets = self.validation.encoded.numpy()
+            values = validation_values(logits[order], targets, self.loss, self.task, self.monitor)
+            # epochs are compared by what Lightning would keep of these: single precision
+            self.callback_metrics = {name: float(np.float32(value)) for name, value in values.items()}
+            self.history.append({"epoch": float(self.current_epoch), "train/loss": train_loss, **values})
+            this: Any = self
+            if (rank := rank_epoch(this)) > self.best:
+                self.best, self.best_epoch = rank, self.current_epoch
+                self.best_state = {name: tensor.clone() for name, tensor in self.head.state_dict().items()}
+        self.classifier.train()
+        self.laps.end(VALIDATION)
 
 
-def _validate(
-    logits_of: Callable[[Tensor], Tensor], data: TextDataModule, loss: Loss, task: str, monitor: str
-) -> dict[str, float]:
-    """Gives loss and scores of validation, read in the batches that Lightning would read it in."""
-    validation = data.validation_set
-    assert isinstance(validation, VectorDataset)
-    sampler: Any = data.val_dataloader().batch_sampler
-    with torch.no_grad():
-        logits = torch.cat([logits_of(validation.vectors[torch.as_tensor(batch)]) for batch in sampler])
-    order = np.argsort(np.concatenate(sampler.plan(0)), kind="stable")
-    return validation_values(logits[order], validation.encoded.numpy(), loss, task, monitor)
+@contextmanager
+def _one_thread(head: nn.Module) -> Iterator[None]:
+    """Multiplies on one thread where the head is small."""
+    threads = torch.get_num_threads()
+    small = sum(weight.numel() for weight in head.parameters()) < ONE_THREAD
+    try:
+        if small:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 __all__ = ["fit_head", "is_small"]

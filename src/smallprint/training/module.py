@@ -258,6 +258,11 @@ def check_loss(value: float, epoch: int, batch: int) -> None:
         )
 
 
+def never_a_number() -> TrainingError:
+    """Gives the error of a training whose validation score never was a number."""
+    return TrainingError("The validation score was never a number.", "finite losses", "Lower training.learning_rate.")
+
+
 def validation_values(logits: Tensor, targets: Array, loss: Loss, task: str, monitor: str) -> dict[str, float]:
     """Gives loss and scores of a whole split from its logits `[n, n_outputs]` and targets, in one order."""
     values = {

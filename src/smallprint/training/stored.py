@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -105,6 +106,7 @@ class VectorCache:
         self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
         self._distances: dict[tuple[int, bytes], Tensor] = {}
+        self._digests: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def read(
         self,
@@ -131,7 +133,9 @@ class VectorCache:
 
         missing, place = unknown(), None
         if missing and kept is not None and kept.most_bytes:
-            place = VectorFiles(kept, f"{name} {weights_digest(classifier.backbone)}")
+            if (digest := self._digests.get(classifier.backbone)) is None:  # train and validation have one encoder
+                digest = self._digests[classifier.backbone] = weights_digest(classifier.backbone)
+            place = VectorFiles(kept, f"{name} {digest}")
             self._known.update({(name, k, text): row for k, text, row in place.find(missing, wanted)})
             missing = unknown()
         if new := sorted(missing.values()):
