@@ -83,6 +83,7 @@ def build_encoder(
     balanced = model.class_weights == "balanced"
     weights = balanced_weights(targets, labels.task, labels.n_outputs) if balanced else None
     loss = build_loss(parts.loss or model.loss, labels.task, weights)
+    own_loss = parts.loss is not None or ":" in model.loss  # ours are fp32 whatever is around them
 
     def fit(tracker: MetricLog) -> Fitted:
         trained, data, settings = classifier, module, config.training
@@ -94,7 +95,10 @@ def build_encoder(
         tracked: list[Callback] = [TrackerCallback(tracker)]
         if model.adapter == "frozen" and is_small(data, loss, settings, folder):
             result = fit_head(
-                trained, data, loss, labels.task, settings, precision=precision, callbacks=tracked, say=say
+                *(trained, data, loss, labels.task, settings),
+                precision=precision if own_loss else "fp32",
+                callbacks=tracked,
+                say=say,
             )
         else:
             result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)

@@ -191,10 +191,11 @@ class _Training:
             total += self.latest_loss * len(batch)
             count += len(batch)
             laps.end(FORWARD)
-            optimizer.zero_grad()
+            for weight in weights:
+                weight.grad = None
             torch.autograd.backward(loss)
             laps.end(BACKWARD)
-            nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
+            _clip([weight.grad for weight in weights if weight.grad is not None], settings.gradient_clip)
             optimizer.step()
             self.average.update(self.weights)
             self.schedule.step()
@@ -225,6 +226,12 @@ class _Training:
                 self.best_state = {name: tensor.clone() for name, tensor in self.head.state_dict().items()}
         self.classifier.train()
         self.laps.end(VALIDATION)
+
+
+def _clip(gradients: list[Tensor], most: float) -> None:
+    """Shortens gradients that are together longer than `most`, as `clip_grad_norm_` does in twice the time."""
+    length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, torch.clamp(most / (length + 1e-6), max=1.0))
 
 
 @contextmanager

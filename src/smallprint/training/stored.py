@@ -153,7 +153,7 @@ class VectorCache:
                     self._known[name, layer, texts[i]] = vector
             if place is not None:
                 place.add([texts[i] for i in new], dict(zip(read, vectors.chunk(len(read), dim=1), strict=True)))
-        return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
+        return torch.cat([torch.stack([self._known[name, k, text] for text in texts]) for k in wanted], dim=1)
 
     def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:
         """Gives what `unit_distances` gives, and keeps the last few; None where they are not kept.
