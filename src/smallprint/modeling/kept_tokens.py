@@ -16,7 +16,9 @@ from smallprint.core.kept import Kept, digest_of
 from smallprint.modeling.tokenizer import Tokens, stand_in, tokenize, tokenize_windows
 
 
-def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, windows: bool, kept: Kept | None) -> Tokens:
+def read_tokens(
+    tokenizer: Any, texts: Sequence[str], max_length: int, windows: bool, kept: Kept | None, name: str | None = None
+) -> Tokens:
     """Gives the token ids of texts.
 
     Args:
@@ -25,10 +27,10 @@ def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, windows: 
         max_length: In tokens.
         windows: Longer texts are read whole, in windows; else they are cut.
         kept: Where to look, and to keep what was not there; None tokenizes.
+        name: The tokenizer's `fingerprint`, where it is known.
     """
     how = tokenize_windows if windows else tokenize
-    name = None if kept is None or not kept.most_bytes or not len(texts) else fingerprint(tokenizer)
-    if kept is None or name is None:
+    if kept is None or not kept.most_bytes or not len(texts) or (name := name or fingerprint(tokenizer)) is None:
         return how(tokenizer, texts, max_length)
     key = "tokens-" + digest_of(name, f"{max_length} {windows}", *texts)
     if (found := kept.read(key)) is not None:
