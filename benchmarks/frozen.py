@@ -11,6 +11,7 @@ process one more. Writes benchmarks/results/frozen.json and the table in docs/sp
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -49,6 +50,7 @@ def trials(head: str, rows: int, backbone: str, number: int) -> list[float]:
     train, validation = (Examples(s.split, s.frame[:rows]) for s in (splits.train, splits.validation))
     part = Splits(train, validation, splits.open_test, "")
     load_tokenizer(backbone), load_backbone(backbone), import_module("sklearn.svm")  # what they import is not counted
+    gc.collect()  # likewise: Python would look through all that was imported once more, within some trial
     cache, spent = VectorCache(scoring=True), []
     for trial in range(number):
         config = load_config(None, [*sets, *([other] if trial else [])])

@@ -26,6 +26,17 @@ def test_macro_leaves_out_labels_without_positives():
     )
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_label_s_is_scikit_learn_s_to_the_bit(kind):
+    rng = np.random.default_rng(3)
+    for trial in range(150):
+        n = int(rng.integers(1, 200))
+        truth = (rng.random((n, 1)) < rng.random()).astype(np.int8)
+        truth[rng.integers(n)] = 1
+        scores = rng.random((n, 1)).astype(kind).round(1 + 5 * (trial % 2))  # with ties, and without
+        assert average_precision(truth, scores)[0] == average_precision_score(truth[:, 0], scores[:, 0])
+
+
 def test_ids_are_each_label_against_the_rest():
     rng = np.random.default_rng(1)
     ids, scores = rng.integers(0, 4, 50), rng.dirichlet(np.ones(4), 50)

@@ -410,6 +410,32 @@ def test_an_encoder_is_searched_by_its_default_space(data, tmp_path, tiny_backbo
     assert [t["start"] for t in found["trials"]] == (["default", ""] if "adapter" in model else ["default", "known"])
 
 
+def test_a_frozen_encoder_s_head_has_a_curve_by_which_trials_are_pruned(data, tmp_path, tiny_backbone, monkeypatch):
+    from smallprint.families import encoder
+
+    def no_trainer(*_, **__):
+        raise AssertionError("a head this small needs no trainer")
+
+    monkeypatch.setattr(encoder, "fit_classifier", no_trainer)
+    settings = [
+        *("tracking.enabled=false", f"model.backbone={tiny_backbone}", "model.adapter=frozen", "sweep.folds=1"),
+        *(
+            "model.head=mlp",
+            "training.epochs=3",
+            "training.patience=3",
+            "sweep.space={model.dropout: {choices: [0.1, 0.2]}}",
+        ),
+    ]
+    found = sweep_data(data, load_config(None, settings), budget=Budget(2, None, 1), out=tmp_path / "a")
+    for one in found["trials"]:
+        assert len(one["curve"]) == 3
+        assert max(one["curve"]) == pytest.approx(one["value"], abs=1e-6)
+
+    monkeypatch.setattr(study.Study, "report", lambda self, trial, value, step: trial.number > 0)
+    found = sweep_data(data, load_config(None, settings), budget=Budget(2, None, 1), out=tmp_path / "b")
+    assert [one["state"] for one in found["trials"]] == ["complete", "pruned"]
+
+
 def test_a_lagging_trial_is_pruned_by_its_curve():
     reported = []
 

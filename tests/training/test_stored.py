@@ -111,6 +111,22 @@ def test_another_process_reads_from_the_disk_what_this_one_read(toy, tmp_path, m
     assert read == [distinct] * 3
 
 
+def test_weights_are_looked_through_once_for_all_splits(toy, tmp_path, monkeypatch):
+    from smallprint.core.kept import Kept
+    from smallprint.training import stored
+
+    classifier, data = frozen(toy)
+    looked, real = [], stored.weights_digest
+    monkeypatch.setattr(stored, "weights_digest", lambda backbone: (looked.append(backbone), real(backbone))[1])
+    cache, kept = stored.VectorCache(), Kept(10, tmp_path)
+    for part in (data.train_set, data.validation_set):
+        cache.read("toy", classifier, part, data, kept)
+    assert looked == [classifier.backbone]
+    other, _ = frozen(toy)
+    cache.read("another", other, data.train_set, data, kept)
+    assert looked == [classifier.backbone, other.backbone]
+
+
 def test_layers_that_are_foreseen_are_read_with_the_first(toy, tiny_backbone, monkeypatch):
     from smallprint.modeling.backbone import load_backbone
     from smallprint.modeling.classifier import build_classifier

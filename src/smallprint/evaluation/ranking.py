@@ -33,12 +33,23 @@ def average_precision(targets: Array, scores: Array) -> Array:
         targets: 0/1 `[n, n_labels]`.
         scores: `[n, n_labels]`.
     """
-    from sklearn.metrics import average_precision_score
-
     out = np.full(scores.shape[1], np.nan)
     for k in np.flatnonzero(targets.any(axis=0)):
-        out[k] = average_precision_score(targets[:, k], scores[:, k])
+        out[k] = _area_under_steps(targets[:, k], scores[:, k])
     return out
+
+
+def _area_under_steps(truth: Array, scores: Array) -> float:
+    """Gives the average precision of one label with positives, to the bit what scikit-learn gives, without its checks.
+
+    They take several times as long as sorting, and a small head is scored after each epoch, in a fraction of a second.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)  # of each group of equal scores
+    hits = np.cumsum(truth[order], dtype=np.float64)[last]
+    precision, recall = (hits / (last + 1))[::-1], np.append((hits / hits[-1])[::-1], 0.0)
+    return float(max(0.0, -np.sum(np.diff(recall) * precision)))
 
 
 def average_precision_macro(targets: Array, scores: Array) -> float:

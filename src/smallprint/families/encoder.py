@@ -30,6 +30,7 @@ from smallprint.modeling.tokenizer import Tokens, check_tokenizer
 from smallprint.training.batch_size import fit_batches, free_gpu_bytes
 from smallprint.training.datamodule import TextDataModule, TokenDataset, build_datamodule
 from smallprint.training.fit import choose_precision, fit_classifier
+from smallprint.training.head_fit import fit_head, is_small
 from smallprint.training.stored import VectorCache, read_vectors, store_hidden, store_vectors
 from smallprint.training.tracking import MetricLog, TrackerCallback
 
@@ -82,16 +83,25 @@ def build_encoder(
     balanced = model.class_weights == "balanced"
     weights = balanced_weights(targets, labels.task, labels.n_outputs) if balanced else None
     loss = build_loss(parts.loss or model.loss, labels.task, weights)
+    own_loss = parts.loss is not None or ":" in model.loss  # ours are fp32 whatever is around them
 
     def fit(tracker: MetricLog) -> Fitted:
-        trained, data = classifier, module
+        trained, data, settings = classifier, module, config.training
+        precision = choose_precision(settings.precision, classifier.backbone)
         if model.adapter == "frozen":
             trained, data = store_vectors(classifier, module, vectors_of)
         elif model.train_layers is not None:
-            precision = choose_precision(config.training.precision, classifier.backbone)
             trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
         tracked: list[Callback] = [TrackerCallback(tracker)]
-        result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)
+        if model.adapter == "frozen" and is_small(data, loss, settings, folder):
+            result = fit_head(
+                *(trained, data, loss, labels.task, settings),
+                precision=precision if own_loss else "fp32",
+                callbacks=tracked,
+                say=say,
+            )
+        else:
+            result = fit_classifier(trained, data, loss, labels.task, config, folder, callbacks=tracked, say=say)
         if model.weights == "int8":  # before anything is tuned or measured
             round_weights(classifier)
         scorer = scorer_of()

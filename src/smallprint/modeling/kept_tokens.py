@@ -16,7 +16,9 @@ from smallprint.core.kept import Kept, digest_of
 from smallprint.modeling.tokenizer import Tokens, stand_in, tokenize
 
 
-def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, kept: Kept | None) -> Tokens:
+def read_tokens(
+    tokenizer: Any, texts: Sequence[str], max_length: int, kept: Kept | None, name: str | None = None
+) -> Tokens:
     """Gives the token ids of texts.
 
     Args:
@@ -24,9 +26,9 @@ def read_tokens(tokenizer: Any, texts: Sequence[str], max_length: int, kept: Kep
         texts: Any texts.
         max_length: In tokens; longer texts are cut.
         kept: Where to look, and to keep what was not there; None tokenizes.
+        name: The tokenizer's `fingerprint`, where it is known.
     """
-    name = None if kept is None or not kept.most_bytes or not len(texts) else fingerprint(tokenizer)
-    if kept is None or name is None:
+    if kept is None or not kept.most_bytes or not len(texts) or (name := name or fingerprint(tokenizer)) is None:
         return tokenize(tokenizer, texts, max_length)
     key = "tokens-" + digest_of(name, str(max_length), *texts)
     if (found := kept.read(key)) is not None:

@@ -1,4 +1,4 @@
-"""Where a fit's seconds go. In: Lightning's own marks of what it does. Out: seconds by part, which add up to the whole.
+"""Where a fit's seconds go. In: Lightning's own marks of what it does, or a loop's. Out: seconds by part, which add up to the whole.
 
 Nested marks are told apart: a part has the time in which none inside it ran. On a GPU work is only begun within its mark and waited for
 later, mostly where the loss is read, so that there the parts say less than the sum.
@@ -10,15 +10,17 @@ import time
 
 from pytorch_lightning.profilers import Profiler
 
-REST = "Lightning and the rest"
+REST, OTHER = "Lightning and the rest", "the rest"
+LOADING, FORWARD, BACKWARD, OPTIMIZER = "loading batches", "forward and loss", "backward", "optimizer"
+VALIDATION, TELLING = "validation", "tracking and progress"
 PARTS = {  # an action belongs to the first part of which it holds a word
-    "loading batches": ("dataloader_next", "val_next", "batch_to_device"),
-    "validation": ("validation_step", "on_validation", "run_validation", "evaluation"),
+    LOADING: ("dataloader_next", "val_next", "batch_to_device"),
+    VALIDATION: ("validation_step", "on_validation", "run_validation", "evaluation"),
     "checkpoints": ("Checkpoints", "checkpoint"),
-    "tracking and progress": ("TrackerCallback", "Progress", "EarlyStop"),
-    "forward and loss": ("training_step",),
-    "backward": ("backward",),
-    "optimizer": ("optimizer_step", "optimizer_zero_grad", "gradient_clipping", "lr_scheduler"),
+    TELLING: ("TrackerCallback", "Progress", "EarlyStop"),
+    FORWARD: ("training_step",),
+    BACKWARD: ("backward",),
+    OPTIMIZER: ("optimizer_step", "optimizer_zero_grad", "gradient_clipping", "lr_scheduler"),
 }
 
 
@@ -48,7 +50,7 @@ class FitClock(Profiler):
         for action, spent in self._spent.items():
             part = next((part for part, words in PARTS.items() if any(word in action for word in words)), REST)
             parts[part] = parts.get(part, 0.0) + spent
-        return {part: round(spent, 3) for part, spent in sorted(parts.items(), key=lambda pair: -pair[1])}
+        return _largest_first(parts)
 
     def _count(self) -> None:
         now = time.perf_counter()
@@ -58,4 +60,26 @@ class FitClock(Profiler):
         self._since = now
 
 
-__all__ = ["FitClock"]
+class Laps:
+    """Adds up seconds by part where one follows another."""
+
+    def __init__(self) -> None:
+        self._spent: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def end(self, part: str) -> None:
+        """Gives a part the time since the last one ended."""
+        now = time.perf_counter()
+        self._spent[part] = self._spent.get(part, 0.0) + now - self._since
+        self._since = now
+
+    def seconds(self) -> dict[str, float]:
+        """Gives seconds by part, largest first."""
+        return _largest_first(self._spent)
+
+
+def _largest_first(parts: dict[str, float]) -> dict[str, float]:
+    return {part: round(spent, 3) for part, spent in sorted(parts.items(), key=lambda pair: -pair[1])}
+
+
+__all__ = ["FitClock", "Laps"]

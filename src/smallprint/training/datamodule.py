@@ -21,7 +21,7 @@ from smallprint.core.results import Array
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
-from smallprint.modeling.kept_tokens import read_tokens
+from smallprint.modeling.kept_tokens import fingerprint, read_tokens
 from smallprint.modeling.tokenizer import padding_id
 from smallprint.training import processes
 
@@ -221,9 +221,9 @@ def build_datamodule(
         say: Takes lines for a person.
         kept: Token ids of earlier trainings.
     """
-    encoded = []
+    encoded, name = [], fingerprint(tokenizer) if kept is not None and kept.most_bytes else None
     for examples in (train, validation):
-        tokens = read_tokens(tokenizer, examples.texts, max_length, kept)
+        tokens = read_tokens(tokenizer, examples.texts, max_length, kept, name)
         if tokens.n_truncated:
             say(f"{tokens.n_truncated:,} of {len(examples):,} {examples.split} texts are cut at {max_length} tokens.")
         encoded.append((tokens.ids, labels.encode(examples.labels)))

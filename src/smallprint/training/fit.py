@@ -32,7 +32,7 @@ from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Pr
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.clock import FitClock
 from smallprint.training.datamodule import TextDataModule
-from smallprint.training.module import ClassifierModule
+from smallprint.training.module import ClassifierModule, never_a_number
 from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
 
 FP32_ALONE = {"deberta"}  # kinds whose code fills masks with fp32's lowest number, whatever it multiplies in
@@ -110,9 +110,7 @@ def _fit_once(
         with _clear_errors(last), _clear_stops():
             trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
     if not module.history or checkpoints.best_epoch < 0:
-        raise TrainingError(
-            "The validation score was never a number.", "finite losses", "Lower training.learning_rate."
-        )
+        raise never_a_number()
     state = SafetensorsIO().load_checkpoint(folder / BEST)["state_dict"]
     module.check_fits(state, folder / BEST)
     module.load_state_dict(state, strict=False)

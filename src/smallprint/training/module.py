@@ -6,7 +6,7 @@ It works alone under a plain `L.Trainer`, with `TextDataModule` or any loader th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,7 @@ class ClassifierModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Seeds by epoch and batch, so that dropout is the same after a resume, and another in each process."""
-        own = [processes.rank()] if processes.rank() else []
-        seed = int(np.random.SeedSequence([self.config.seed, self.current_epoch, batch_idx, *own]).generate_state(1)[0])
-        # not torch.manual_seed: where there is no GPU it keeps a stack trace of every call for the day that there is one
-        torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_available():
-            torch.cuda.manual_seed_all(seed)
+        seed_step(self.config.seed, self.current_epoch, batch_idx)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
@@ -114,24 +109,15 @@ class ClassifierModule(L.LightningModule):
         Raises:
             TrainingError: It is not a number.
         """
-        logits, targets = self._logits(batch), batch["targets"]
-        loss = self.loss(logits, targets)
+        targets = batch["targets"]
+        loss = step_loss(lambda: self._logits(batch), targets, self.loss, self.task, self.config.r_drop)
         # the mean of gradients over processes and accumulated batches becomes that of all their examples
         share = (
             batch["share"] * processes.world_size() * self.trainer.accumulate_grad_batches if "share" in batch else 1.0
         )
-        if self.config.r_drop:
-            again = self._logits(batch)
-            apart = disagreement(logits, again, self.task)
-            loss = (loss + self.loss(again, targets)) / 2 + self.config.r_drop * apart
         n = int((batch["index"] >= 0).sum())
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss is {value} at epoch {self.current_epoch + 1}, batch {batch_idx + 1}.",
-                "a finite loss",
-                "Lower training.learning_rate, or take training.precision=fp32.",
-            )
+        check_loss(value, self.current_epoch, batch_idx)
         self._loss_sum += value * n
         self._loss_count += n
         self.latest_loss = value
@@ -175,23 +161,12 @@ class ClassifierModule(L.LightningModule):
         index, all_logits, all_targets = _gather(index, all_logits, all_targets)
         order = np.argsort(index, kind="stable")
         logits, targets = torch.from_numpy(all_logits[order]), all_targets[order]
-        values = {
-            "validation/loss": float(self.loss(logits, torch.from_numpy(targets))),
-            MONITOR: self._average_precision(logits, targets),
-        }
-        if self.monitor == LEXGLUE:
-            values[LEXGLUE] = float(lexglue_f1(targets.astype(np.int8), torch.sigmoid(logits).numpy())[0])
+        values = validation_values(logits, targets, self.loss, self.task, self.monitor)
         self.log_dict(values, prog_bar=True)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             loss_sum, count = processes.add_up(torch.tensor([self._loss_sum, self._loss_count], dtype=torch.float64))
             train_loss = float(loss_sum) / max(float(count), 1)
             self.history.append({"epoch": float(self.current_epoch), "train/loss": train_loss, **values})
-
-    def _average_precision(self, logits: Tensor, targets: Array) -> float:
-        if self.task == "multiclass":
-            scores = torch.softmax(logits, dim=1).numpy()
-            return float(average_precision_macro(np.eye(scores.shape[1], dtype=np.int8)[targets], scores))
-        return float(average_precision_macro(targets.astype(np.int8), torch.sigmoid(logits).numpy()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the curve, and leaves out weights that never change; without an optimizer to resume, the average is saved."""
@@ -247,6 +222,63 @@ class ClassifierModule(L.LightningModule):
         """Gives what a checkpoint holds: trained weights and buffers."""
         fixed = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in fixed}
+
+
+def seed_step(seed: int, epoch: int, batch: int) -> None:
+    """Seeds by epoch and batch, and in each process otherwise."""
+    own = [processes.rank()] if processes.rank() else []
+    state = int(np.random.SeedSequence([seed, epoch, batch, *own]).generate_state(1)[0])
+    # not torch.manual_seed: where there is no GPU it keeps a stack trace of every call for the day that there is one
+    torch.default_generator.manual_seed(state)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(state)
+
+
+def step_loss(logits_of: Callable[[], Tensor], targets: Tensor, loss: Loss, task: str, r_drop: float) -> Tensor:
+    """Gives the loss of a batch; with `r_drop`, that of two passes and how far they are apart."""
+    logits = logits_of()
+    value = loss(logits, targets)
+    if not r_drop:
+        return value
+    again = logits_of()
+    return (value + loss(again, targets)) / 2 + r_drop * disagreement(logits, again, task)
+
+
+def check_loss(value: float, epoch: int, batch: int) -> None:
+    """Checks that a loss is a number.
+
+    Raises:
+        TrainingError: It is not.
+    """
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"The loss is {value} at epoch {epoch + 1}, batch {batch + 1}.",
+            "a finite loss",
+            "Lower training.learning_rate, or take training.precision=fp32.",
+        )
+
+
+def never_a_number() -> TrainingError:
+    """Gives the error of a training whose validation score never was a number."""
+    return TrainingError("The validation score was never a number.", "finite losses", "Lower training.learning_rate.")
+
+
+def validation_values(logits: Tensor, targets: Array, loss: Loss, task: str, monitor: str) -> dict[str, float]:
+    """Gives loss and scores of a whole split from its logits `[n, n_outputs]` and targets, in one order."""
+    values = {
+        "validation/loss": float(loss(logits, torch.from_numpy(targets))),
+        MONITOR: _average_precision(logits, targets, task),
+    }
+    if monitor == LEXGLUE:
+        values[LEXGLUE] = float(lexglue_f1(targets.astype(np.int8), torch.sigmoid(logits).numpy())[0])
+    return values
+
+
+def _average_precision(logits: Tensor, targets: Array, task: str) -> float:
+    if task == "multiclass":
+        scores = torch.softmax(logits, dim=1).numpy()
+        return float(average_precision_macro(np.eye(scores.shape[1], dtype=np.int8)[targets], scores))
+    return float(average_precision_macro(targets.astype(np.int8), torch.sigmoid(logits).numpy()))
 
 
 def _gather(index: Array, logits: Array, targets: Array) -> tuple[Array, Array, Array]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class VectorDataset(TokenDataset):
         super().__init__([np.zeros(1, dtype=np.int32)] * len(vectors), targets)
         self.vectors = vectors
         whole = torch.from_numpy(np.ascontiguousarray(targets))
-        self._tensor = whole if whole.ndim == 1 else whole.float()
+        self.encoded = whole if whole.ndim == 1 else whole.float()
 
     def collate(self, pad_id: int, indices: Sequence[int]) -> Batch:
         """Gives `input_ids` (the vectors, `[n, 1, width]`), `attention_mask`, `targets` and `index`."""
@@ -54,7 +55,7 @@ class VectorDataset(TokenDataset):
         return {
             "input_ids": self.vectors[index].unsqueeze(1),
             "attention_mask": torch.ones((len(indices), 1), dtype=torch.long),
-            "targets": self._tensor[index],
+            "targets": self.encoded[index],
             "index": index,
         }
 
@@ -105,6 +106,7 @@ class VectorCache:
         self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
         self._distances: dict[tuple[int, bytes], Tensor] = {}
+        self._digests: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def read(
         self,
@@ -131,7 +133,9 @@ class VectorCache:
 
         missing, place = unknown(), None
         if missing and kept is not None and kept.most_bytes:
-            place = VectorFiles(kept, f"{name} {weights_digest(classifier.backbone)}")
+            if (digest := self._digests.get(classifier.backbone)) is None:  # train and validation have one encoder
+                digest = self._digests[classifier.backbone] = weights_digest(classifier.backbone)
+            place = VectorFiles(kept, f"{name} {digest}")
             self._known.update({(name, k, text): row for k, text, row in place.find(missing, wanted)})
             missing = unknown()
         if new := sorted(missing.values()):
@@ -149,7 +153,7 @@ class VectorCache:
                     self._known[name, layer, texts[i]] = vector
             if place is not None:
                 place.add([texts[i] for i in new], dict(zip(read, vectors.chunk(len(read), dim=1), strict=True)))
-        return torch.stack([torch.cat([self._known[name, k, text] for k in wanted]) for text in texts])
+        return torch.cat([torch.stack([self._known[name, k, text] for text in texts]) for k in wanted], dim=1)
 
     def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:
         """Gives what `unit_distances` gives, and keeps the last few; None where they are not kept.
