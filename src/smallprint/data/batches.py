@@ -83,7 +83,7 @@ def parquet_batches(
     """
     import pyarrow.parquet
 
-    with damaged(path, "a complete Parquet file"):
+    with damaged(path, "a complete Parquet file"), _plain_memory():
         file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
@@ -98,6 +98,19 @@ def parquet_batches(
                 return
             if frame.height:
                 yield frame
+
+
+@contextmanager
+def _plain_memory() -> Iterator[None]:
+    """Lets what is made inside take its memory from the system: Arrow's own allocator keeps several times a batch."""
+    import pyarrow
+
+    usual = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    try:
+        yield
+    finally:
+        pyarrow.set_memory_pool(usual)
 
 
 def in_parts(rows: Iterable[Row], size: Callable[[Row], int], most: int = BATCH_ROWS) -> Iterator[list[Row]]:
