@@ -20,13 +20,14 @@ PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
 
 
 def with_form(rows: Rows) -> pl.DataFrame:
-    """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and `exact` (64 bits of the text)."""
-    text = pl.col("text")
+    """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and, where there are several
+    splits, `exact` (64 bits of the text)."""
+    text, several = pl.col("text"), len(rows.splits) > 1
     parts = [
         pl.DataFrame({"text": part}).select(
             text.str.contains(r"\S").fill_null(False).alias("seen"),
             normalised(text).hash(1).alias("form"),
-            text.hash(1).alias("exact"),
+            *([text.hash(1).alias("exact")] if several else []),
         )
         for part in rows.texts()
     ]

@@ -23,7 +23,7 @@ ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
 MOST_WORDS = 2**24  # held at once to be compared
-COMPARED_WORDS = 2**16  # looked at at once
+COMPARED_WORDS = 2**14  # looked at at once
 SEED = 20_240_607
 FormsAt = Callable[[NDArray[np.int64]], Iterator[tuple[int, pl.Series]]]
 
@@ -43,16 +43,15 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
 
 def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Gives the same of `n` forms that are read some at a time, more than once."""
-    bands, sizes = np.zeros((BANDS, n), dtype=np.uint32), np.zeros(n, dtype=np.int32)
+    bands, sizes = [np.zeros(n, dtype=np.uint32) for _ in range(BANDS)], np.zeros(n, dtype=np.int32)
     seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
     for first, forms in forms_at(np.arange(n)):
         words, starts = _word_sets(forms)
         part = slice(first, first + len(forms))
         sizes[part] = np.diff(starts)
-        for band, four in zip(bands, seeds, strict=True):
-            band[part] = _band(words, starts, four)
-    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS))
-    del bands
+        for i, four in enumerate(seeds):
+            bands[i][part] = _band(words, starts, four)
+    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS), n)
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
@@ -69,11 +68,12 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     return pairs[good], alike[good]
 
 
-def _linked(bands: NDArray[np.uint32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Gives pairs of `chosen` that have a band in common: each with the one before it and with the first."""
-    n, links = bands.shape[1], np.zeros(0, dtype=np.int64)
-    for numbers in bands:
-        band = numbers[chosen]
+def _linked(bands: list[NDArray[np.uint32]], chosen: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Gives pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first; takes the bands
+    out of the list, so that their memory serves what follows."""
+    links = np.zeros(0, dtype=np.int64)
+    while bands:
+        band = bands.pop(0)[chosen]
         order = np.argsort(band, kind="stable").astype(np.int32)
         same = band[order[1:]] == band[order[:-1]]
         later = (np.flatnonzero(same) + 1).astype(np.int32)

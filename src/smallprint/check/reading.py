@@ -69,7 +69,7 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     frames: list[pl.DataFrame] = []
     for file in [(split,) for split in here] if source.splits else [here]:
         frames += _read_file(wanted, file, findings)
-    whole = pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=COLUMNS)
+    whole = _stacked(frames) if frames else pl.DataFrame(schema=COLUMNS)
 
     def place(split: str, row: int) -> str:
         return source.place(split if source.splits else None, row)
@@ -77,6 +77,15 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     names = list(schema.names) if schema is not None else []
     read = (lambda: wanted.texts(here)) if source.streams else None
     return Rows(whole, place, names, "" if schema is None else schema.task, read), said, findings
+
+
+def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Gives frames one under the other, column by column; they are taken out of the list, so that no more than a column is held twice."""
+    columns = []
+    for name in frames[0].columns:
+        columns.append(pl.concat([frame[name] for frame in frames], rechunk=True))
+        frames[:] = [frame.drop(name) for frame in frames]
+    return pl.DataFrame(columns)
 
 
 def _what_to_read(source: Source, config: DataConfig, schema: Schema | None) -> _Wanted:
