@@ -1,18 +1,20 @@
 """All rows, as far as they can be read. In: a source and the settings. Out: `Rows`, and findings on what could not be read.
 
 Files are read in batches, and their texts are not kept: `Rows.texts` reads them again. So memory holds labels and numbers of a row, and
-a file may be larger than it. Tables in memory and Excel are held.
+a file may be larger than it. Tables in memory and Excel are held. What is read in several passes is matched by position: `unchanged`
+holds that the file is the same in all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from smallprint.check.findings import Finding, Rows
+from smallprint.check.findings import Finding, Rows, changed
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.data.columns import require_column
@@ -50,6 +52,24 @@ class _Wanted:
         if labels and schema is not None:
             more += [*schema.labels, schema.group]
         return list(dict.fromkeys([self.text, *(name for name in more if name)]))
+
+
+@contextmanager
+def unchanged(source: Source) -> Iterator[None]:
+    """Lets what is done inside stand only where no file of the source was written or replaced meanwhile.
+
+    Raises:
+        DataError: One was; whatever else went wrong is taken for its consequence.
+    """
+    before = source.stamps()
+    try:
+        yield
+    except Exception as error:
+        if source.stamps() != before:
+            raise changed(source.name) from error
+        raise
+    if source.stamps() != before:
+        raise changed(source.name)
 
 
 def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tuple[Rows, str, list[Finding]]:
@@ -170,4 +190,4 @@ def _unreadable(kind: str, error: DataError) -> Finding:
     return Finding(kind, "error", error.found, error.do or error.expected, 1)
 
 
-__all__ = ["COLUMNS", "read_rows"]
+__all__ = ["COLUMNS", "read_rows", "unchanged"]
