@@ -89,6 +89,58 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
         check_data(data)
 
 
+def replaced(data):
+    """The labels of two rows change places: size and time of the file stay as they were."""
+    path = Path(data)
+    before, text = path.stat(), path.read_text()
+    other = path.with_suffix(".new")
+    other.write_text(text.replace("a,x\n", "a,y\n"))
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(path)
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("kind", ["one", "folder"])
+def test_a_file_that_is_replaced_between_two_reads_by_one_of_equal_size_and_time(tmp_path, monkeypatch, kind):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    data = write(folder / "train.csv", text=["a", "b", "c"], label=["x", "y", "x"])
+    real, calls = command.read_rows, []
+
+    def first_read(*given):
+        found = real(*given)
+        if not calls:
+            replaced(data)
+        calls.append(1)
+        return found
+
+    monkeypatch.setattr(command, "read_rows", first_read)
+    with pytest.raises(DataError, match="changed while it was read"):
+        check_data(data if kind == "one" else str(folder))
+    calls.clear()
+    with pytest.raises(DataError, match="changed while it was read"):
+        command.clean_data(data if kind == "one" else str(folder), build_config({}).data, tmp_path / "out")
+    assert not (tmp_path / "out").exists(), "a cleaned copy of two states of a file is none"
+
+
+def test_a_file_beside_the_data_may_be_written(tmp_path, monkeypatch):
+    write(tmp_path / "train.csv", text=["a", "b", "c"], label=["x", "y", "x"])
+    real = command.check_rows
+    monkeypatch.setattr(command, "check_rows", lambda rows: (tmp_path / "log.txt").write_text("more") and real(rows))
+    assert check_data(str(tmp_path)).rows == {"train": 3}
+
+
+def test_the_command_tells_of_a_file_that_vanishes_in_one_message(tmp_path, monkeypatch, capsys):
+    data = write(tmp_path / "t.csv", text=["a", "b", "c"], label=["x", "y", "x"])
+    real = command.check_rows
+    monkeypatch.setattr(command, "check_rows", lambda rows: Path(data).unlink() or real(rows))
+    assert call("check", data) == 3
+    told = capsys.readouterr().err
+    assert "changed while it was read" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.parametrize("more", [True, False])
 def test_a_file_that_grows_or_shrinks_while_it_is_read(tmp_path, monkeypatch, more):
     data = write(tmp_path / "t.csv", text=["a", "b", "c"], label=["x", "y", "x"])

@@ -5,7 +5,6 @@ read -> rows -> duplicates, near-copies -> labels, groups -> shift -> (deep) lab
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Any
 import polars as pl
 
 from smallprint.check.duplicates import check_duplicates, with_form
-from smallprint.check.findings import GRAVEST, Finding, Rows, changed
+from smallprint.check.findings import GRAVEST, Finding, Rows
 from smallprint.check.labels import check_labels, support_table
 from smallprint.check.near import check_near
-from smallprint.check.reading import read_rows
+from smallprint.check.reading import read_rows, unchanged
 from smallprint.check.rows import check_rows
 from smallprint.check.shift import check_shift
 from smallprint.core.config import DataConfig
-from smallprint.core.errors import DataError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.data.read import SPLITS, Source, open_source
 from smallprint.data.schema import detect_schema
@@ -91,16 +89,7 @@ def check_data(
     Raises:
         DataError: The data cannot be read at all, or changed while it was read.
     """
-    before, source = _stamps(data), open_source(data)
-    try:
-        report = look(source, config or DataConfig(), splits, deep=deep, say=say)
-    except DataError as error:
-        if _stamps(data) != before:
-            raise changed(source.name) from error
-        raise
-    if _stamps(data) != before:
-        raise changed(source.name)
-    return report
+    return look(open_source(data), config or DataConfig(), splits, deep=deep, say=say)
 
 
 def look(
@@ -109,8 +98,13 @@ def look(
     """Gives the same of a source that is open.
 
     Raises:
-        DataError: The data cannot be read at all.
+        DataError: The data cannot be read at all, or changed while it was read.
     """
+    with unchanged(source):
+        return _look(source, config, splits, deep, say)
+
+
+def _look(source: Source, config: DataConfig, splits: tuple[str, ...], deep: bool, say: Say) -> Report:
     seconds: dict[str, float] = {}
     clock = time.monotonic()
 
@@ -169,34 +163,21 @@ def _deep(rows: Rows, formed: pl.DataFrame, say: Say) -> list[Finding]:
     return [*check_suspects(rows, own, say=say), *findings]
 
 
-def _stamps(data: Any) -> list[tuple[str, int, int]]:
-    """Gives size and time of each file that is read."""
-    if not isinstance(data, str | os.PathLike) or str(data) in ("", "sample") or str(data).startswith("hub:"):
-        return []
-    path = Path(data).expanduser()
-    files = (
-        sorted(entry for entry in path.iterdir() if entry.is_file())
-        if path.is_dir()
-        else [path]
-        if path.is_file()
-        else []
-    )
-    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-
-
 def clean_data(data: Any, config: DataConfig, out: str | Path) -> dict[str, int]:
     """Writes a cleaned copy of the data and a log of every change; see `fix.py`.
 
     Raises:
-        DataError: The data cannot be understood.
+        DataError: The data cannot be understood, or changed while it was read.
         ConfigError: The folder is there already.
     """
     from smallprint.check.fix import fix_data
 
     source = open_source(data)
-    schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
-    rows, _, _ = read_rows(source, config, SPLITS)
-    return fix_data(source, read_parts(source, config, SPLITS), rows.in_memory(), schema.text, out)
+    with unchanged(source):
+        schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
+        rows, _, _ = read_rows(source, config, SPLITS)
+        parts, rows = read_parts(source, config, SPLITS), rows.in_memory()
+    return fix_data(source, parts, rows, schema.text, out)
 
 
 def gravest(report: Report, most: int = 5) -> list[str]:

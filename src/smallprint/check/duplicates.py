@@ -1,13 +1,16 @@
 """Texts that stand more than once. In: rows. Out: findings: word for word, in another spelling, with other labels; across splits.
 
-Vectorised by Polars: texts are hashed and joined, not compared one by one. Near-copies are `near.py`'s.
+Texts are hashed, not compared one by one; equal hashes are found by sorting, which takes less memory than a table of them. Near-copies
+are `near.py`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from smallprint.check.findings import SHOWN, Finding, Rows
 from smallprint.core.progress import counted
@@ -17,20 +20,34 @@ PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
 
 
 def with_form(rows: Rows) -> pl.DataFrame:
-    """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and `exact` (64 bits of the text)."""
-    text = pl.col("text")
+    """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and, where there are several
+    splits, `exact` (64 bits of the text)."""
+    text, several = pl.col("text"), len(rows.splits) > 1
     parts = [
         pl.DataFrame({"text": part}).select(
             text.str.contains(r"\S").fill_null(False).alias("seen"),
             normalised(text).hash(1).alias("form"),
-            text.hash(1).alias("exact"),
+            *([text.hash(1).alias("exact")] if several else []),
         )
         for part in rows.texts()
     ]
     if not parts:
         return rows.frame.with_row_index("at").with_columns(form=pl.lit(0, pl.UInt64), exact=pl.lit(0, pl.UInt64))
     hashes = pl.concat(parts, rechunk=True)
-    return pl.concat([rows.frame.with_row_index("at"), hashes], how="horizontal").filter("seen").drop("seen")
+    formed = pl.concat([rows.frame.with_row_index("at"), hashes], how="horizontal")
+    return (formed if hashes["seen"].all() else formed.filter("seen")).drop("seen")
+
+
+def first_places(forms: pl.Series) -> NDArray[np.uint32]:
+    """Gives for each of the forms where it stands first, `[n]`: `[7, 9, 7]` gives `[0, 1, 0]`."""
+    values = forms.to_numpy()
+    order = np.argsort(values, kind="stable").astype(np.uint32)
+    new = np.ones(len(values), dtype=bool)
+    new[1:] = values[order[1:]] != values[order[:-1]]
+    starts = np.flatnonzero(new)
+    first = np.empty(len(values), dtype=np.uint32)
+    first[order] = np.repeat(order[starts], np.diff(np.append(starts, len(values))))
+    return first
 
 
 def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
@@ -42,11 +59,13 @@ def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     """
     findings = [finding for earlier, later in PAIRS for finding in _across(rows, formed, earlier, later)]
     for split in rows.splits:
-        findings += _inside(rows, formed.filter(pl.col("split") == split), split)
+        findings += _inside(rows, formed, split)
     return [*findings, *_contradictions(rows, formed)]
 
 
 def _across(rows: Rows, formed: pl.DataFrame, earlier: str, later: str) -> list[Finding]:
+    if not {earlier, later} <= set(rows.splits):
+        return []
     first, second = (formed.filter(pl.col("split") == split) for split in (earlier, later))
     if not first.height or not second.height:
         return []
@@ -80,15 +99,15 @@ def _labelled(rows: Rows, part: pl.DataFrame) -> str:
     return f" ({part.filter(pl.col('labels').list.len() > 0).height:,} with a label)"
 
 
-def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
-    repeated = part.filter(pl.col("form").is_duplicated())
-    extra = repeated.height - repeated["form"].n_unique()
+def _inside(rows: Rows, formed: pl.DataFrame, split: str) -> list[Finding]:
+    here = (formed["split"] == split).arg_true()
+    first = first_places(formed["form"].gather(here))
+    later = np.flatnonzero(first != np.arange(len(first)))
+    extra = len(later)
     if not extra:
         return []
-    later = repeated.filter(~pl.col("form").is_first_distinct())
-    first = repeated.unique("form", keep="first", maintain_order=True).select("form", pl.col("row").alias("other"))
-    joined = later.head(50).join(first, on="form", how="left", maintain_order="left")
-    told = [f"as {rows.place(split, int(row))}" for row in joined["other"]]
+    shown = later[:SHOWN]
+    told = [f"as {rows.place(split, int(row))}" for row in formed["row"].gather(here.gather(first[shown]))]
     return [
         Finding(
             f"repeated-in-{split}",
@@ -97,7 +116,7 @@ def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
             "Harmless in small number; many weigh some texts more than others."
             + (" `--fix` removes those with equal labels." if split == "train" else ""),
             extra,
-            rows.places(joined, told),
+            rows.places(formed[here.gather(shown)], told),
         )
     ]
 
@@ -105,7 +124,9 @@ def _inside(rows: Rows, part: pl.DataFrame, split: str) -> list[Finding]:
 def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     if not rows.label_names:
         return []
-    several = formed.filter(pl.col("form").is_duplicated() & pl.col("labels").is_not_null())
+    first = first_places(formed["form"])
+    repeated = pl.Series(np.bincount(first, minlength=len(first))[first] > 1)
+    several = formed.filter(repeated & formed["labels"].is_not_null())
     said = several.with_columns(pl.col("labels").list.sort().list.join("\x00").alias("said"))
     odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
     if not odd.height:
@@ -127,4 +148,4 @@ def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     ]
 
 
-__all__ = ["check_duplicates", "with_form"]
+__all__ = ["check_duplicates", "first_places", "with_form"]

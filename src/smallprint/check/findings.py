@@ -15,7 +15,7 @@ from smallprint.core.errors import DataError
 Severity = Literal["error", "warning", "note"]
 GRAVEST: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN, EXCERPT = 50, 160
-AT_ONCE = 8192  # texts
+AT_ONCE = 2048  # texts
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ not all with all, so that a thousand alike cost a thousand comparisons.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from smallprint.check.duplicates import first_places
 from smallprint.check.findings import Finding, Place, Rows
 from smallprint.data.normalise import normalised
 
@@ -22,6 +23,7 @@ ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
 MOST_WORDS = 2**24  # held at once to be compared
+COMPARED_WORDS = 2**14  # looked at at once
 SEED = 20_240_607
 FormsAt = Callable[[NDArray[np.int64]], Iterator[tuple[int, pl.Series]]]
 
@@ -41,37 +43,37 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
 
 def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Gives the same of `n` forms that are read some at a time, more than once."""
-    bands, sizes = np.zeros((BANDS, n), dtype=np.uint32), np.zeros(n, dtype=np.int32)
+    bands, sizes = [np.zeros(n, dtype=np.uint32) for _ in range(BANDS)], np.zeros(n, dtype=np.int32)
     seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
     for first, forms in forms_at(np.arange(n)):
         words, starts = _word_sets(forms)
         part = slice(first, first + len(forms))
         sizes[part] = np.diff(starts)
-        for band, four in zip(bands, seeds, strict=True):
-            band[part] = _band(words, starts, four)
-    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS))
-    del bands
+        for i, four in enumerate(seeds):
+            bands[i][part] = _band(words, starts, four)
+    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS), n)
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
     alike = np.zeros(len(pairs))
-    for part in _blocks(pairs, sizes):
+    for part in _blocks(pairs, sizes, MOST_WORDS):
         mine = np.unique(pairs[part])
-        held: list[NDArray[np.uint32]] = []
-        for _, forms in forms_at(mine):
-            words, starts = _word_sets(forms)
-            held += [words[start:end] for start, end in pairwise(starts.tolist())]
+        starts = np.append(0, np.cumsum(sizes[mine], dtype=np.int64))
+        words = np.empty(starts[-1], dtype=np.uint32)
+        for first, forms in forms_at(mine):
+            words[starts[first] : starts[first + len(forms)]] = _word_sets(forms)[0]
         places = np.searchsorted(mine, pairs[part])
-        alike[part] = [_jaccard(held[i], held[j]) for i, j in places.tolist()]
+        alike[part] = _jaccard(words, starts, places)
     good = alike >= ALIKE
     return pairs[good], alike[good]
 
 
-def _linked(bands: NDArray[np.uint32], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Gives pairs of `chosen` that have a band in common: each with the one before it and with the first."""
-    n, links = bands.shape[1], np.zeros(0, dtype=np.int64)
-    for numbers in bands:
-        band = numbers[chosen]
+def _linked(bands: list[NDArray[np.uint32]], chosen: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Gives pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first; takes the bands
+    out of the list, so that their memory serves what follows."""
+    links = np.zeros(0, dtype=np.int64)
+    while bands:
+        band = bands.pop(0)[chosen]
         order = np.argsort(band, kind="stable").astype(np.int32)
         same = band[order[1:]] == band[order[:-1]]
         later = (np.flatnonzero(same) + 1).astype(np.int32)
@@ -83,13 +85,13 @@ def _linked(bands: NDArray[np.uint32], chosen: NDArray[np.int64]) -> NDArray[np.
     return np.column_stack([links // max(n, 1), links % max(n, 1)])
 
 
-def _blocks(pairs: NDArray[np.int64], sizes: NDArray[np.int32]) -> Iterator[slice]:
-    """Yields parts of the pairs whose texts have at most `MOST_WORDS` words together."""
+def _blocks(pairs: NDArray[np.int64], sizes: NDArray[np.integer[Any]], most: int) -> Iterator[slice]:
+    """Yields parts of the pairs whose texts have at most `most` words together, or one pair that has more."""
     ends = np.cumsum(sizes[pairs].sum(axis=1, dtype=np.int64)) if len(pairs) else np.zeros(0, dtype=np.int64)
     start = 0
     while start < len(pairs):
         before = int(ends[start - 1]) if start else 0
-        end = max(int(np.searchsorted(ends, before + MOST_WORDS, side="right")), start + 1)
+        end = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
         yield slice(start, end)
         start = end
 
@@ -101,8 +103,10 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
         rows: All.
         formed: As `duplicates.with_form` gives them.
     """
-    once = formed.unique("form", keep="first", maintain_order=True)
-    where = once["at"].to_numpy().astype(np.int64)
+    first = first_places(formed["form"])
+    once = np.flatnonzero(first == np.arange(len(first))).astype(np.uint32)
+    where = formed["at"].gather(once).to_numpy()
+    del first
 
     def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
         for first, texts in rows.texts_at(where[positions]):
@@ -111,17 +115,7 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     pairs, alike = _near_pairs(len(where), forms_at)
     if not len(pairs):
         return []
-    paired = np.unique(pairs)
-    forms = once["form"].gather(paired)
-    split_of = (
-        formed.filter(pl.col("form").is_in(forms.implode()))
-        .select("form", pl.col("split").cast(pl.String))
-        .group_by("form")
-        .agg(pl.col("split").unique())
-    )
-    told = pl.DataFrame({"form": forms}).join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
-    splits = dict(zip(paired.tolist(), told, strict=True))
-    across = np.array([len({*splits[i], *splits[j]}) > 1 for i, j in pairs.tolist()])
+    across = _across(rows, formed, once, pairs)
     findings = []
     kinds = (
         (
@@ -143,7 +137,7 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
             order = chosen[np.argsort(-alike[chosen], kind="stable")]
             severity = "warning" if kind == "near-copy-across-splits" else "note"
             found = f"{len(chosen):,} pairs of texts that share at least {ALIKE:.0%} of their words {words}."
-            places = _places(rows, once, pairs[order[:25]], alike[order[:25]])
+            places = _places(rows, formed, once[pairs[order[:25]]], alike[order[:25]])
             findings.append(Finding(kind, severity, found, do, len(chosen), places))  # type: ignore[arg-type]
     return findings
 
@@ -180,17 +174,51 @@ def _band(words: NDArray[np.uint32], starts: NDArray[np.int64], seeds: NDArray[n
     return (band >> np.uint64(32)).astype(np.uint32)
 
 
-def _jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
-    both = len(np.intersect1d(one, other, assume_unique=True))
-    return both / (len(one) + len(other) - both)
+def _jaccard(words: NDArray[np.uint32], starts: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Gives for each pair of texts the share of all words that either has which both have, `[n_pairs]`.
+
+    Args:
+        words: Each text's different words, one text after the other.
+        starts: Where each text's begin, and where the last ends, `[n_texts + 1]`.
+        pairs: Positions of texts, `[n_pairs, 2]`.
+    """
+    alike, sizes = np.zeros(len(pairs)), np.diff(starts)
+    for part in _blocks(pairs, sizes, COMPARED_WORDS):
+        texts, own = pairs[part].ravel(), sizes[pairs[part]]
+        each = own.ravel()
+        places = np.arange(each.sum()) + np.repeat(starts[texts] - np.cumsum(each) + each, each)
+        # a word that both have is there twice under the number of its pair
+        keys = (np.repeat(np.arange(len(texts), dtype=np.uint64) // 2, each) << np.uint64(32)) | words[places]
+        keys.sort()
+        twice = (keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)).astype(np.int64)
+        both = np.bincount(twice, minlength=len(own))
+        alike[part] = both / (own.sum(axis=1) - both)
+    return alike
 
 
-def _places(rows: Rows, once: pl.DataFrame, pairs: NDArray[np.int64], alike: NDArray[np.float64]) -> list[Place]:
+def _across(rows: Rows, formed: pl.DataFrame, once: NDArray[np.uint32], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Gives whether the texts of each pair, and what is equal to them, stand in more than one split, `[n_pairs]`."""
+    if len(rows.splits) == 1:
+        return np.zeros(len(pairs), dtype=bool)
+    paired = np.unique(pairs)
+    forms = formed["form"].gather(once[paired])
+    split_of = (
+        formed.filter(pl.col("form").is_in(forms.implode()))
+        .select("form", pl.col("split").cast(pl.String))
+        .group_by("form")
+        .agg(pl.col("split").unique())
+    )
+    told = pl.DataFrame({"form": forms}).join(split_of, on="form", how="left", maintain_order="left")["split"].to_list()
+    splits = dict(zip(paired.tolist(), told, strict=True))
+    return np.array([len({*splits[i], *splits[j]}) > 1 for i, j in pairs.tolist()])
+
+
+def _places(rows: Rows, formed: pl.DataFrame, pairs: NDArray[np.uint32], alike: NDArray[np.float64]) -> list[Place]:
     places = []
     for (i, j), share in zip(pairs.tolist(), alike.tolist(), strict=True):
         for here, there in ((i, j), (j, i)):
-            other = rows.place(once["split"][there], int(once["row"][there]))
-            places += rows.places(once[[here]], [f"{share:.0%} as {other}"])
+            other = rows.place(formed["split"][there], int(formed["row"][there]))
+            places += rows.places(formed[[here]], [f"{share:.0%} as {other}"])
     return places
 
 

@@ -1,18 +1,20 @@
 """All rows, as far as they can be read. In: a source and the settings. Out: `Rows`, and findings on what could not be read.
 
 Files are read in batches, and their texts are not kept: `Rows.texts` reads them again. So memory holds labels and numbers of a row, and
-a file may be larger than it. Tables in memory and Excel are held.
+a file may be larger than it. Tables in memory and Excel are held. What is read in several passes is matched by position: `unchanged`
+holds that the file is the same in all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from smallprint.check.findings import Finding, Rows
+from smallprint.check.findings import Finding, Rows, changed
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.data.columns import require_column
@@ -52,6 +54,24 @@ class _Wanted:
         return list(dict.fromkeys([self.text, *(name for name in more if name)]))
 
 
+@contextmanager
+def unchanged(source: Source) -> Iterator[None]:
+    """Lets what is done inside stand only where no file of the source was written or replaced meanwhile.
+
+    Raises:
+        DataError: One was; whatever else went wrong is taken for its consequence.
+    """
+    before = source.stamps()
+    try:
+        yield
+    except Exception as error:
+        if source.stamps() != before:
+            raise changed(source.name) from error
+        raise
+    if source.stamps() != before:
+        raise changed(source.name)
+
+
 def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tuple[Rows, str, list[Finding]]:
     """Gives all rows, what the table was taken for, and what could not be read as findings.
 
@@ -69,7 +89,7 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     frames: list[pl.DataFrame] = []
     for file in [(split,) for split in here] if source.splits else [here]:
         frames += _read_file(wanted, file, findings)
-    whole = pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=COLUMNS)
+    whole = _stacked(frames) if frames else pl.DataFrame(schema=COLUMNS)
 
     def place(split: str, row: int) -> str:
         return source.place(split if source.splits else None, row)
@@ -77,6 +97,15 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     names = list(schema.names) if schema is not None else []
     read = (lambda: wanted.texts(here)) if source.streams else None
     return Rows(whole, place, names, "" if schema is None else schema.task, read), said, findings
+
+
+def _stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Gives frames one under the other, column by column; they are taken out of the list, so that no more than a column is held twice."""
+    columns = []
+    for name in frames[0].columns:
+        columns.append(pl.concat([frame[name] for frame in frames], rechunk=True))
+        frames[:] = [frame.drop(name) for frame in frames]
+    return pl.DataFrame(columns)
 
 
 def _what_to_read(source: Source, config: DataConfig, schema: Schema | None) -> _Wanted:
@@ -161,4 +190,4 @@ def _unreadable(kind: str, error: DataError) -> Finding:
     return Finding(kind, "error", error.found, error.do or error.expected, 1)
 
 
-__all__ = ["COLUMNS", "read_rows"]
+__all__ = ["COLUMNS", "read_rows", "unchanged"]

@@ -19,6 +19,7 @@ from smallprint.data.lines import csv_rows, decode_lines, json_objects
 from smallprint.data.plain_csv import NotPlainError, plain_pieces
 
 BATCH_ROWS, BATCH_BYTES = 65_536, 2**20
+SMALL_BATCH = 2**18  # of a file that is itself of a few megabytes
 READ_BUFFER = 2**20
 Row = TypeVar("Row")
 
@@ -83,12 +84,13 @@ def parquet_batches(
     """
     import pyarrow.parquet
 
-    with damaged(path, "a complete Parquet file"):
+    with damaged(path, "a complete Parquet file"), _plain_memory():
         file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         each = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1.0)
-        most = rows or max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(each, 1.0))))
+        size = min(BATCH_BYTES, max(SMALL_BATCH, sum(group.total_byte_size for group in groups) // 32))
+        most = rows or max(1, min(BATCH_ROWS, int(size / max(each, 1.0))))
         batches = file.iter_batches(batch_size=most, use_threads=False, columns=columns)
         while True:
             with damaged(path, "a complete Parquet file"):
@@ -98,6 +100,19 @@ def parquet_batches(
                 return
             if frame.height:
                 yield frame
+
+
+@contextmanager
+def _plain_memory() -> Iterator[None]:
+    """Lets what is made inside take its memory from the system: Arrow's own allocator keeps several times a batch."""
+    import pyarrow
+
+    usual = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    try:
+        yield
+    finally:
+        pyarrow.set_memory_pool(usual)
 
 
 def in_parts(rows: Iterable[Row], size: Callable[[Row], int], most: int = BATCH_ROWS) -> Iterator[list[Row]]:

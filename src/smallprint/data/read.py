@@ -48,12 +48,13 @@ LABELS_FILE = "labels.txt"
 @dataclass(frozen=True)
 class Table:
     """One table that is read when asked: `load(columns)` gives its rows, `batches(columns)` the same bit by bit where it is a file,
-    `place(row)` a row's place in words. `uneven`: another batch may have further columns."""
+    `place(row)` a row's place in words. `uneven`: another batch may have further columns. `path`: its file."""
 
     load: Callable[[list[str] | None], pl.DataFrame]
     place: Callable[[int], str]
     batches: Callable[[list[str] | None], Iterator[pl.DataFrame]] | None = None
     uneven: bool = False
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ class Source:
         first = next(batches)
         further = self._table(split).uneven and any(len(batch.columns) > len(first.columns) for batch in batches)
         return None if further else first
+
+    def stamps(self) -> list[tuple[int, ...]]:
+        """Which files these are and when they were written: other numbers after any of them was written or replaced, [] without files."""
+        paths = [table.path for _, table in sorted(self.tables.items()) if table.path is not None]
+        return [_stamp(path) for path in paths]
 
     def place(self, split: str | None, row: int) -> str:
         """A row's place in words, such as 'train.csv, line 14'; `row` counts from 0."""
@@ -232,7 +238,16 @@ def _only(names: Mapping[str, list[str]]) -> list[str] | None:
 def _file_table(path: Path) -> Table:
     batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path)
     uneven = path.suffix.lower() in JSON_LINES
-    return Table(partial(read_table, path), partial(place_in_file, path), batches, uneven)
+    return Table(partial(read_table, path), partial(place_in_file, path), batches, uneven, path)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    # copying with the old time, or setting it, leaves the time of the last change to the file's entry
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _sample_table() -> Table:
