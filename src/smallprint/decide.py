@@ -59,7 +59,10 @@ def policy(
     scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
     if scored.task == "multiclass":
         raise ConfigError(
-            "A policy is for labels that a text may have or not.", "a binary or multilabel model", "Use another model."
+            "This model is multiclass: it gives every text a label, so there is nothing to clear.",
+            "a binary or multilabel model",
+            "Train on the same table with --task multilabel; or sort the answers of `predict` by their highest score and give "
+            "the lowest to a person (the report says how often the rest is right).",
         )
     if aim is not None:
         aim.check()

@@ -36,6 +36,15 @@ def test_labels_that_could_not_be_read_are_not_called_missing(rows_of, kinds):
     assert "label-missing-from-train" in kinds(look(empty))
 
 
+def test_names_that_are_several_names_with_a_sign_between_them(rows_of, kinds):
+    names = [["claim"], ["complaint"], ["move"], ["claim, complaint"], ["complaint,move"], ["up, down"], ["and/or"]] * 5
+    found = kinds(look(rows_of({"train": [(f"t {i}", labels) for i, labels in enumerate(names)]}, task="multiclass")))
+    assert found["joined-labels"].count == 2
+    assert "'claim, complaint', 'complaint,move'" in found["joined-labels"].found
+    assert 'data.delimiter=","' in found["joined-labels"].do
+    assert "joined-labels" not in kinds(look(rows_of({"train": [("a", ["x"]), ("b", ["y"]), ("c", ["x, y"])]})))
+
+
 def test_labels_that_hardly_come_alone(rows_of, kinds):
     rows = rows_of({"train": [(f"a{i}", ["x", "y"]) for i in range(10)] + [(f"b{i}", ["y"]) for i in range(10)]})
     assert "'x' with 'y' (10 of 10)" in kinds(look(rows))["bound-labels"].found

@@ -10,9 +10,10 @@ import pytest
 
 from smallprint import api
 from smallprint.check import command
-from smallprint.check.command import check_data, gravest
+from smallprint.check.command import check_data, clean_data, gravest
 from smallprint.check.page import render_page, tell_report
 from smallprint.cli.app import main
+from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.settings import build_config
 from smallprint.data import formats, lines
@@ -54,6 +55,20 @@ def test_every_problem_at_once(tmp_path):
     assert json.loads(json.dumps(report.to_dict()))["rows"] == {"train": 3, "test": 1}
 
 
+def test_one_row_without_a_label_hides_nothing_about_the_others(tmp_path):
+    texts = [*(f"text number {i}" for i in range(12)), "twice", "twice", "again", "again", "lost"]
+    labels = [*["Claim", "Other"] * 6, "Claim", "Claim", "Claim", "Other", None]
+    labels[0] = "claim"
+    data = write(tmp_path / "t.csv", text=texts, label=labels)
+    report = check_data(data)
+    found = {finding.kind: finding.found for finding in report.findings}
+    assert "1 row without exactly one label" in found["labels-unreadable-in-train"]
+    assert "claim (1, like 'Claim')" in found["rare-label"]
+    assert "contradiction" in found
+    assert report.support["train"] == {"Claim": 8, "Other": 7, "claim": 1}
+    assert clean_data(data, DataConfig(), tmp_path / "out") == {"repeat with equal labels removed": 1}
+
+
 def test_the_command(tmp_path, capsys, labelled_frame):
     labelled_frame("multilabel").write_parquet(tmp_path / "t.parquet")
     assert call("check", tmp_path / "t.parquet", "--json") == 0
@@ -66,6 +81,18 @@ def test_the_command(tmp_path, capsys, labelled_frame):
     assert call("check", tmp_path / "bad.csv") == 0
     assert call("check", tmp_path / "bad.csv", "--strict") == 3
     assert call("check", tmp_path / "none.csv") == 3
+
+
+def test_what_a_finding_advises_can_be_given_to_check_and_split(tmp_path, capsys):
+    texts, labels = [f"text number {i}" for i in range(20)] + [""], ["x, y", "y"] * 10 + ["x"]
+    data = write(tmp_path / "t.csv", text=texts, label=labels)
+    given = ["--set", "data.empty_text=drop", "--set", "data.delimiter=,"]
+    assert call("check", data, "--strict") == 3
+    capsys.readouterr()
+    assert call("check", data, "--strict", "--json", *given) == 0
+    assert json.loads(capsys.readouterr().out)["support"]["train"] == {"x": 10, "y": 20}
+    assert call("split", data, "--out", tmp_path / "out") == 3
+    assert call("split", data, "--out", tmp_path / "out", *given) == 0
 
 
 def test_the_page_escapes_what_it_quotes(tmp_path):

@@ -122,6 +122,45 @@ def test_flags_and_chosen_columns(write):
     assert extra.labels == [["x", "y"], []]
 
 
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        ("text,label,reason\nnew,y,likely y\n", [["y"]]),
+        ("text,labels,document,place\nnew,y,a.txt,0-3\n", [["y"]]),
+        ("text,Kind\nnew,y\n", [["y"]]),
+        ("Message,label\nnew,y\n", [["y"]]),
+    ],
+)
+def test_what_suggest_and_scan_write_is_read_where_the_data_has_other_column_names(write, content, labels):
+    table = pl.DataFrame({"Message": [f"t {i}" for i in range(40)], "Kind": ["x", "y"] * 20})
+    data = {"train": table, "validation": table.with_columns(Message=pl.col("Message") + " v")}
+    assert extra_of(data, write(content), text="Message", labels="Kind").labels == labels
+
+
+def test_several_labels_joined_by_bars_are_read_where_the_data_joins_them_by_commas_or_has_flags(write):
+    extra = write("text,labels,reason\nnew,x|y,likely x\nnewer,,drawn\n")
+    table = pl.DataFrame({"Message": [f"t {i}" for i in range(40)], "Kind": ["x", "y, x", "y", ""] * 10})
+    data = {"train": table, "validation": table.with_columns(Message=pl.col("Message") + " v")}
+    assert extra_of(data, extra, text="Message", labels="Kind", delimiter=",").labels == [["x", "y"], []]
+    flags = {
+        name: frame.with_columns(x=pl.Series([1, 0] * 20), y=pl.Series([0, 0, 1, 1] * 10))
+        for name, frame in data.items()
+    }
+    assert extra_of(flags, extra, text="Message", labels="x,y").labels == [["x", "y"], []]
+
+
+def test_a_table_without_any_of_the_names_is_refused(write):
+    table = pl.DataFrame({"Message": [f"t {i}" for i in range(40)], "Kind": ["x", "y"] * 20})
+    data = {"train": table, "validation": table.with_columns(Message=pl.col("Message") + " v")}
+    with pytest.raises(DataError, match="no column 'Message'"):
+        extra_of(data, write("words,label\nnew,y\n"), text="Message", labels="Kind")
+
+
+def test_a_written_out_negative_label_is_none_where_binary_means_any_label(folder, write):
+    extra = extra_of(folder, write("text,label\nn1,any\nn2,none\n"), task="binary")
+    assert extra.labels == [["any"], ["none"]]
+
+
 def test_binary_means_any_label_here_too(folder, write):
     extra = extra_of(folder, write("text,labels\nn1,Arbitration\nn2,\n"), task="binary")
     assert extra.labels == [["any"], ["none"]]
@@ -161,7 +200,7 @@ def test_places_hold_after_rows_without_text(folder, write):
     [
         ("text,labels\nn1,Arbitraton\n", r"'Arbitraton' \(1 rows\); first at extra\.csv, line 2(.|\n)*'Arbitration'"),
         ("text,labels\nn1,3\n", r"label id 3"),
-        ("text,label\nn1,Arbitration\n", r"extra\.csv has no column 'labels'; it has 'text', 'label'"),
+        ("text,kind\nn1,Arbitration\n", r"extra\.csv has no column 'labels'; it has 'text', 'kind'"),
         ("clause,labels\nn1,Arbitration\n", r"no column 'text'"),
         ("text,labels\nn1,\n ,\n", r"1 row without text(.|\n)*line 3"),
         ("text,labels\n", r"extra\.csv"),

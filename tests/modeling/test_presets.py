@@ -37,6 +37,7 @@ def test_names():
     assert find_preset("nlpaueb/legal-bert-base-uncased") is None
     assert nearest_preset("legal-brt") == "legal-bert"
     assert nearest_preset("Roberta") == "roberta"
+    assert [nearest_preset(name) for name in ("tfdif", "Statik", "stak")] == ["tfidf", "static", "stack"]
     assert nearest_preset("something else") is None
     assert ModelConfig(backbone="tfidf-svm").family == "linear"
     assert ModelConfig(backbone="bert").family == "encoder"

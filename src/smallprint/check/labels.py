@@ -1,6 +1,6 @@
 """Labels and groups. In: rows. Out: findings.
 
-Labels without enough examples, missing from a split, or bound to each other; groups that stand in two splits.
+Labels without enough examples, missing from a split, joined in one name, or bound to each other; groups that stand in two splits.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from smallprint.check.findings import Finding, Rows
 FEW, HARDLY = 2, 5
 MOST_LABELS = 400  # of more labels pairs are not counted
 NEARLY = 0.8  # of the letters of two names, where one may be the other misspelt
+JOINING = ",;/+&|"  # signs that people write between labels
 STRONG = 0.9  # of the rarer label's examples have the other too
 
 
@@ -33,7 +34,7 @@ def check_labels(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding
         support: As `support_table` gives it.
     """
     findings = _support(rows, support) if rows.label_names else []
-    return [*findings, *_bound(rows, support), *_groups(rows)]
+    return [*findings, *_joined(rows), *_bound(rows, support), *_groups(rows)]
 
 
 def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
@@ -80,6 +81,25 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _joined(rows: Rows) -> list[Finding]:
+    """Names that are several other names with a sign between them: a delimiter that was not told."""
+    names = set(rows.label_names)
+    for sign in JOINING:
+        parts = {name: [part.strip() for part in name.split(sign)] for name in rows.label_names if sign in name}
+        whole = [name for name, several in parts.items() if names >= set(several)]
+        if len(whole) >= FEW:
+            return [
+                Finding(
+                    "joined-labels",
+                    "warning",
+                    f"{len(whole):,} labels look like several labels joined by '{sign}': {_named([repr(name) for name in whole])}.",
+                    f"If they are, --set 'data.delimiter=\"{sign}\"' reads them apart, and the task is multilabel.",
+                    len(whole),
+                )
+            ]
+    return []
 
 
 def _alike(name: str, counts: dict[str, int]) -> str:

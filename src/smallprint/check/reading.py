@@ -18,7 +18,7 @@ from smallprint.check.findings import Finding, Rows, changed
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.data.columns import require_column
-from smallprint.data.examples import check_label_columns, to_examples
+from smallprint.data.examples import Examples, check_label_columns, to_examples
 from smallprint.data.json_frames import join_json
 from smallprint.data.read import SPLITS, Source
 from smallprint.data.schema import Schema, detect_schema
@@ -119,7 +119,8 @@ def _what_to_read(source: Source, config: DataConfig, schema: Schema | None) -> 
 
 
 def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) -> list[pl.DataFrame]:
-    """Gives the rows of one file, batch by batch; of a split whose labels cannot be read, without labels."""
+    """Gives the rows of one file, batch by batch; a row with none or several labels where the task wants one, and a split
+    whose labels cannot be read, without labels."""
     source, schema = wanted.source, wanted.schema
     columns = wanted.columns(labels=True)
     try:
@@ -129,7 +130,8 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
         findings.append(_unreadable(f"labels-unreadable-in-{splits[0]}", error))
         schema = None
     frames: list[pl.DataFrame] = []
-    broken: set[str] = set()
+    broken: set[str] = set()  # a label is wrong somewhere
+    unread: set[str] = set()  # so wrong that no label of the split is taken
     for split, batch in part_batches(source, wanted.split_column, splits, columns):
         base = batch.select(
             pl.lit(split, SPLIT).alias("split"),
@@ -137,24 +139,41 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
             *([] if source.streams else [pl.col(wanted.text).cast(pl.String, strict=False).alias("text")]),
         )
         labels = _no_labels(base)
-        if schema is not None and split not in broken:
+        if schema is not None and split not in unread:
             try:
-                kept = replace(schema, empty_text="drop")
-                labels = to_examples(batch, kept, split, source, may_be_empty=True).frame.select(
-                    "row", "labels", "group"
-                )
+                labels, whole = _labels(batch, schema, split, source)
+                broken |= set() if whole else {split}
             except DataError:
                 broken.add(split)
+                unread.add(split)
         kinds = [pl.col(name).cast(COLUMNS[name]) for name in ("labels", "group")]
         frames.append(base.join(labels, on="row", how="left", maintain_order="left").with_columns(kinds))
     for split in [split for split in splits if split in broken]:
         assert schema is not None
         findings.append(_unreadable(f"labels-unreadable-in-{split}", _why(wanted, schema, split)))
-    if not broken:
+    if not unread:
         return frames
-    here = pl.col("split").is_in(sorted(broken))
+    here = pl.col("split").is_in(sorted(unread))
     empty = [pl.when(here).then(None).otherwise(pl.col(name)).alias(name) for name in ("labels", "group")]
     return [frame.with_columns(empty) for frame in frames]
+
+
+def _labels(batch: pl.DataFrame, schema: Schema, split: str, source: Source) -> tuple[pl.DataFrame, bool]:
+    """Gives labels and groups of rows with text, and whether each has as many labels as the task wants; null where not.
+
+    Raises:
+        DataError: A label is not known, or cannot be read.
+    """
+    kept = replace(schema, empty_text="drop")
+    try:
+        return _told(to_examples(batch, kept, split, source, may_be_empty=True)), True
+    except DataError:
+        several = to_examples(batch, replace(kept, task="multilabel"), split, source, may_be_empty=True)
+        return _told(several).with_columns(pl.when(pl.col("labels").list.len() == 1).then("labels")), False
+
+
+def _told(examples: Examples) -> pl.DataFrame:
+    return examples.frame.select("row", "labels", "group")
 
 
 def _no_labels(base: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, AsJson, Group, Labels, Task, Text, print_json, quoted, say
+from smallprint.cli.terminal import (
+    DATA_HELP,
+    AsJson,
+    Group,
+    Labels,
+    Sets,
+    Settings,
+    Task,
+    Text,
+    print_json,
+    quoted,
+    say,
+)
 
 
 def check(
@@ -16,6 +28,8 @@ def check(
     labels: Labels = None,
     task: Task = None,
     group: Group = None,
+    config: Settings = None,
+    settings: Sets = None,
     deep: Annotated[
         bool,
         typer.Option("--deep", help="Find labels in doubt and texts alike in meaning too; takes a minute or more."),
@@ -34,9 +48,10 @@ def check(
     from smallprint.core.files import write_text
     from smallprint.core.settings import load_config
 
-    given = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
-    config = load_config(None, [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]).data
-    report = check_data(data, config, deep=deep, say=say)
+    flags = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
+    given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
+    columns = load_config(config, [*(settings or []), *given]).data
+    report = check_data(data, columns, deep=deep, say=say)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -45,7 +60,7 @@ def check(
         write_text(html, render_page(report))
         say(f"Page: {html}")
     if fix is not None:
-        for change, count in clean_data(data, config, fix).items():
+        for change, count in clean_data(data, columns, fix).items():
             say(f"{count:,} x {change}")
         say(f"Cleaned copy: {fix}; every change stands in {fix / 'changes.jsonl'}")
     if strict and any(finding.severity == "error" for finding in report.findings):

@@ -101,8 +101,10 @@ def scan(
         sys.stdout.write(answer)
     else:
         write_text(out, answer)
+        say(f"Findings: {out}")
     if review is not None:
         write_text(review, csv_text([REVIEW, *for_review(entries)]))
+        say(f"For review: {review}")
     read = [entry for entry in entries if "error" not in entry]
     sentences = sum(entry["sentences"] for entry in read)
     seconds = time.monotonic() - start

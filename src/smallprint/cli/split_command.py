@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, Labels, Task, Text, quoted, say
+from smallprint.cli.terminal import DATA_HELP, Labels, Sets, Settings, Task, Text, quoted, say
 
 
 def split(
@@ -23,6 +23,8 @@ def split(
     text: Text = None,
     labels: Labels = None,
     task: Task = None,
+    config: Settings = None,
+    settings: Sets = None,
 ) -> None:
     """Write train, validation and test files, or folds.
 
@@ -35,10 +37,11 @@ def split(
 
     if by not in ("auto", "random", "group", "time"):
         raise ConfigError(f"There is no way to split by '{by}'.", "auto, random, group or time", "Name one of these.")
-    given = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
-    config = load_config(None, [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]).data
+    flags = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
+    given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
+    columns = load_config(config, [*(settings or []), *given]).data
     plan = Plan(by, time, validation_share, test_share, folds, seed)  # type: ignore[arg-type]
-    for number, counts in enumerate(write_splits(open_source(data), config, plan, out), start=1):
+    for number, counts in enumerate(write_splits(open_source(data), columns, plan, out), start=1):
         told = ", ".join(f"{n:,} {part}" for part, n in counts.items())
         say(f"fold {number}: {told}" if folds else told)
     say(f"Written to {out}")

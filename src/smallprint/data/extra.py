@@ -20,6 +20,7 @@ from smallprint.data.schema import Schema
 from smallprint.data.split import Splits
 
 ONE_LABEL: tuple[Form, ...] = ("onehot", "name", "ids")
+WRITTEN = "|"  # joins labels in what `suggest` and `scan --review` write
 
 
 def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) -> Splits:
@@ -30,8 +31,8 @@ def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) 
     Args:
         splits: Of the data.
         source: The data, whose own split files are refused.
-        schema: Of the data. The table has the same text and label columns; names may stand for ids, and any form of
-            several labels for another.
+        schema: Of the data. The table has the same text and label columns, or those that `suggest` and `scan --review`
+            write (text, labels or label); names may stand for ids, and any form of several labels for another.
         path: A single table.
 
     Raises:
@@ -80,12 +81,27 @@ def _check_path(path: Path, source: Source) -> None:
 
 
 def _read(table: Source, schema: Schema) -> Examples:
-    frame = table.read(None, list(dict.fromkeys([schema.text, *schema.labels])))
-    form, delimiter = schema.form, schema.delimiter
-    if form not in ONE_LABEL:
-        form, delimiter = detect_form(frame, schema.labels, delimiter, schema.ids)
-    own = replace(schema, form=form, delimiter=delimiter, group=None)
-    return to_examples(frame, own, "extra", table)
+    own = _columns(table, schema)
+    frame = table.read(None, list(dict.fromkeys([own.text, *own.labels])))
+    if own.any_label and frame.schema[own.labels[0]] == pl.String:  # `suggest` writes the negative label out
+        column = pl.col(own.labels[0])
+        frame = frame.with_columns(pl.when(column.str.strip_chars() != own.names[0]).then(column))
+    if own.form not in ONE_LABEL or own.labels != schema.labels:
+        found = [detect_form(frame, own.labels, by, own.ids) for by in (own.delimiter, WRITTEN)]
+        form, delimiter = next((pair for pair in found if pair[0] != "name"), found[0])
+        own = replace(own, form=form, delimiter=delimiter)
+    return to_examples(frame, replace(own, group=None), "extra", table)
+
+
+def _columns(table: Source, schema: Schema) -> Schema:
+    """Where the data's columns are missing, those of `suggest` and of `scan --review` stand in: text, labels or label."""
+    head = table.head(None)
+    names = set(table.read(None).columns if head is None else head.columns)
+    text = schema.text if schema.text in names or "text" not in names else "text"
+    labels = schema.labels
+    if not names & set(labels):
+        labels = next(((name,) for name in ("labels", "label") if name in names), labels)
+    return replace(schema, text=text, labels=labels)
 
 
 def _keys(examples: Examples) -> list[str]:

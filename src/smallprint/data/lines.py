@@ -37,7 +37,8 @@ def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
             raise DataError(
                 f"{where} {what}.",
                 "text in UTF-8",
-                "Save the file as UTF-8 (in Excel: 'CSV UTF-8'; elsewhere: iconv -f ENCODING -t UTF-8).",
+                "Save the file as UTF-8: in Excel 'CSV UTF-8'; elsewhere `iconv -f ENCODING -t UTF-8 FILE > NEW`"
+                + ("." if utf16 else ", where Excel's plain 'CSV' is mostly of the encoding WINDOWS-1252."),
             ) from error
         yield text.removeprefix("\ufeff") if number == 1 else text
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from smallprint.core.config import STACK, STATIC, TFIDF
+
 EMBEDDED = "minilm"
 
 
@@ -67,8 +69,8 @@ def find_preset(name: str) -> Preset | None:
 
 
 def nearest_preset(name: str) -> str | None:
-    """Gives the preset's name that was probably meant, or None where none is near."""
-    near = difflib.get_close_matches(name.lower(), read_presets(), n=1, cutoff=0.7)
+    """Gives the short name (a preset's, tfidf, static or stack) that was probably meant, or None where none is near."""
+    near = difflib.get_close_matches(name.lower(), [TFIDF, STATIC, STACK, *read_presets()], n=1, cutoff=0.7)
     return near[0] if near else None
 
 
