@@ -16,6 +16,7 @@ import typer.core
 
 from smallprint import __version__
 from smallprint.cli.backbones_command import backbones
+from smallprint.cli.blend_command import blend
 from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
@@ -192,7 +193,7 @@ def ui(
 
 # as --help and the documentation list them: from a table to a model, what it does, its life, and the rest
 COMMANDS = (
-    check, split, train, evaluate, report, predict, scan, policy, export, serve, key, sweep, suggest,
+    check, split, train, blend, evaluate, report, predict, scan, policy, export, serve, key, sweep, suggest,
     promote, rollback, models, monitor, card, push, bench, backbones, config, ui,
 )  # fmt: skip
 for _command in COMMANDS:
