@@ -160,8 +160,10 @@ def test_settings_tell_each_member_and_are_not_trained(blended):
 
 
 def test_members_that_are_encoders_go_to_onnx(trained, kernel, tiny_backbone, root):
-    other = trained("upper", model={"backbone": str(tiny_backbone)}, training={"epochs": 1, "precision": "fp32"})
-    result = smallprint.blend([kernel, other], out=root / "encoders", settings=["evaluation.calibration=platt"])
+    other = {"backbone": str(tiny_backbone), "adapter": "frozen", "head": "svm", "layers": [1, 2]}
+    result = smallprint.blend(
+        [kernel, trained("layers", model=other)], out=root / "encoders", settings=["evaluation.calibration=platt"]
+    )
     found = export(result.run, "onnx", root / "encoders-onnx")
     assert found.difference < 1e-4
     np.testing.assert_allclose(api.load(found.folder).score(FRESH), api.load(result.run).score(FRESH), atol=1e-4)

