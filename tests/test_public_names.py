@@ -1,7 +1,7 @@
 import smallprint
 
 NAMES = {
-    "__version__", "train", "evaluate", "predict", "predict_file", "load", "report", "Config", "load_config", "Parts",
+    "__version__", "train", "blend", "evaluate", "predict", "predict_file", "load", "report", "Config", "load_config", "Parts",
     "SmallprintError", "Metrics", "Prediction", "ScoredSplit", "TrainResult", "Engine", "LabelSet", "open_source",
     "compute_metrics", "tune_thresholds", "TextClassifier", "TextDataModule", "ClassifierModule",
 }  # fmt: skip

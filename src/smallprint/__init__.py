@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "train": "api",
+    "blend": "blending",
     "evaluate": "api",
     "predict": "api",
     "predict_file": "api",
@@ -39,6 +40,7 @@ __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
     from smallprint.api import evaluate, load, predict, predict_file, report, train
+    from smallprint.blending import blend
     from smallprint.core.config import Config
     from smallprint.core.errors import SmallprintError
     from smallprint.core.parts import Parts

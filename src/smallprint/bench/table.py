@@ -102,6 +102,8 @@ def build_rows(systems: Sequence[Collected], truth: Truth) -> list[dict[str, Any
     for part in systems:
         results = measured[part.system.name]
         row = {"name": part.system.name, **measured_row(part.system.title, results, groups, part.cost)}
+        if part.system.note:
+            row["note"] = part.system.note
         if "linear" in measured and part.system.name != "linear":
             row["against_linear"] = {name: compare_rows(results, measured["linear"], groups, name) for name in COMPARED}
         rows.append(row)
@@ -152,6 +154,7 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
     ]
     if standing := _beside_published(figure["rows"]):
         lines.append(standing)
+    lines += [f"{row['title']}: {row['note']}." for row in figure["rows"] if "note" in row]
     for row in figure["rows"]:
         for name, against in row.get("against_linear", {}).items():
             low, high = (100 * value for value in against["interval"])

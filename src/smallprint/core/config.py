@@ -194,6 +194,9 @@ class StackConfig(Section):
         le=20,
         description="Parts of train and validation, groups whole: each is scored by models that the other parts trained.",
     )
+    weights: list[float] | None = Field(
+        None, description="Of the members of a blend. `smallprint blend` writes them; a blend is not trained."
+    )
 
 
 class TrainingConfig(Section):

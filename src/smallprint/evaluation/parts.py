@@ -31,12 +31,13 @@ class Part:
         weight: Its weight in the stack.
         alone: What it reaches by itself.
         whole: What all members reach together.
-        without: What the others reach without it, their weights fitted anew.
+        without: What the others reach without it.
         low: Lower end of the interval of `adds`; None where there are too few units, or too many examples.
         high: Its upper end.
         units: Groups or examples that were drawn again.
         over_groups: Whether they are groups.
         examples: That the scores stand on.
+        refitted: Whether the others' weights were fitted anew without it; those of a blend are given, and keep their ratio.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Part:
     units: int
     over_groups: bool
     examples: int
+    refitted: bool = True
 
 
 def leave_each_out(
@@ -59,10 +61,12 @@ def leave_each_out(
     groups: Sequence[object],
     over_groups: bool,
     seed: int = 0,
+    refit: bool = True,
 ) -> list[Part]:
     """Gives each member's part; none where there is one member.
 
-    The weights, few beside the examples, are fitted on the examples that they are judged by, with a member and without it alike.
+    The weights, few beside the examples, are fitted on the examples that they are judged by, with a member and without it alike; those
+    of a blend are fitted on nothing.
 
     Args:
         names: Of the members.
@@ -72,13 +76,17 @@ def leave_each_out(
         groups: What each example is drawn with.
         over_groups: Whether these are groups, and not each example alone.
         seed: Of the draws.
+        refit: Fit the weights of the others anew; else they keep their ratio.
     """
     if len(names) < 2:
         return []
     parts = [np.asarray(part) for part in scores]
     truth = one_hot(np.asarray(targets), parts[0].shape[1])
-    others = [[part for k, part in enumerate(parts) if k != left] for left in range(len(parts))]
-    compared = [stack.apply(parts), *(fit_stack(rest, targets, stack.task).apply(rest) for rest in others)]
+    compared = [stack.apply(parts)]
+    for left in range(len(parts)):
+        rest = [part for k, part in enumerate(parts) if k != left]
+        others = fit_stack(rest, targets, stack.task) if refit else _kept_ratio(stack, left)
+        compared.append(others.apply(rest))
     whole = np.ones((1, len(truth)))
     reached = [float(weighted_ap(truth, each, whole)[0]) for each in compared]
     alone = [float(weighted_ap(truth, part, whole)[0]) for part in parts]
@@ -93,9 +101,16 @@ def leave_each_out(
         quantiles = np.quantile(found[:1] - found[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
         ends = [(float(low), float(high)) for low, high in quantiles.T]
     return [
-        Part(name, float(weight), own, reached[0], without, low, high, n_units, over_groups, len(truth))
+        Part(name, float(weight), own, reached[0], without, low, high, n_units, over_groups, len(truth), refit)
         for name, weight, own, without, (low, high) in zip(names, stack.weights, alone, reached[1:], ends, strict=True)
     ]
+
+
+def _kept_ratio(stack: Stack, left: int) -> Stack:
+    """Gives a stack without one member, the others' weights in the ratio that they have; equal where all of them are 0."""
+    rest = np.delete(stack.weights, left)
+    weights = rest * (stack.weights.sum() / rest.sum()) if rest.sum() else np.full(len(rest), 1 / len(rest))
+    return Stack(weights, stack.offsets, stack.task)
 
 
 __all__ = ["LEVEL", "Part", "leave_each_out"]

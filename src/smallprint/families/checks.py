@@ -24,6 +24,12 @@ def check_family(config: Config, parts: Parts) -> None:
             "model.backbone=stack, whose members and folds these are",
             "Set model.backbone=stack, or leave them out.",
         )
+    if config.stack.weights is not None:
+        raise ConfigError(
+            "stack.weights is set: these are the settings of a blend, which is not trained.",
+            "a stack without weights, which fits its own, or `smallprint blend RUN RUN`, which averages finished runs",
+            "Leave stack.weights out, or blend the runs again.",
+        )
     if config.model.family == "encoder":
         return _check_encoder(config, parts)
     usual = ModelConfig(backbone=config.model.backbone)

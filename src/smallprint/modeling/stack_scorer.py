@@ -1,4 +1,7 @@
-"""Several models that score as one: each member's models are averaged, and a `Stack` combines the members."""
+"""Several models that score as one: each member's models are averaged, and a `Stack` combines the members.
+
+A stack that was trained and a blend of finished models are the same here; only members of a blend bring a calibration.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint.evaluation.calibration import Calibration
 from smallprint.evaluation.stack import Stack
 from smallprint.modeling.scorer import Cuts, Scorer
 
@@ -19,10 +23,17 @@ class Member:
     Attributes:
         name: As the settings call it.
         scorers: One model that was fitted on everything, or one for each fold.
+        calibration: Of the member's scores, applied before they are combined; None leaves them as they are.
     """
 
     name: str
     scorers: Sequence[Scorer]
+    calibration: Calibration | None = None
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives the member's scores, float32 `[n, n_outputs]`."""
+        scores = np.mean([scorer.score(texts) for scorer in self.scorers], axis=0)
+        return np.asarray(scores if self.calibration is None else self.calibration.apply(scores))
 
 
 class StackScorer:
@@ -60,10 +71,7 @@ class StackScorer:
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`."""
-        combined = self.stack.apply(
-            [np.mean([scorer.score(texts) for scorer in member.scorers], axis=0) for member in self.members]
-        )
-        return np.asarray(combined, dtype=np.float32)
+        return np.asarray(self.stack.apply([member.score(texts) for member in self.members]), dtype=np.float32)
 
     def _scorers(self) -> list[Scorer]:
         return [scorer for member in self.members for scorer in member.scorers]

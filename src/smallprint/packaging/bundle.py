@@ -13,6 +13,7 @@ pickle and no code, and no code that it names is ever run.
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ from smallprint.modeling.onnx_scorer import OnnxScorer
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.modeling.static import StaticClassifier
+from smallprint.packaging.calibration_files import read_calibration
 from smallprint.packaging.linear_files import load_linear, save_linear
 from smallprint.packaging.manifest import (
     AGAIN,
@@ -105,6 +107,7 @@ def save_bundle(
     known_texts: NDArray[np.uint64] | None = None,
     reference: Reference | None = None,
     head_is_own: bool = False,
+    stored: Mapping[str, Path] | None = None,
 ) -> Path:
     """Writes a bundle, whole or not at all, and gives its folder; a bundle that is already there is replaced.
 
@@ -120,6 +123,7 @@ def save_bundle(
         known_texts: Hashes of the texts that it was trained on (`text_hashes`), by which `evaluate` knows them again.
         reference: Numbers of texts that it was not trained on, with which `monitor` compares new ones.
         head_is_own: The head is an object of your own, whatever the settings name.
+        stored: Bundles that hold a stack's members already, by name: they are copied as they are.
 
     Raises:
         BundleError: The folder holds something else, or the scorer is of a family that bundles do not know.
@@ -132,6 +136,9 @@ def save_bundle(
     with atomic_folder(folder) as temporary:
 
         def save_member(place: Path, name: str, member: Scorer) -> None:
+            if stored is not None:
+                shutil.copytree(stored[name], place)
+                return
             save_bundle(
                 place,
                 scorer=member,
@@ -216,7 +223,8 @@ def load_bundle(folder: str | Path, parts: Parts | None = None) -> Bundle:
     else:
         check_files(folder, manifest.files)
     labels, thresholds = _labels_of(manifest, folder)
-    calibration = _calibration_of(manifest, labels, folder)
+    entry = manifest.calibration
+    calibration = None if entry is None else read_calibration(entry, labels, folder / MANIFEST)
     try:
         config = load_config(folder / SETTINGS)
     except SmallprintError as error:
@@ -327,22 +335,6 @@ def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.f
             AGAIN,
         )
     return labels, np.array(manifest.thresholds, dtype=np.float64)
-
-
-def _calibration_of(manifest: Manifest, labels: LabelSet, folder: Path) -> Calibration | None:
-    if manifest.calibration is None:
-        return None
-    try:
-        calibration = Calibration.from_dict(manifest.calibration.model_dump())
-    except SmallprintError as error:
-        raise BundleError(f"{folder / MANIFEST}: {error.found}", error.expected, AGAIN) from None
-    if (calibration.task, calibration.slope.size) != (labels.task, labels.n_outputs):
-        raise BundleError(
-            f"{folder / MANIFEST} has a calibration of {calibration.slope.size} scores ({calibration.task}).",
-            f"one of {labels.n_outputs} ({labels.task}), as the labels",
-            AGAIN,
-        )
-    return calibration
 
 
 __all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle", "store_policy"]

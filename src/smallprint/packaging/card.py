@@ -79,7 +79,8 @@ def describe_backbone(config: Config) -> str:
         known = "" if encoder == "none" else f" and of what {_describe_encoder(encoder)} knows of words"
         return f"tables of words, pairs of words and parts of words{known}, with a linear SVM"
     if model.family == "stack":
-        return f"a stack of {len(config.stack.members)} models: {', '.join(config.stack.members)}"
+        kind = "stack" if config.stack.weights is None else "blend (mean of the logits)"
+        return f"a {kind} of {len(config.stack.members)} models: {', '.join(config.stack.members)}"
     return _describe_encoder(model.backbone)
 
 

@@ -11,6 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from smallprint.modeling.backbone import use_attention
 from smallprint.modeling.encoder_scorer import EncoderScorer
 from smallprint.modeling.onnx_scorer import IDS, LOGITS, MASK, OnnxScorer
 from smallprint.modeling.scorer import Scorer
-from smallprint.modeling.stack_scorer import Member, StackScorer
+from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.modeling.tokenizer import padding_id, stand_in
 from smallprint.packaging.onnx_graph import join_operators
 from smallprint.packaging.onnx_int8 import round_graph
@@ -52,7 +53,7 @@ def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing) -> Sc
             for number, model in enumerate(member.scorers, start=1):
                 say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
                 models.append(to_onnx(model, weights))
-            members.append(Member(member.name, models))
+            members.append(replace(member, scorers=models))
         return StackScorer(members, scorer.stack)
     if isinstance(scorer, EncoderScorer):
         return _encoder(scorer, weights)

@@ -50,7 +50,7 @@ class Reference:
 
 
 def build_reference(
-    texts: Sequence[str], scores: NDArray[Any], groups: Sequence[str | None], learned: Sequence[str] | None
+    texts: Sequence[str], scores: NDArray[Any], groups: Sequence[str | None], learned: Sequence[str] | WordBits | None
 ) -> Reference:
     """Gives the numbers of texts that a model did not learn from; of more than `MOST` a random choice.
 
@@ -58,12 +58,13 @@ def build_reference(
         texts: The texts.
         scores: `[n, n_outputs]`.
         groups: Document of each, or None.
-        learned: Texts that the model did learn from: how rare their words are is kept; None where they are not at hand.
+        learned: Texts that the model did learn from: how rare their words are is kept; or that itself, where it was counted before; None
+            where they are not at hand.
     """
     rows = list(range(len(texts)))
     if len(rows) > MOST:
         rows = sorted(np.random.default_rng(SEED).choice(len(rows), MOST, replace=False).tolist())
-    usual = None if learned is None else count_words(learned)
+    usual = learned if learned is None or isinstance(learned, WordBits) else count_words(learned)
     numbers = number_texts([texts[i] for i in rows], usual)
     chosen = [groups[i] for i in rows]
     units: NDArray[np.int32] | None = None

@@ -2,8 +2,8 @@
 
 In: a `StackScorer` or files. Out: files or the same again. It checks no hashes: `bundle.py` has done that.
 
-    stack.json              weight of each member, offset of each output, and the models of each member
-    members/NAME-NUMBER/    a whole bundle
+    stack.json              weight of each member, offset of each output, the models of each member, and its calibration if it has one
+    members/NAME-NUMBER/    a whole bundle; of what it says besides its model nothing is used here
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from smallprint.data.labels import LabelSet
 from smallprint.evaluation.stack import Stack
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import Member, StackScorer
-from smallprint.packaging.manifest import AGAIN, read_described
+from smallprint.packaging.calibration_files import read_calibration
+from smallprint.packaging.manifest import AGAIN, CalibrationEntry, read_described
 
 STACK_FILE, MEMBERS = "stack.json", "members"
 
@@ -49,6 +50,7 @@ class MemberEntry(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     models: Annotated[int, Field(ge=1, le=100)]
     weight: float
+    calibration: CalibrationEntry | None = None  # only members of a blend have one
 
 
 class StackFile(BaseModel):
@@ -68,7 +70,8 @@ def save_stack(folder: Path, scorer: StackScorer, save_member: SaveMember) -> di
     for member, weight in zip(scorer.members, stack.weights, strict=True):
         for number, model in enumerate(member.scorers, start=1):
             save_member(folder / MEMBERS / f"{member.name}-{number}", member.name, model)
-        entries.append({"name": member.name, "models": len(member.scorers), "weight": float(weight)})
+        own = {} if member.calibration is None else {"calibration": member.calibration.to_dict()}
+        entries.append({"name": member.name, "models": len(member.scorers), "weight": float(weight), **own})
     combine = "log scores" if stack.task == "multiclass" else "logits"
     write_json(folder / STACK_FILE, {"combine": combine, "members": entries, "offsets": stack.offsets.tolist()})
     return {"family": "stack", "versions": {"numpy": np.__version__}}
@@ -102,7 +105,8 @@ def load_stack(folder: Path, labels: LabelSet, load: Callable[[Path], Inner]) ->
         for place, bundle in zip(places, bundles, strict=True):
             if (bundle.labels.task, bundle.labels.names) != (labels.task, labels.names):
                 raise BundleError(f"{place} has other labels than the stack.", "the same task and labels", AGAIN)
-        members.append(Member(entry.name, [bundle.scorer for bundle in bundles]))
+        calibration = None if entry.calibration is None else read_calibration(entry.calibration, labels, path)
+        members.append(Member(entry.name, [bundle.scorer for bundle in bundles], calibration))
     weights = np.array([entry.weight for entry in listed.members])
     return StackScorer(members, Stack(weights, np.array(listed.offsets), labels.task))
 

@@ -1,0 +1,63 @@
+"""The row that averages other rows' runs. In: their systems and folders. Out: its scores and what it costs.
+
+Nothing is written: `smallprint blend` makes a model of such runs; here their score files are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallprint.bench.collect import Cost, Truth, is_finished, measure_cost, read_run, train_seed
+from smallprint.bench.measure import SeedScores
+from smallprint.bench.systems import System
+from smallprint.core.config import EvaluationConfig
+from smallprint.core.progress import Say
+from smallprint.evaluation.shrunk import choose_thresholds
+from smallprint.families.blend import average, build_stack_of, read_finished, share_weights
+from smallprint.training.stored import VectorCache
+
+
+def member_folders(system: System, seed: int, first: int, root: Path) -> list[Path]:
+    """Gives the run folders of a blend's members: of this seed, of those that are trained once of the first."""
+    return [root / f"{part.name}-seed{first if part.name in system.once else seed}" for part in system.members]
+
+
+def members_finished(system: System, seed: int, first: int, root: Path) -> bool:
+    """Gives whether all members of a seed are trained."""
+    return all(is_finished(folder) for folder in member_folders(system, seed, first, root))
+
+
+def train_members(
+    system: System, data: str, seed: int, first: int, root: Path, cache: VectorCache, say: Say
+) -> list[Path]:
+    """Trains the members of a seed that are not there, and gives their folders."""
+    return [
+        train_seed(part, data, first if part.name in system.once else seed, root, cache, say) for part in system.members
+    ]
+
+
+def blend_seed(folders: Sequence[Path], seed: int) -> tuple[SeedScores, Truth]:
+    """Gives the mean of the members' logits, thresholds chosen on validation by it, and the truth.
+
+    Raises:
+        DataError: The members stand on different examples.
+    """
+    members = read_finished(folders)
+    stack = build_stack_of(share_weights(None, len(members)), members)
+    validation, test = (average(stack, [getattr(one, split) for one in members]) for split in ("validation", "test"))
+    wanted = EvaluationConfig().threshold
+    thresholds = choose_thresholds(validation.targets, validation.scores, validation.task, wanted)
+    return SeedScores(seed, validation.scores, test.scores, thresholds), read_run(folders[0], seed)[1]
+
+
+def blended_cost(folders: Sequence[Path]) -> Cost:
+    """Gives the sum of what the members of a seed cost; None of what one of them does not know."""
+    if not all((folder / "bundle").is_dir() for folder in folders):
+        return Cost(None, None, None)
+    costs = [measure_cost([folder]) for folder in folders]
+    spent = [cost.train_seconds for cost in costs if cost.train_seconds is not None]
+    sizes = [cost.size_mb for cost in costs if cost.size_mb is not None]
+    rates = [cost.clauses_per_second for cost in costs if cost.clauses_per_second]
+    whole = len(spent) == len(costs)
+    return Cost(sum(spent) if whole else None, sum(sizes), 1 / sum(1 / rate for rate in rates))
