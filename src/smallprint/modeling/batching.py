@@ -54,9 +54,11 @@ def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Ten
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def pad_arrays(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Gives the same as arrays."""
-    longest = max(len(row) for row in rows)
+def pad_arrays(
+    rows: Sequence[NDArray[np.int32]], pad_id: int, least: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Gives the same as arrays, at least as long as `least`."""
+    longest = max(least, *(len(row) for row in rows))
     ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=np.int64)
     for i, row in enumerate(rows):
