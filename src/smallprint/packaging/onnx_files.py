@@ -100,7 +100,7 @@ def _check_golden(folder: Path, scorer: OnnxScorer) -> None:
         raise BundleError(
             f"{folder} gives other scores on this machine than where it was exported: they differ by up to {worst:.3f}.",
             f"at most {NEAR[scorer.weights]:g}",
-            f"Some processors and versions of {scorer.runtime} compute int8 wrongly: export as fp32 (--to onnx), or update {scorer.runtime}."
+            f"Some processors and versions of {scorer.runtime} compute int8 wrongly: update it, or export as fp32 (--to onnx)."
             if scorer.weights == "int8"
             else f"Update {scorer.runtime}, or export the model again on this machine.",
         )

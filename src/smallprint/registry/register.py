@@ -46,7 +46,7 @@ class Candidate:
 
 def register(uri: str, name: str, candidate: Candidate, say: Say) -> int:
     """Copies the bundle into the store, as an MLflow model, and gives the number of its version."""
-    manifest, run = candidate.manifest, candidate.run
+    run = candidate.run
     with store_errors(uri), used(uri), tempfile.TemporaryDirectory(prefix="smallprint-") as temporary:
         from mlflow.exceptions import MlflowException
         from mlflow.models import Model
@@ -95,7 +95,7 @@ def _give_up(client: Any, model_id: str) -> None:
 
 def _tags(candidate: Candidate) -> dict[str, str]:
     """Gives what a version tells of itself: no text of an example."""
-    manifest, run = candidate.manifest, candidate.run
+    run = candidate.run
     task = manifest["task"]
     metrics = manifest["metrics"].get("test", {})
     tags = {
