@@ -46,6 +46,16 @@ def plan_batches(
     return batches
 
 
+def plan_equal_batches(lengths: NDArray[np.int64], batch_tokens: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Gives the indices of batches of texts that are equally long, so that what a text is padded to hangs on itself alone."""
+    batches: list[NDArray[np.int64]] = []
+    for length in np.unique(lengths):
+        chosen = np.flatnonzero(lengths == length)
+        most = max(1, min(batch_size, batch_tokens // int(length)))
+        batches.extend(chosen[start : start + most] for start in range(0, len(chosen), most))
+    return batches
+
+
 def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Gives `input_ids` and `attention_mask`, int64 `[n, longest]`, padded on the right to the longest of `rows`."""
     import torch  # the engine without torch plans its batches here too

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.errors import MissingExtraError
 from smallprint.evaluation.calibration import sigmoid
-from smallprint.modeling.batching import pad_arrays, plan_batches, usable_cores
+from smallprint.modeling.batching import pad_arrays, plan_batches, plan_equal_batches, usable_cores
 from smallprint.modeling.onnx_runtime import Runtime, open_model, unreadable
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
 from smallprint.modeling.windows import combine_windows, place_windows
@@ -83,11 +83,14 @@ class OnnxScorer:
         logits = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
 
         def run(batch: NDArray[np.int64]) -> None:
-            longest = -(-int(tokens.lengths[batch].max()) // opened.padding) * opened.padding
             rows = [tokens.ids[i] for i in batch]
-            logits[batch] = opened.run(*pad_arrays(rows, self.pad_id, min(longest, self.max_length)))
+            logits[batch] = opened.run(*pad_arrays(rows, self.pad_id, int(lengths[batch].max())))
 
-        batches = plan_batches(tokens.lengths, opened.batch_tokens, BATCH_SIZE)
+        lengths = tokens.lengths
+        if opened.padding:
+            lengths = np.minimum(-(-lengths // opened.padding) * opened.padding, self.max_length)
+        plan = plan_equal_batches if opened.padding else plan_batches
+        batches = plan(lengths, opened.batch_tokens, BATCH_SIZE)
         if len(batches) == 1 or opened.at_once == 1:
             for batch in batches:
                 run(batch)

@@ -95,7 +95,7 @@ def _give_up(client: Any, model_id: str) -> None:
 
 def _tags(candidate: Candidate) -> dict[str, str]:
     """Gives what a version tells of itself: no text of an example."""
-    run = candidate.run
+    manifest, run = candidate.manifest, candidate.run
     task = manifest["task"]
     metrics = manifest["metrics"].get("test", {})
     tags = {
