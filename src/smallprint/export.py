@@ -25,11 +25,12 @@ from smallprint.packaging.bundle import Bundle, find_bundle, load_bundle, save_b
 from smallprint.packaging.reference import load_reference
 from smallprint.packaging.registered import read_word
 
-Format = Literal["onnx", "onnx-int8", "transformers"]
+Format = Literal["onnx", "onnx-int8", "openvino-int8", "transformers"]
 NEAR = 1e-4  # between two fp32 scores of a text
 WEIGHTS = {
     "onnx": ("fp32",),
     "onnx-int8": ("int8", "int8-spared"),
+    "openvino-int8": ("int8", "int8-spared"),
 }  # the fastest first; the nearer where it does not do
 LOSS, AGREE = 0.005, 0.995  # int8: how much macro F1 may fall, and the share of decisions that must stay
 
@@ -73,7 +74,7 @@ def export(
 
     Args:
         model: Folder of a run or bundle, or NAME@ALIAS of a registered one.
-        to: onnx, onnx-int8 or transformers.
+        to: onnx, onnx-int8, openvino-int8 or transformers.
         out: Folder of the export; beside the bundle, of a registered one in this folder, when left out.
         data: Labelled data whose validation rows are compared; a run's own when left out, and where that is gone the sample
             corpus, by whose texts alone (no labels) fp32 is compared.
@@ -92,7 +93,7 @@ def export(
     bundle = load_bundle(folder)
     out = Path(out) if out is not None else _beside(model, folder, to)
     examples, named = _rows(Path(model), bundle, data)
-    if examples.examples is None and to == "onnx-int8":
+    if examples.examples is None and to.endswith("-int8"):
         raise ConfigError(
             "int8 rounds the model, and no labelled rows are known by which the loss could be told.",
             "labelled data",
@@ -106,7 +107,7 @@ def export(
     from smallprint.packaging.onnx_export import to_onnx
 
     for weights in WEIGHTS[to]:
-        converted = to_onnx(bundle.scorer, weights, say)
+        converted = to_onnx(bundle.scorer, weights, say, "openvino" if to.startswith("openvino") else "onnxruntime")
         if converted is bundle.scorer:
             raise ExportError(
                 "This model has no encoder: it needs neither torch nor ONNX as it is.",
@@ -241,7 +242,7 @@ def _accept(found: Exported) -> None:
 
 def _refusal(found: Exported) -> ExportError | None:
     told = "; ".join(lines_of(found))
-    if found.to != "onnx-int8":
+    if not found.to.endswith("-int8"):
         if found.difference <= NEAR:
             return None
         return ExportError(

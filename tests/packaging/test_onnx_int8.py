@@ -65,7 +65,7 @@ def test_a_text_is_scored_as_if_it_were_alone(plain):
 
 
 def test_unsigned_weights_for_processors_that_overflow_give_the_same(plain):
-    from smallprint.modeling.onnx_scorer import UNSIGNED
+    from smallprint.modeling.onnx_runtime import UNSIGNED
 
     rounded, ids = round_graph(plain, "logits"), np.arange(24).reshape(2, 12)
     options = onnxruntime.SessionOptions()
@@ -75,17 +75,17 @@ def test_unsigned_weights_for_processors_that_overflow_give_the_same(plain):
 
 
 def test_which_processors_may_overflow(tmp_path, monkeypatch):
-    from smallprint.modeling import onnx_scorer
+    from smallprint.modeling import onnx_runtime
 
     info = tmp_path / "cpuinfo"
     info.write_text("flags : avx2 avx512_vnni\n")
-    monkeypatch.setattr(onnx_scorer.platform, "machine", lambda: "x86_64")
-    assert not onnx_scorer.overflows(info)
+    monkeypatch.setattr(onnx_runtime.platform, "machine", lambda: "x86_64")
+    assert not onnx_runtime.overflows(info)
     info.write_text("flags : avx2\n")
-    assert onnx_scorer.overflows(info)
-    assert onnx_scorer.overflows(tmp_path / "missing")
-    monkeypatch.setattr(onnx_scorer.platform, "machine", lambda: "aarch64")
-    assert not onnx_scorer.overflows(info)
+    assert onnx_runtime.overflows(info)
+    assert onnx_runtime.overflows(tmp_path / "missing")
+    monkeypatch.setattr(onnx_runtime.platform, "machine", lambda: "aarch64")
+    assert not onnx_runtime.overflows(info)
 
 
 def test_a_row_that_is_all_zero(plain):

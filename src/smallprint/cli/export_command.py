@@ -12,7 +12,7 @@ from smallprint.cli.terminal import MODEL_HELP, AsJson, print_json, say
 
 def export(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
-    to: Annotated[str, typer.Option("--to", help="onnx, onnx-int8 or transformers.")],
+    to: Annotated[str, typer.Option("--to", help="onnx, onnx-int8, openvino-int8 or transformers.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; beside the bundle when left out.")] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="Labelled data to compare by; the run's own when left out.")

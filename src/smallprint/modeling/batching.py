@@ -47,6 +47,16 @@ def plan_batches(
     return batches
 
 
+def plan_equal_batches(lengths: NDArray[np.int64], batch_tokens: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Gives the indices of batches of texts that are equally long, so that what a text is padded to hangs on itself alone."""
+    batches: list[NDArray[np.int64]] = []
+    for length in np.unique(lengths):
+        chosen = np.flatnonzero(lengths == length)
+        most = max(1, min(batch_size, batch_tokens // int(length)))
+        batches.extend(chosen[start : start + most] for start in range(0, len(chosen), most))
+    return batches
+
+
 def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Gives `input_ids` and `attention_mask`, int64 `[n, longest]`, padded on the right to the longest of `rows`."""
     import torch  # the engine without torch plans its batches here too
@@ -55,9 +65,11 @@ def pad_batch(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[torch.Ten
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def pad_arrays(rows: Sequence[NDArray[np.int32]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Gives the same as arrays."""
-    longest = max(len(row) for row in rows)
+def pad_arrays(
+    rows: Sequence[NDArray[np.int32]], pad_id: int, least: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Gives the same as arrays, at least as long as `least`."""
+    longest = max(least, *(len(row) for row in rows))
     ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=np.int64)
     for i, row in enumerate(rows):

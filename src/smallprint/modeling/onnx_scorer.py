@@ -1,36 +1,28 @@
-"""An exported encoder that scores, by onnxruntime and tokenizers alone: neither torch nor transformers is imported.
+"""An exported encoder that scores, by tokenizers and what runs ONNX alone: neither torch nor transformers is imported.
 
-Texts of like length share a batch, and batches are scored side by side, one for each core. It knows neither label names nor
-files.
+Texts of like length share a batch; which library runs them, and how many batches at once, `onnx_runtime.py` knows. It knows
+neither label names nor files.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smallprint.core.errors import BundleError, MissingExtraError
+from smallprint.core.errors import MissingExtraError
 from smallprint.evaluation.calibration import sigmoid
-from smallprint.modeling.batching import pad_arrays, plan_batches, usable_cores
+from smallprint.modeling.batching import pad_arrays, plan_batches, plan_equal_batches, usable_cores
+from smallprint.modeling.onnx_runtime import Runtime, open_model, unreadable
 from smallprint.modeling.tokenizer import OVERLAP, Tokens
 from smallprint.modeling.windows import combine_windows, place_windows
 
-BATCH_SIZE, BATCH_TOKENS = 64, 256  # what a layer makes of more tokens falls out of a core's own cache
+BATCH_SIZE = 64
 CHUNK = 1024  # texts that are tokenized at once
-IDS, MASK, LOGITS = "input_ids", "attention_mask", "logits"
-# joined to one operator, these steps take longer on a processor than one after the other, layer norms several times as long
-SLOW = ["SkipLayerNormFusion", "BiasGeluFusion"]
-# a core that waits in a loop for more to do is taken from another batch, or another process
-SPINNING = "session.intra_op.allow_spinning"
-# makes weights of 8 signed bits unsigned when a model is opened: products take more than twice as long, and cannot overflow
-UNSIGNED = "session.x64quantprecision"
 
 
 class OnnxScorer:
@@ -46,14 +38,15 @@ class OnnxScorer:
         pad_id: Fills a batch up.
         empty_id: Stands for a text without any token.
         weights: fp32 or int8: how the model holds its matrices.
-        threads: Of one call, and batches at once; all cores that this process may use, when left out.
+        runtime: What runs it.
+        threads: Of one call; all cores that this process may use, when left out.
 
     Attributes:
         n_truncated: Texts that were cut so far.
 
     Raises:
-        MissingExtraError: onnxruntime or tokenizers is not installed.
-        BundleError: One of the two cannot be read.
+        MissingExtraError: The runtime or tokenizers is not installed.
+        BundleError: Model or tokenizer cannot be read.
     """
 
     def __init__(
@@ -68,13 +61,14 @@ class OnnxScorer:
         pad_id: int = 0,
         empty_id: int = 0,
         weights: str = "fp32",
+        runtime: Runtime = "onnxruntime",
         threads: int | None = None,
     ) -> None:
         self.model, self.tokenizer_json, self.task, self.n_outputs = model, tokenizer, task, n_outputs
         self.max_length, self.windows, self.pad_id, self.empty_id = max_length, windows, pad_id, empty_id
-        self.weights, self.n_truncated = weights, 0
-        self.threads = threads or usable_cores()
-        self._session, self._tokenizer = _open(model, tokenizer, self.threads)
+        self.weights, self.runtime, self.n_truncated = weights, runtime, 0
+        self._tokenizer = _open_tokenizer(tokenizer)
+        self._model = open_model(model, runtime, threads or usable_cores())
         self._tokenizer.no_padding()
         stride = max_length // OVERLAP if windows else 0
         self._tokenizer.enable_truncation(max_length, stride=stride)
@@ -85,19 +79,23 @@ class OnnxScorer:
         """Gives scores in [0, 1], float32 `[n, n_outputs]`, in the order of `texts`, as `EncoderScorer.score` does."""
         if not len(texts):
             return np.zeros((0, self.n_outputs), dtype=np.float32)
-        tokens = self._tokenize(texts)
+        tokens, opened = self._tokenize(texts), self._model
         logits = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
 
         def run(batch: NDArray[np.int64]) -> None:
-            ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id)
-            logits[batch] = self._session.run([LOGITS], {IDS: ids, MASK: mask})[0]
+            rows = [tokens.ids[i] for i in batch]
+            logits[batch] = opened.run(*pad_arrays(rows, self.pad_id, int(lengths[batch].max())))
 
-        batches = plan_batches(tokens.lengths, BATCH_TOKENS, BATCH_SIZE)
-        if len(batches) == 1 or self.threads == 1:
+        lengths = tokens.lengths
+        if opened.padding:
+            lengths = np.minimum(-(-lengths // opened.padding) * opened.padding, self.max_length)
+        plan = plan_equal_batches if opened.padding else plan_batches
+        batches = plan(lengths, opened.batch_tokens, BATCH_SIZE)
+        if len(batches) == 1 or opened.at_once == 1:
             for batch in batches:
                 run(batch)
         else:
-            with ThreadPoolExecutor(min(self.threads, len(batches))) as pool:
+            with ThreadPoolExecutor(min(opened.at_once, len(batches))) as pool:
                 list(pool.map(run, reversed(batches)))  # the longest first, so that all end together
         scores = scores_of(logits, self.task == "multiclass")
         if tokens.text_of is None or len(scores) == len(texts):
@@ -144,46 +142,19 @@ def scores_of(logits: NDArray[np.float32], exclusive: bool) -> NDArray[np.float3
     return np.asarray(sigmoid(logits), dtype=np.float32)
 
 
-def overflows(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Says whether sums of products of 8 bits may overflow in silence: on Intel's and AMD's processors without VNNI, or unknown ones."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
+def _open_tokenizer(tokenizer: str) -> Any:
     try:
-        return "vnni" not in cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return True
-
-
-def _open(model: bytes, tokenizer: str, threads: int) -> tuple[Any, Any]:
-    try:
-        import onnxruntime
         from tokenizers import Tokenizer
-    except ImportError as error:
+    except ImportError:
         raise MissingExtraError(
-            f"This bundle is in ONNX, and the package '{error.name}' is not installed.",
-            "onnxruntime and tokenizers",
-            "Install them: pip install 'smallprint[onnx]'.",
+            "This bundle is in ONNX, and the package 'tokenizers' is not installed.",
+            "tokenizers",
+            "Install it: pip install 'smallprint[onnx]'.",
         ) from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    options.add_session_config_entry(SPINNING, "0")
-    options.add_session_config_entry(UNSIGNED, str(int(overflows())))
-    # lengths differ from batch to batch: a plan of memory for each of them would only grow
-    options.enable_mem_pattern = False
     try:
-        session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
-        )
-        names = {part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()}
-        if names != ({IDS, MASK}, {LOGITS}):
-            raise ValueError(f"it goes from {sorted(names[0])} to {sorted(names[1])}")
-        return session, Tokenizer.from_str(tokenizer)
-    except Exception as error:  # both raise plain exceptions of their own
-        raise BundleError(
-            f"The model in ONNX or its tokenizer cannot be read ({str(error).strip().splitlines()[0][:160]}).",
-            "what `smallprint export` wrote, and an onnxruntime that knows its operators",
-            "Update onnxruntime, or export the model again.",
-        ) from None
+        return Tokenizer.from_str(tokenizer)
+    except Exception as error:  # a plain exception of its own
+        raise unreadable(error, "tokenizers") from None
 
 
-__all__ = ["OnnxScorer", "overflows", "scores_of"]
+__all__ = ["OnnxScorer", "scores_of"]

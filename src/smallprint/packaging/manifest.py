@@ -87,6 +87,7 @@ class OnnxManifest(Manifest):
     pad_id: Annotated[int, Field(ge=0)]
     empty_id: Annotated[int, Field(ge=0)]
     weights: Literal["fp32", "int8"]
+    runtime: Literal["onnxruntime", "openvino"] = "onnxruntime"  # the first exports knew no other
 
 
 class LinearManifest(Manifest):

@@ -20,12 +20,14 @@ from smallprint.core.errors import ExportError, MissingExtraError
 from smallprint.core.progress import Say, say_nothing
 from smallprint.modeling.backbone import use_attention
 from smallprint.modeling.encoder_scorer import EncoderScorer
-from smallprint.modeling.onnx_scorer import IDS, LOGITS, MASK, OnnxScorer
+from smallprint.modeling.onnx_runtime import IDS, LOGITS, MASK, Runtime, import_openvino
+from smallprint.modeling.onnx_scorer import OnnxScorer
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.modeling.tokenizer import padding_id, stand_in
 from smallprint.packaging.onnx_graph import join_operators
 from smallprint.packaging.onnx_int8 import round_graph
+from smallprint.packaging.onnx_weights import store_int8
 
 OPSET = 18
 MOST_BYTES = 2**31 - 2**20  # a .onnx file cannot be larger
@@ -33,7 +35,7 @@ EXAMPLE = (3, 17)  # texts and tokens of what is traced; odd numbers, so that no
 OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+\w+(?:\.\w+)?")
 
 
-def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing) -> Scorer:
+def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing, runtime: Runtime = "onnxruntime") -> Scorer:
     """Gives the same model with every encoder in ONNX; what needs no torch stays as it is.
 
     Args:
@@ -41,6 +43,7 @@ def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing) -> Sc
         weights: fp32; int8 for matrices as whole numbers, their inputs rounded as they come; int8-spared, which keeps in fp32
             what loses most by it: products that narrow, and tables of vectors.
         say: Takes lines for a person.
+        runtime: What shall run it.
 
     Raises:
         ExportError: An encoder cannot be written in ONNX; the operator is named where it can be told.
@@ -52,15 +55,15 @@ def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing) -> Sc
             models = []
             for number, model in enumerate(member.scorers, start=1):
                 say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
-                models.append(to_onnx(model, weights))
+                models.append(to_onnx(model, weights, runtime=runtime))
             members.append(replace(member, scorers=models))
         return StackScorer(members, scorer.stack)
     if isinstance(scorer, EncoderScorer):
-        return _encoder(scorer, weights)
+        return _encoder(scorer, weights, runtime)
     return scorer
 
 
-def _encoder(scorer: EncoderScorer, weights: str) -> OnnxScorer:
+def _encoder(scorer: EncoderScorer, weights: str, runtime: Runtime) -> OnnxScorer:
     tokenizer = getattr(scorer.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
         raise ExportError(
@@ -68,12 +71,15 @@ def _encoder(scorer: EncoderScorer, weights: str) -> OnnxScorer:
             "a fast tokenizer of Hugging Face",
             "Use the bundle itself, which needs torch.",
         )
-    _check_packages()
+    _check_packages(runtime)
     content = _export(scorer)
+    spare = weights == "int8-spared"
     with _unheard():
-        content = join_operators(content, getattr(scorer.classifier.backbone, "config", None))
-        if weights != "fp32":
-            content = round_graph(content, LOGITS, spare=weights == "int8-spared")
+        if runtime == "openvino":  # joins operators and rounds tokens itself
+            content = content if weights == "fp32" else store_int8(content, LOGITS, spare)
+        else:
+            content = join_operators(content, getattr(scorer.classifier.backbone, "config", None))
+            content = content if weights == "fp32" else round_graph(content, LOGITS, spare)
     if len(content) > MOST_BYTES:
         raise ExportError(
             f"The model has {len(content) / 1e9:.1f} GB.", "at most 2.1 GB in one .onnx file", "Export it as onnx-int8."
@@ -90,6 +96,7 @@ def _encoder(scorer: EncoderScorer, weights: str) -> OnnxScorer:
         pad_id=padding_id(scorer.tokenizer),
         empty_id=stand_in(scorer.tokenizer),
         weights=weights.partition("-")[0],
+        runtime=runtime,
     )
 
 
@@ -151,7 +158,9 @@ def _cannot(classifier: Any, error: Exception) -> ExportError:
     )
 
 
-def _check_packages() -> None:
+def _check_packages(runtime: Runtime) -> None:
+    if runtime == "openvino":
+        import_openvino()
     needed = ["onnx", "onnxscript", "onnxruntime", "tokenizers"]
     for name in needed:
         try:

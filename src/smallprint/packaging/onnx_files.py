@@ -56,7 +56,8 @@ def save_onnx(folder: Path, scorer: OnnxScorer) -> dict[str, Any]:
         "pad_id": scorer.pad_id,
         "empty_id": scorer.empty_id,
         "weights": scorer.weights,
-        "versions": {"onnxruntime": version("onnxruntime"), "tokenizers": version("tokenizers")},
+        "runtime": scorer.runtime,
+        "versions": {name: version(name) for name in (scorer.runtime, "tokenizers")},
     }
 
 
@@ -65,7 +66,7 @@ def load_onnx(folder: Path, manifest: OnnxManifest, labels: LabelSet) -> OnnxSco
 
     Raises:
         BundleError: A file cannot be read, or this machine computes other scores than the one that exported it.
-        MissingExtraError: onnxruntime or tokenizers is not installed.
+        MissingExtraError: What runs it, or tokenizers, is not installed.
     """
     try:
         model, tokenizer = (folder / ONNX).read_bytes(), (folder / TOKENIZER).read_text(encoding="utf-8")
@@ -81,6 +82,7 @@ def load_onnx(folder: Path, manifest: OnnxManifest, labels: LabelSet) -> OnnxSco
         pad_id=manifest.pad_id,
         empty_id=manifest.empty_id,
         weights=manifest.weights,
+        runtime=manifest.runtime,
     )
     _check_golden(folder, scorer)
     return scorer
@@ -98,9 +100,9 @@ def _check_golden(folder: Path, scorer: OnnxScorer) -> None:
         raise BundleError(
             f"{folder} gives other scores on this machine than where it was exported: they differ by up to {worst:.3f}.",
             f"at most {NEAR[scorer.weights]:g}",
-            "Some processors and versions of onnxruntime compute int8 wrongly: export as fp32 (--to onnx), or update onnxruntime."
+            f"Some processors and versions of {scorer.runtime} compute int8 wrongly: update it, or export as fp32 (--to onnx)."
             if scorer.weights == "int8"
-            else "Update onnxruntime, or export the model again on this machine.",
+            else f"Update {scorer.runtime}, or export the model again on this machine.",
         )
 
 

@@ -41,10 +41,10 @@ def round_graph(content: bytes, keep: str, spare: bool = False) -> bytes:
     gone: set[str] = set()
     for node in graph.node:
         values = {name: numpy_helper.to_array(weights[name]) for name in node.input if name in weights}
-        if node.op_type == "MatMul" and keep not in node.output and _is_matrix(values.get(node.input[1]), spare):
+        if node.op_type == "MatMul" and keep not in node.output and is_matrix(values.get(node.input[1]), spare):
             rewritten.product(node, values[node.input[1]])
             gone.add(node.input[1])
-        elif node.op_type == "Gather" and not spare and _is_table(values.get(node.input[0])):
+        elif node.op_type == "Gather" and not spare and is_table(values.get(node.input[0])):
             rewritten.table(node, values[node.input[0]])
             gone.add(node.input[0])
         else:
@@ -56,8 +56,8 @@ def round_graph(content: bytes, keep: str, spare: bool = False) -> bytes:
     graph.initializer.extend([*kept, *rewritten.constants.values()])
     if all(part.domain != MICROSOFT for part in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(MICROSOFT, 1))
-    rounded: bytes = model.SerializeToString()
-    return rounded
+    content = model.SerializeToString()
+    return content
 
 
 class _Rewritten:
@@ -71,7 +71,7 @@ class _Rewritten:
     def product(self, node: Any, weight: NDArray[Any]) -> None:
         """Writes `x @ weight` as whole numbers and two scales."""
         rows, scale = self._row(node.input[0])
-        w8, w_scale = _rounded(weight.T)
+        w8, w_scale = rounded(weight.T)
         name = node.output[0]
         inputs = [
             rows,
@@ -86,9 +86,9 @@ class _Rewritten:
 
     def table(self, node: Any, table: NDArray[Any]) -> None:
         """Writes a choice of vectors as a choice of rounded ones and of their scales."""
-        rounded, scale = _rounded(table)
+        table8, scale = rounded(table)
         name, ids = node.output[0], node.input[1]
-        self._add("Gather", [self._constant(f"{name}_table8", rounded), ids], f"{name}_chosen8")
+        self._add("Gather", [self._constant(f"{name}_table8", table8), ids], f"{name}_chosen8")
         self._add("Gather", [self._constant(f"{name}_scales", scale[:, None]), ids], f"{name}_scale")
         self._add("Cast", [f"{name}_chosen8"], f"{name}_chosen", to=1)
         self._add("Mul", [f"{name}_chosen", f"{name}_scale"], name)
@@ -122,14 +122,15 @@ class _Rewritten:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
 
 
-def _rounded(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def rounded(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Gives int8 of the shape of `rows` and a scale for each, fp32 `[n]`."""
     scale = np.abs(rows).max(axis=1) / LARGEST
     scale = np.where(scale > 0, scale, 1).astype(np.float32)
     return np.rint(rows / scale[:, None]).clip(-LARGEST, LARGEST).astype(np.int8), scale
 
 
-def _is_matrix(weight: NDArray[Any] | None, spare: bool) -> bool:
+def is_matrix(weight: NDArray[Any] | None, spare: bool) -> bool:
+    """Says whether a constant is a matrix that is worth rounding; `spare`: and does not narrow."""
     return (
         weight is not None
         and weight.dtype == np.float32
@@ -140,8 +141,9 @@ def _is_matrix(weight: NDArray[Any] | None, spare: bool) -> bool:
     )
 
 
-def _is_table(table: NDArray[Any] | None) -> bool:
+def is_table(table: NDArray[Any] | None) -> bool:
+    """Says whether a constant is a table of vectors that is worth rounding."""
     return table is not None and table.dtype == np.float32 and table.ndim == 2 and table.size >= TABLE
 
 
-__all__ = ["round_graph"]
+__all__ = ["is_matrix", "is_table", "round_graph", "rounded"]

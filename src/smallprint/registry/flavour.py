@@ -15,22 +15,23 @@ from smallprint.packaging.registered import PLACE
 
 TEXT = "text"
 EXAMPLE = "We may change these terms at any time and without notice."  # of nobody's data
+EXTRAS = {"onnxruntime": "[onnx]", "openvino": "[openvino]"}  # by what runs a model
 
 
-def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, family: str, entry: Any = None) -> None:
+def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, entry: Any = None) -> None:
     """Writes a bundle as an MLflow model.
 
     Args:
         bundle: Its folder.
         engine: The same, loaded.
         folder: The new folder.
-        family: As its manifest says.
         entry: MLflow's `Model` to be filled, where the model has an id in a store.
     """
     import mlflow.pyfunc
     import pandas as pd
 
     example = pd.DataFrame({TEXT: [EXAMPLE]})
+    runtime = getattr(engine.scorer, "runtime", "")
     mlflow.pyfunc.save_model(
         path=str(folder),
         mlflow_model=entry,
@@ -38,7 +39,7 @@ def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, family: str, e
         artifacts={PLACE: str(bundle)},
         signature=_signature(engine),
         input_example=example,
-        pip_requirements=[f"smallprint{'[onnx]' if family == 'onnx' else ''}=={version('smallprint')}"],
+        pip_requirements=[f"smallprint{EXTRAS.get(runtime, '')}=={version('smallprint')}"],
     )
     for cache in folder.rglob("__pycache__"):
         for file in cache.iterdir():

@@ -46,7 +46,7 @@ class Candidate:
 
 def register(uri: str, name: str, candidate: Candidate, say: Say) -> int:
     """Copies the bundle into the store, as an MLflow model, and gives the number of its version."""
-    manifest, run = candidate.manifest, candidate.run
+    run = candidate.run
     with store_errors(uri), used(uri), tempfile.TemporaryDirectory(prefix="smallprint-") as temporary:
         from mlflow.exceptions import MlflowException
         from mlflow.models import Model
@@ -69,7 +69,7 @@ def register(uri: str, name: str, candidate: Candidate, say: Say) -> int:
         try:
             entry = Model(model_uuid=logged.model_id, model_id=logged.model_id, run_id=logged.source_run_id)
             folder = Path(temporary) / "model"
-            save_mlflow_model(candidate.bundle, candidate.engine, folder, manifest.get("family", "encoder"), entry)
+            save_mlflow_model(candidate.bundle, candidate.engine, folder, entry)
             client.log_model_artifacts(logged.model_id, str(folder))
             client.finalize_logged_model(logged.model_id, "READY")
         except BaseException:
