@@ -51,7 +51,7 @@ def trials(head: str, rows: int, backbone: str, number: int) -> list[float]:
     part = Splits(train, validation, splits.open_test, "")
     load_tokenizer(backbone), load_backbone(backbone), import_module("sklearn.svm")  # what they import is not counted
     gc.collect()  # likewise: Python would look through all that was imported once more, within some trial
-    cache, spent = VectorCache(scoring=True), []
+    cache, spent = VectorCache(scoring=True, by_order=True), []
     for trial in range(number):
         config = load_config(None, [*sets, *([other] if trial else [])])
         start = time.perf_counter()
