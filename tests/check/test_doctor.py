@@ -244,6 +244,57 @@ def test_ten_thousand_labels_one_each(tmp_path):
     assert len("\n".join(tell_report(report))) < 20_000
 
 
+def test_ten_thousand_columns_of_labels(tmp_path):
+    n = 10_000
+    rows = [f"text {i} about it," + ",".join("1" if k % 20 == i else "0" for k in range(n)) for i in range(20)]
+    (tmp_path / "t.csv").write_text("text," + ",".join(f"l{k}" for k in range(n)) + "\n" + "\n".join(rows) + "\n")
+    report = check_data(str(tmp_path / "t.csv"))
+    [unreadable] = [finding for finding in report.findings if finding.kind == "table-unreadable"]
+    assert "and 9,988 more' has 10,000 different labels" in unreadable.found
+    assert len("\n".join(tell_report(report))) < 2_000, "no message names ten thousand columns"
+
+
+def test_ten_thousand_labels_of_several_examples_in_several_splits(tmp_path):
+    n = 20_000
+    splits = [("train", "test")[i // 10_000] for i in range(n)]
+    labels = [f"l{i % 10_000}" for i in range(n)]
+    report = check_data(write(tmp_path / "t.csv", text=[f"text {i}" for i in range(n)], label=labels, split=splits))
+    assert "10,000 different labels" in report.findings[0].found
+    assert sum(report.seconds.values()) < 30
+    assert len("\n".join(tell_report(report))) < 2_000
+
+
+def test_all_rows_equal_with_other_labels(tmp_path):
+    n = 20_000
+    report = check_data(write(tmp_path / "t.csv", text=["you pay the fee now"] * n, label=["x", "y"] * (n // 2)))
+    kinds = {finding.kind: finding for finding in report.findings}
+    assert kinds["contradiction"].count == 1
+    assert f"({n:,} rows)" in kinds["contradiction"].found
+    assert kinds["repeated-in-train"].count == n - 1
+    assert all(len(finding.places) <= 50 for finding in report.findings)
+    assert sum(report.seconds.values()) < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("t.jsonl", "line 1: the line is a JSON list"), ("t.json", "has the suffix '.json'")]
+)
+def test_a_list_in_one_line_is_no_json_lines(tmp_path, name, expected):
+    (tmp_path / name).write_text(json.dumps([{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(50_000)]))
+    with pytest.raises(DataError, match=expected):
+        check_data(str(tmp_path / name))
+
+
+def test_numbers_as_texts_are_checked_and_told(tmp_path):
+    data = write(
+        tmp_path / "t.csv",
+        code=[f"{i:04}" for i in range(40)],
+        text=["some long text here"] * 40,
+        label=["x", "y"] * 20,
+    )
+    report = check_data(data, build_config({"data": {"text": "code"}}).data)
+    assert any(line.startswith("Data warning: 40 texts, most of them, have no letter") for line in gravest(report))
+
+
 def test_a_training_says_the_gravest_first_and_keeps_all(labelled_frame, tmp_path):
     frame = labelled_frame("multilabel")
     frame = pl.concat([frame, frame.head(1).with_columns(pl.Series("labels", [["blue"]]))])

@@ -35,6 +35,15 @@ def test_characters(rows_of, kinds, text, kind):
     assert [place.row for place in found[kind].places] == [1]
 
 
+def test_a_column_of_numbers_is_a_warning_and_a_few_of_them_a_note(rows_of, kinds):
+    numbers, texts = [f"{i} 000" for i in range(20)], [f"clause {i}" for i in range(20)]
+    most = kinds(check_rows(rows_of({"train": [*numbers, None, "a text"]})))["no-letters"]
+    assert (most.severity, most.count) == ("warning", 20)
+    assert "most of them" in most.found
+    few = kinds(check_rows(rows_of({"train": [*texts, *numbers[:3]]})))["no-letters"]
+    assert (few.severity, few.count) == ("note", 3)
+
+
 @pytest.mark.parametrize(
     "text",
     [

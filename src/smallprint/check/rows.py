@@ -85,10 +85,13 @@ def check_rows(rows: Rows) -> list[Finding]:
         hold = words if counts[kind] > 1 else words.replace("hold", "holds", 1)
         findings += some(kind, severity, f"{counted(counts[kind], 'text')} {hold}.", do)
     findings += _lengths(rows, pl.concat(lengths)) if lengths else []
+    most = (
+        counts[NO_LETTERS] > (start - counts[BLANK]) / 2
+    )  # of all that there is: not a few rows, but the wrong column
     return findings + some(
         NO_LETTERS,
-        "note",
-        f"{counts[NO_LETTERS]:,} texts have no letter: numbers and signs alone.",
+        "warning" if most else "note",
+        f"{counts[NO_LETTERS]:,} texts{', most of them,' if most else ''} have no letter: numbers and signs alone.",
         "See whether the text column is the right one, or whether these rows are of use.",
     )
 

@@ -1,6 +1,7 @@
 """Which column is which. In: a table's first look and the settings. Out: names of the text, label and group columns.
 
-A column that the user names must be there; else it is found by its name, else by what it holds.
+A column that the user names must be there, and is taken for what they say: numbers as texts too, of which `check` and the log of a
+training warn. Else it is found by its name, else by what it holds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ LABEL_NAMES = (
 GROUP_NAMES = ("group", "document", "company", "doc_id", "document_id", "contract", "source_id")
 LONG_CHARS = 20
 LOOKED_AT_ROWS = 1000
-ENOUGH_ROWS = 10  # to say what a column holds
 
 
 def find_columns(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[str, tuple[str, ...], str | None]:
@@ -71,7 +71,6 @@ def find_text(frame: pl.DataFrame, wanted: str | None, where: str, taken: Collec
                 "strings",
                 f"Name another column with --text; the columns are {quoted(columns)}.",
             )
-        _refuse_numbers(frame.head(LOOKED_AT_ROWS), name, where)
         return name
     strings = [name for name in columns if name not in taken and _holds_text(frame[name])]
     if found := _by_name(strings, TEXT_NAMES, set()):
@@ -87,22 +86,6 @@ def find_text(frame: pl.DataFrame, wanted: str | None, where: str, taken: Collec
             "Name it with --text COLUMN (data.text).",
         )
     return candidates[0]
-
-
-def _refuse_numbers(head: pl.DataFrame, name: str, where: str) -> None:
-    """Refuses a text column that holds numbers alone while another holds texts; a few rows may be what they are."""
-    if head[name].drop_nulls().len() < ENOUGH_ROWS or not _holds_numbers(head[name]):
-        return
-    texts = [
-        each for each in head.columns if each != name and _holds_text(head[each]) and not _holds_numbers(head[each])
-    ]
-    long = [each for each in texts if _median_chars(head[each]) >= LONG_CHARS]
-    if long:
-        raise DataError(
-            f"{where}: the text column {name!r} holds numbers alone.",
-            f"texts, as in {quoted(long)}",
-            f"Name another column with --text; the columns are {quoted(head.columns)}.",
-        )
 
 
 def require_column(columns: Sequence[str], name: str, setting: str, where: str) -> str:

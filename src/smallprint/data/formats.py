@@ -76,7 +76,8 @@ def select_columns(frame: pl.DataFrame, columns: Sequence[str] | None, where: st
     """
     if columns is None:
         return frame
-    missing = [name for name in columns if name not in frame.columns]
+    there = set(frame.columns)
+    missing = [name for name in columns if name not in there]
     if missing:
         raise DataError(
             f"{where} has no column {missing[0]!r}; it has {quoted(frame.columns)}.",

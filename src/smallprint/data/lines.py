@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -127,7 +128,7 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, n in Counter(header).items() if n > 1)
     if twice:
         raise DataError(
             f"{where}: the header names {', '.join(map(repr, twice))} more than once.",

@@ -181,7 +181,7 @@ def _label_names(
     rows: list[list[str]],
     place: Callable[[int], str],
 ) -> list[str]:
-    column = ", ".join(labels)
+    column = _named(labels)
     if not counts:
         raise DataError(
             f"{where}: column {column!r} has no label in any row.",
@@ -226,7 +226,7 @@ def _choose_task(
 ) -> tuple[Task, bool]:
     """The task, and whether binary means "any label"; `odd` is the first row without exactly one label, or ''."""
     several = bool(odd)
-    column, used = ", ".join(labels), len(counts)
+    column, used = _named(labels), len(counts)
     if used == 1 and (not several or max(counts.values()) == rows):
         raise DataError(
             f"{where}: every row has the same label, {next(iter(counts))!r}, in {column!r}.",
@@ -312,3 +312,9 @@ def _say(
     if group:
         said += f", groups in '{group}'"
     return f"{said}: {kind}" + "".join(f"; {note}" for note in notes) + "."
+
+
+def _named(columns: Sequence[str], most: int = 12) -> str:
+    """Gives the names of columns; a long list is cut and says so."""
+    more = f" and {len(columns) - most:,} more" if len(columns) > most else ""
+    return ", ".join(columns[:most]) + more
