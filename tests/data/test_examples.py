@@ -122,3 +122,19 @@ def test_the_fingerprint_is_fixed():
     assert value == "4542e7b41fdd605c4e44baf580cfde7fc6e53657655de15ef4f7bd53f74a8e3a"
     assert value == fingerprint(examples_of(*BASE[:1], [["y", "x"], []], BASE[2], rows=[5, 6]))
     assert module.HASHED_ROWS == 65_536, "part of what is hashed: another number gives other fingerprints"
+
+
+@pytest.mark.parametrize("labels", [["a", None, "b", " "], [1, None, 0, None]])
+def test_rows_without_a_label_can_be_left_out(labels):
+    table = {"text": ["one", "two", "three", "four"], "label": labels}
+    with pytest.raises(DataError, match=r"2 rows without exactly one label(.|\n)*data.empty_label=drop"):
+        made(table, task="multiclass")
+    examples = made(table, task="multiclass", empty_label="drop")
+    assert examples.texts == ["one", "three"]
+    assert examples.frame["row"].to_list() == [0, 2]
+    assert examples.dropped == 2
+
+
+def test_where_a_row_may_have_no_label_none_is_left_out():
+    table = {"text": ["one", "two", "three"], "label": ["a|b", None, "b"]}
+    assert made(table, empty_label="drop").labels == [["a", "b"], [], ["b"]]

@@ -45,6 +45,10 @@ class DataConfig(Section):
         None, description="The positive label of a binary task; chosen and said when left out."
     )
     empty_text: Literal["error", "drop"] = Field("error", description="What to do with rows that have no text.")
+    empty_label: Literal["error", "drop"] = Field(
+        "error",
+        description="What to do with rows that have no label where each has one; where a row may have several, none is an answer.",
+    )
     validation_share: float = Field(
         0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists."
     )

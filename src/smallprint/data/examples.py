@@ -32,7 +32,7 @@ class Examples:
     Attributes:
         split: 'train', 'validation' or 'test'.
         frame: Columns `row` (number in its file from 0), `text`, `labels` (a list of names), `group` (may be null).
-        dropped: Rows of its file that were left out, having no text.
+        dropped: Rows of its file that were left out, having no text (or no label, where that was asked for).
     """
 
     split: str
@@ -71,7 +71,8 @@ def to_examples(
         may_be_empty: These are some of the rows: that none of them has a text is no error.
 
     Raises:
-        DataError: A text is missing or blank (unless `data.empty_text=drop`), or a label is missing or not known.
+        DataError: A text is missing or blank (unless `data.empty_text=drop`), or a label is missing (unless
+            `data.empty_label=drop`) or not known.
     """
     rows = frame[ROW] if ROW in frame.columns else pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
@@ -87,6 +88,11 @@ def to_examples(
         frame = frame.filter(~blank)
         if frame.is_empty() and not may_be_empty:
             raise DataError(f"The {split} split has no row with text.", "texts", f"Check the column {schema.text!r}.")
+    bare = _bare(frame, schema)
+    if bare.any():
+        frame = frame.filter(~bare)
+        if frame.is_empty() and not may_be_empty:
+            raise DataError(f"The {split} split has no row with a label.", "labels", f"Check {schema.labels[0]!r}.")
 
     def place(position: int) -> str:
         return source.place(split, int(frame[ROW][position]))
@@ -101,7 +107,15 @@ def to_examples(
             "group": group,
         }
     )
-    return Examples(split, made, int(blank.sum()))
+    return Examples(split, made, int(blank.sum()) + int(bare.sum()))
+
+
+def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
+    """Which rows have no label and are to be left out for it."""
+    asked = schema.empty_label == "drop" and schema.form in ("name", "ids") and schema.task != "multilabel"
+    if not asked or schema.any_label:
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
+    return frame[schema.labels[0]].cast(pl.String).str.strip_chars().fill_null("") == ""
 
 
 def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> pl.Series:
@@ -140,7 +154,8 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
             f"The {split} split has {counted(len(odd), 'row')} without exactly one label in {', '.join(schema.labels)!r}: "
             f"{places(odd, place)}.",
             f"one label in every row, as the task is {schema.task}",
-            "Fill them in or remove the rows; use --task multilabel if an empty label means 'none'.",
+            "Fill them in, or leave out rows without a label with --set data.empty_label=drop; use --task multilabel if an empty "
+            "label means 'none'.",
         )
     return lists
 

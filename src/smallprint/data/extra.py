@@ -59,7 +59,7 @@ def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) 
         seen.add(key)
     added = Examples("extra", extra.frame.filter(pl.Series(kept, dtype=pl.Boolean)))
     train = Examples("train", pl.concat([splits.train.frame, added.frame]), splits.train.dropped)
-    made = f"{splits.made} {_say(len(added), len(keys) - len(added), extra.dropped, path.name)}"
+    made = f"{splits.made} {_say(len(added), len(keys) - len(added), extra.dropped, path.name, schema.left_out)}"
     return replace(splits, train=train, extra=added, made=made)
 
 
@@ -108,7 +108,7 @@ def _keys(examples: Examples) -> list[str]:
     return [" ".join(text.lower().split()) for text in examples.texts]
 
 
-def _say(added: int, repeated: int, blank: int, name: str) -> str:
+def _say(added: int, repeated: int, blank: int, name: str, lacking: str) -> str:
     said = f"{counted(added, 'extra row')} from {name} added to train"
     said += f", {repeated:,} left out that stand there already" if repeated else ""
-    return said + (f", {blank:,} without text left out." if blank else ".")
+    return said + (f", {blank:,} without {lacking} left out." if blank else ".")

@@ -69,6 +69,7 @@ class Schema:
         unused: Label names that the source gives and train never uses.
         empty_text: What to do with rows that have no text.
         split_column: Column that names each row's split in an undivided table, or None.
+        empty_label: What to do with rows that have no label, where each has one name or id.
     """
 
     text: str
@@ -84,6 +85,12 @@ class Schema:
     unused: tuple[str, ...] = ()
     empty_text: Literal["error", "drop"] = "error"
     split_column: str | None = None
+    empty_label: Literal["error", "drop"] = "error"
+
+    @property
+    def left_out(self) -> str:
+        """What rows lack that are left out, in words."""
+        return "text or label" if self.empty_label == "drop" else "text"
 
 
 def detect_schema(source: Source, config: DataConfig) -> Schema:
@@ -145,6 +152,7 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
         unused,
         config.empty_text,
         found.split_column,
+        config.empty_label,
     )
 
 

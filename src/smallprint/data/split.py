@@ -82,7 +82,7 @@ def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) 
         return test if test is not None else _read_test(source, schema, config)
 
     dropped = sum(part.dropped for part in examples.values())
-    said = f" {counted(dropped, 'row')} without text left out." if dropped else ""
+    said = f" {counted(dropped, 'row')} without {schema.left_out} left out." if dropped else ""
     return Splits(train, validation, open_test, _say(parts, missing, schema, seed) + said)
 
 
