@@ -116,7 +116,7 @@ def test_extra_rows_that_validation_holds_are_refused(call):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("text,label\nnew,ugly\n", "'ugly'"), ("text,labels\nnew,bad\n", "'label'"), ("text,label\nn,b,c\n", "line 2")],
+    [("text,label\nnew,ugly\n", "'ugly'"), ("text,kind\nnew,bad\n", "'label'"), ("text,label\nn,b,c\n", "line 2")],
 )
 def test_a_wrong_extra_table_is_told(call, content, told):
     code, said, _ = train(call, write("a.csv", ROWS), "--extra", write("extra.csv", content))
