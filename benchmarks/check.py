@@ -5,8 +5,8 @@
 short: rows, exact and near duplicates of 100,000 short texts, beside datasketch's MinHashLSH (its defaults, words as shingles)
 for the near ones; memory is the peak of a process of its own above what it had after the same work on 300 rows, and the file's size
 stands beside it.
-million: 1,000,000 rows read, validated and fingerprinted, beside the same work in pandas (read, missing and unknown labels, a
-SHA-256 over texts and labels). ten: ten times the rows against once. flagship: the check of UNFAIR-ToS (SMALLPRINT_DATA,
+million: 1,000,000 rows read, validated and fingerprinted (survey.py; no copies are looked for), beside the same work in pandas (read,
+missing and unknown labels, a SHA-256 over texts and labels). ten: ten times the rows against once. flagship: the check of UNFAIR-ToS (SMALLPRINT_DATA,
 default ../shared), fast and deep. Texts are drawn from the words of the sample corpus, one in
 fifty a copy and one in fifty a near-copy.
 """
@@ -29,6 +29,7 @@ import polars as pl
 
 from readme import ROOT, write_section
 from smallprint.core.files import write_json
+from survey import survey_source
 
 REPEATS = 3
 PARTS = ["million", "ten", "flagship", "short"]
@@ -100,7 +101,6 @@ def step_read(path: Path) -> None:
     from smallprint.core.config import DataConfig
     from smallprint.data.read import open_source
     from smallprint.data.schema import detect_schema
-    from smallprint.data.survey import survey_source
 
     source = open_source(str(path))
     schema = detect_schema(source, DataConfig())

@@ -1,6 +1,7 @@
 """One pass over the rows: validated, counted, fingerprinted. In: a source and its schema. Out: numbers by split.
 
-Memory holds a few batches, whatever the file's size. What is wrong with the rows beyond a missing text or label is `check`'s.
+Memory holds a few batches, whatever the file's size. It puts together the parts that the commands use (the readers by batches, the check
+of labels row by row, the fingerprint of a split), so that they can be timed on a million rows; no command does this pass alone.
 """
 
 from __future__ import annotations
