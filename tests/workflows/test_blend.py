@@ -159,14 +159,16 @@ def test_settings_tell_each_member_and_are_not_trained(blended):
         smallprint.train("sample", config=config)
 
 
-def test_members_that_are_encoders_go_to_onnx(trained, kernel, tiny_backbone, root):
-    other = {"backbone": str(tiny_backbone), "adapter": "frozen", "head": "svm", "layers": [1, 2]}
+def test_members_that_are_encoders_go_to_onnx(trained, kernel, root):
     result = smallprint.blend(
-        [kernel, trained("layers", model=other)], out=root / "encoders", settings=["evaluation.calibration=platt"]
+        [trained("platt", evaluation={"calibration": "platt"}), kernel], out=root / "encoders", weights=[1, 3]
     )
     found = export(result.run, "onnx", root / "encoders-onnx")
     assert found.difference < 1e-4
-    np.testing.assert_allclose(api.load(found.folder).score(FRESH), api.load(result.run).score(FRESH), atol=1e-4)
+    exported = api.load(found.folder)
+    families = [api.load_bundle(path).manifest["family"] for path in sorted((found.folder / "members").iterdir())]
+    assert sorted(families) == ["linear", "onnx"]
+    np.testing.assert_allclose(exported.score(FRESH), api.load(result.run).score(FRESH), atol=1e-4)
 
 
 def test_it_is_tracked_with_its_members_and_promoted(trained, root):
