@@ -5,7 +5,8 @@
 RUN is the trained model, the others are its exports. The pipeline runs the same encoder with a classifier of its own (the same work; its
 answers are another matter) by its default settings (one text at a time) and by the best of what it offers here: batches of 8, 32 and
 128, with and without sorting by length. Texts are test clauses of UNFAIR-ToS (SMALLPRINT_DATA); labels are not read. The share of the peak
-is of what one matrix product of the encoder's own shapes reaches in the same run: numpy's in fp32, onnxruntime's of whole numbers for int8 (OpenVINO's rows too).
+is of what one matrix product of the encoder's own shapes reaches in the same run: numpy's in fp32, onnxruntime's of whole numbers for int8,
+whoever runs it.
 Scanned are the six documents of tos_documents, by the command, start included, once.
 Other times are the median of three.
 """
