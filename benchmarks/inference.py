@@ -1,11 +1,12 @@
 """Clauses a second and latency: exported bundles beside a transformers pipeline. Writes benchmarks/results/inference.json.
 
-    python benchmarks/inference.py RUN ONNX [INT8]
+    python benchmarks/inference.py RUN ONNX [INT8] [OPENVINO]
 
-RUN is the trained model, ONNX and INT8 its exports. The pipeline runs the same encoder with a classifier of its own (the same work; its
+RUN is the trained model, the others are its exports. The pipeline runs the same encoder with a classifier of its own (the same work; its
 answers are another matter) by its default settings (one text at a time) and by the best of what it offers here: batches of 8, 32 and
 128, with and without sorting by length. Texts are test clauses of UNFAIR-ToS (SMALLPRINT_DATA); labels are not read. The share of the peak
-is of what one matrix product of the encoder's own shapes reaches in the same run: numpy's in fp32, onnxruntime's of whole numbers for int8.
+is of what one matrix product of the encoder's own shapes reaches in the same run: numpy's in fp32, onnxruntime's of whole numbers for int8,
+whoever runs it.
 Scanned are the six documents of tos_documents, by the command, start included, once.
 Other times are the median of three.
 """
@@ -146,7 +147,8 @@ def main() -> None:
     for place in given.exports:
         engine = load_engine(find_bundle(place))
         weights = getattr(engine.scorer, "weights", "fp32")
-        kind = f"bundle, onnx {weights}"
+        by = "openvino" if getattr(engine.scorer, "runtime", "") == "openvino" else "onnx"
+        kind = f"bundle, {by} {weights}"
         spent = seconds(lambda engine=engine: engine.score(texts))
         rows[kind] = {"a_second": count / spent, "gflops": work / spent, "share_of_peak": work / spent / peaks[weights]}
         rows[kind] |= latency_ms(lambda text, engine=engine: engine.score([text]), texts[:SINGLE])

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,19 @@ def test_long_texts_in_windows(exported):
     np.testing.assert_allclose(api.load(folder).score([long, "sky"]), api.load(run).score([long, "sky"]), atol=NEAR)
 
 
+def test_members_of_a_stack(exported):
+    from smallprint.evaluation.stack import Stack
+    from smallprint.modeling.stack_scorer import Member, StackScorer
+    from smallprint.packaging.onnx_export import to_onnx
+
+    scorer = api.load(exported("multilabel")[0]).scorer
+    members = [Member("one", [scorer]), Member("two", [scorer, scorer])]
+    stack = StackScorer(members, Stack(np.array([0.7, 0.4]), np.zeros(scorer.n_outputs)))
+    anew = to_onnx(stack, "int8", runtime="openvino")
+    assert {part.runtime for member in anew.members for part in member.scorers} == {"openvino"}
+    np.testing.assert_allclose(anew.score(TEXTS), stack.score(TEXTS), atol=NEAR)
+
+
 def test_a_model_that_decides_otherwise_is_refused(exported, tmp_path, monkeypatch):
     run, *_ = exported("multiclass")
     monkeypatch.setattr(exporting, "AGREE", 1.1)
@@ -161,20 +175,25 @@ def test_the_file_is_standard_onnx_and_a_manifest_without_a_runtime_means_onnxru
     np.testing.assert_allclose(other.score(TEXTS), scorer.score(TEXTS), atol=NEAR)
 
 
-def test_a_length_is_never_padded_beyond_what_the_model_reads(exported):
-    """Vectors of positions end there."""
+def test_what_a_text_is_padded_to_hangs_on_itself_and_ends_where_the_model_does(exported):
+    """Padding moves scores a little in int8, and vectors of positions end at `max_length`."""
     from smallprint.modeling.onnx_scorer import OnnxScorer
 
     whole = api.load(exported("multilabel")[1]).scorer
     more = {"pad_id": whole.pad_id, "empty_id": whole.empty_id, "weights": "int8", "runtime": "openvino"}
     scorer = OnnxScorer(whole.model, whole.tokenizer_json, whole.task, whole.n_outputs, max_length=21, **more)
-    shapes = []
-    opened = scorer._model
-    scorer._model = type(opened)(
-        lambda ids, mask: shapes.append(ids.shape) or opened.run(ids, mask), 1, opened.padding, opened.batch_tokens
-    )
-    scorer.score(["sky " * 50, "sky"])
-    assert max(length for _, length in shapes) == 21
+    opened, padded, lengths = scorer._model, [], set()
+
+    def watch(ids, mask):
+        padded.extend(ids.shape[1] - mask.sum(axis=1))
+        lengths.add(ids.shape[1])
+        return opened.run(ids, mask)
+
+    scorer._model = replace(opened, run=watch)
+    scorer.score(["sky " * i for i in range(60)])
+    assert len(padded) == 60
+    assert max(padded) < 8
+    assert lengths == {8, 16, 21}
 
 
 def test_predicting_imports_no_torch_and_leaves_nothing_in_the_home_folder(exported, tmp_path):
