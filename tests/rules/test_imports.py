@@ -49,3 +49,8 @@ def test_settings_need_neither_torch_nor_polars():
 
 def test_the_probe_sees_what_is_imported():
     assert {"smallprint", "yaml"} <= imported("import smallprint.core.settings")
+
+
+def test_a_path_that_is_wrong_is_told_before_torch_is_loaded():
+    wrong = command("train", "nothere.csv").replace("not end.code", "end.code")
+    assert not imported(wrong) & {"torch", "mlflow", "sklearn"}

@@ -89,6 +89,10 @@ def train(
     below = load_config(None, find_protocol(protocol)) if protocol else None
     overrides = [*(settings or []), *(f"{key}={quoted(value)}" for key, value in given.items())]
     chosen = load_config(config, overrides, below)
+    if data is not None and not resume and not data.startswith("hub:"):
+        from smallprint.data.read import open_source
+
+        open_source(data)  # a path that is wrong is told before torch is loaded, which takes seconds
     if code := _start_processes(chosen, resume):
         raise SystemExit(code - 1)
     from smallprint import api, runs
