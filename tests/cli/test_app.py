@@ -88,7 +88,7 @@ def test_version_and_help(call):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["train", "--nonsense"], ["evaluate"], ["train", "d", "--epochs", "x"]]
+    "arguments", [["nonsense"], ["train", "--nonsense"], ["evaluate"], ["train", "sample", "--epochs", "x"]]
 )
 def test_wrong_use_is_exit_2_without_a_traceback(call, calls, arguments):
     code, out, err = call(*arguments)
@@ -101,7 +101,7 @@ def test_flags_win_over_set_and_set_over_the_file(call, calls, tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text("training: {epochs: 2, seed: 2, patience: 2}\ndata: {delimiter: ';'}\n")
     sets = ["--set", "training.epochs=3", "--set", "training.seed=3"]
-    assert call("train", "d.csv", "--config", file, *sets, "--epochs", 4)[0] == 0
+    assert call("train", "sample", "--config", file, *sets, "--epochs", 4)[0] == 0
     config = calls.train[1]["config"]
     assert (config.training.epochs, config.training.seed, config.training.patience) == (4, 3, 2)
     assert config.data.delimiter == ";"
@@ -112,10 +112,10 @@ def test_each_flag_sets_its_setting(call, calls):
     flags["extra"] = "e: 1.csv"
     more = {"backbone": "owner/name", "epochs": 1, "seed": 0, "out": "o"}
     pairs = [part for name, value in {**flags, **more}.items() for part in (f"--{name}", value)]
-    assert call("train", "d.csv", *pairs)[0] == 0
+    assert call("train", "sample", *pairs)[0] == 0
     (data,), named = calls.train
     config = named["config"]
-    assert (data, named["out"], named["resume"]) == ("d.csv", Path("o"), None)
+    assert (data, named["out"], named["resume"]) == ("sample", Path("o"), None)
     assert {name: getattr(config.data, name) for name in ("task", "text", "labels", "group", "extra")} == {
         name: flags[name] for name in ("task", "text", "labels", "group", "extra")
     }
@@ -124,14 +124,14 @@ def test_each_flag_sets_its_setting(call, calls):
 
 
 def test_train_says_where_things_are_on_standard_error(call, calls):
-    code, out, err = call("train", "d.csv")
+    code, out, err = call("train", "sample")
     assert (code, out) == (0, "")
     for place in (RESULT.bundle, RESULT.report, RESULT.metrics_file):
         assert str(place) in err
 
 
 def test_train_json_is_one_line_on_standard_output(call, calls):
-    _, out, _ = call("train", "d.csv", "--json")
+    _, out, _ = call("train", "sample", "--json")
     assert out.count("\n") == 1
     answer = json.loads(out)
     assert answer["bundle"] == str(RESULT.bundle)
@@ -229,11 +229,11 @@ def test_ui_listens_on_this_machine_only(call, monkeypatch, tmp_path):
 )
 def test_every_error_has_its_exit_code_and_no_traceback(call, monkeypatch, kind, code):
     monkeypatch.setattr(api, "train", raising(kind("Found this.", "that", "Do so.")))
-    assert call("train", "d") == (code, "", "Error: Found this.\nExpected: that\nWhat to do: Do so.\n")
+    assert call("train", "sample") == (code, "", "Error: Found this.\nExpected: that\nWhat to do: Do so.\n")
 
 
 def test_an_unknown_setting_names_the_nearest(call, calls):
-    code, _, err = call("train", "d", "--set", "training.epoch=3", "--set", "model.hed=mlp")
+    code, _, err = call("train", "sample", "--set", "training.epoch=3", "--set", "model.hed=mlp")
     assert code == 2
     assert "'training.epochs'" in err
     assert "'model.head'" in err
@@ -251,14 +251,14 @@ def test_ctrl_c_in_training_says_how_to_go_on_once(call, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(api, "train", stopped)
-    assert call("train", "d") == (130, "", "Stopped. Go on with: smallprint train --resume r\n")
+    assert call("train", "sample") == (130, "", "Stopped. Go on with: smallprint train --resume r\n")
     monkeypatch.setattr(engine, "open_model", raising(KeyboardInterrupt()))
     assert call("predict", "m") == (130, "", "Stopped.\n")  # a line of an earlier command counts no more
 
 
 def test_a_full_disk_is_told(call, monkeypatch):
     monkeypatch.setattr(api, "train", raising(OSError(errno.ENOSPC, "No space left on device", "/x/y")))
-    code, _, err = call("train", "d")
+    code, _, err = call("train", "sample")
     assert code == 1
     assert "disk is full (/x/y)" in err
     assert "Traceback" not in err
@@ -268,7 +268,7 @@ def test_a_full_disk_is_told(call, monkeypatch):
 def test_anything_else_is_a_bug_and_keeps_its_traceback(monkeypatch, bug):
     monkeypatch.setattr(api, "train", raising(bug))
     with pytest.raises(type(bug)):
-        cli.main(["train", "d"])
+        cli.main(["train", "sample"])
 
 
 def test_a_reader_that_went_away_is_no_error():
