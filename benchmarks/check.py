@@ -6,8 +6,9 @@ short: rows, exact and near duplicates of 100,000 short texts, beside datasketch
 for the near ones; memory is the peak of a process of its own above what it had after the same work on 300 rows, and the file's size
 stands beside it.
 million: 1,000,000 rows read, validated and fingerprinted (survey.py; no copies are looked for), beside the same work in pandas (read,
-missing and unknown labels, a SHA-256 over texts and labels). ten: ten times the rows against once. flagship: the check of UNFAIR-ToS (SMALLPRINT_DATA,
-default ../shared), fast and deep. Texts are drawn from the words of the sample corpus, one in
+missing and unknown labels, a SHA-256 over texts and labels). ten: ten times the rows against once.
+flagship: the check of UNFAIR-ToS (SMALLPRINT_DATA, default ../shared), fast and deep.
+Texts are drawn from the words of the sample corpus, one in
 fifty a copy and one in fifty a near-copy.
 """
 

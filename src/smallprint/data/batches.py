@@ -19,7 +19,6 @@ from smallprint.data.lines import csv_rows, decode_lines, json_objects
 from smallprint.data.plain_csv import NotPlainError, plain_pieces
 
 BATCH_ROWS, BATCH_BYTES = 65_536, 2**20
-SMALL_BATCH = 2**18  # of a file that is itself of a few megabytes
 READ_BUFFER = 2**20
 Row = TypeVar("Row")
 
@@ -89,8 +88,7 @@ def parquet_batches(
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         each = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1.0)
-        size = min(BATCH_BYTES, max(SMALL_BATCH, sum(group.total_byte_size for group in groups) // 32))
-        most = rows or max(1, min(BATCH_ROWS, int(size / max(each, 1.0))))
+        most = rows or max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(each, 1.0))))
         batches = file.iter_batches(batch_size=most, use_threads=False, columns=columns)
         while True:
             with damaged(path, "a complete Parquet file"):
