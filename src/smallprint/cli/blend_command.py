@@ -12,7 +12,9 @@ from smallprint.core.errors import ConfigError
 
 
 def blend(
-    members: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs on one data.")],
+    members: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders of two or more finished runs on the same data.")
+    ],
     weights: Annotated[
         str | None,
         typer.Option("--weights", metavar="A,B,...", help="One number a run, in their order; equal when left out."),
