@@ -184,10 +184,10 @@ def test_what_a_text_is_padded_to_hangs_on_itself_and_ends_where_the_model_does(
     scorer = OnnxScorer(whole.model, whole.tokenizer_json, whole.task, whole.n_outputs, max_length=21, **more)
     opened, padded, lengths = scorer._model, [], set()
 
-    def watch(ids, mask):
+    def watch(ids, mask, many):
         padded.extend(ids.shape[1] - mask.sum(axis=1))
         lengths.add(ids.shape[1])
-        return opened.run(ids, mask)
+        return opened.run(ids, mask, many)
 
     scorer._model = replace(opened, run=watch)
     scorer.score(["sky " * i for i in range(60)])

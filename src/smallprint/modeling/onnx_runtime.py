@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -34,14 +35,15 @@ class Opened:
     """A model that is ready.
 
     Attributes:
-        run: From ids and mask, int64 `[n, length]`, to logits, float32 `[n, n_outputs]`; several threads may call it at once.
+        run: From ids and mask, int64 `[n, length]`, to logits, float32 `[n, n_outputs]`; several threads may call it at once. The
+            third says whether many batches are under way.
         at_once: Batches that are best scored side by side.
         padding: A text is to be padded to the next multiple of it, and to share batches with texts of that length alone; 0 where
             padding changes no score.
         batch_tokens: Of a batch that is scored fastest.
     """
 
-    run: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+    run: Callable[[NDArray[np.int64], NDArray[np.int64], bool], NDArray[np.float32]]
     at_once: int
     padding: int
     batch_tokens: int
@@ -91,7 +93,7 @@ def _by_onnxruntime(model: bytes, threads: int) -> Opened:
     except Exception as error:  # plain exceptions of its own
         raise unreadable(error, "onnxruntime") from None
 
-    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = session.run([LOGITS], {IDS: ids, MASK: mask})[0]
         return logits
 
@@ -101,31 +103,44 @@ def _by_onnxruntime(model: bytes, threads: int) -> Opened:
 def _by_openvino(model: bytes, threads: int) -> Opened:
     openvino = import_openvino()
     settings = {
-        "PERFORMANCE_HINT": "LATENCY",  # all threads work on one batch
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",  # left out, it is bf16 where the processor has that: other scores by machine
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,
     }
-    try:
-        core = openvino.Core()
-        compiled = core.compile_model(core.read_model(model), "CPU", settings)
+    core = openvino.Core()
+
+    def build(streams: int) -> SimpleQueue[Any]:
+        """Gives requests of a model whose threads work in so many parts, a batch each; one thread each may use."""
+        compiled = core.compile_model(core.read_model(model), "CPU", settings | {"NUM_STREAMS": streams})
         _check_names({part.any_name for part in compiled.inputs}, {part.any_name for part in compiled.outputs})
+        idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(streams):
+            idle.put(compiled.create_infer_request())
+        return idle
+
+    try:
+        opened = {1: build(1)}
     except Exception as error:  # plain exceptions of its own
         raise unreadable(error, "openvino") from None
-    idle: SimpleQueue[Any] = SimpleQueue()  # of requests, which one thread each may use
-    idle.put(compiled.create_infer_request())
+    building = Lock()
 
-    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        request = idle.get()
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
+        streams = threads if many else 1
+        with (
+            building
+        ):  # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
+            if streams not in opened:
+                opened[streams] = build(streams)
+        request = opened[streams].get()
         try:
             found = request.infer({IDS: ids, MASK: mask}, share_inputs=True, share_outputs=True)
             return np.array(found[LOGITS], dtype=np.float32)  # a copy: the next call writes over it
         finally:
-            idle.put(request)
+            opened[streams].put(request)
 
     # Padded further, sums end in another last digit, and values are rounded anew: a score moves by up to 0.02. And every length that
     # was not seen before has its steps planned, which takes as long again as the answer: multiples of 8 are few
-    return Opened(run, 1, padding=8, batch_tokens=1024)
+    return Opened(run, threads, padding=8, batch_tokens=1024)
 
 
 def import_openvino() -> Any:

@@ -83,8 +83,8 @@ class OnnxScorer:
         logits = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
 
         def run(batch: NDArray[np.int64]) -> None:
-            rows = [tokens.ids[i] for i in batch]
-            logits[batch] = opened.run(*pad_arrays(rows, self.pad_id, int(lengths[batch].max())))
+            ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id, int(lengths[batch].max()))
+            logits[batch] = opened.run(ids, mask, len(batches) > 1)
 
         lengths = tokens.lengths
         if opened.padding:
