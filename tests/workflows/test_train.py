@@ -186,17 +186,17 @@ def test_a_reloaded_model_gives_the_same_scores(settings, tmp_path, adapter):
     config = settings(epochs=1)
     config = config.model_copy(update={"model": config.model.model_copy(update={"adapter": adapter})})
     seen = {}
-    original = api.save_bundle
+    original = finish.save_bundle
 
     def keep(folder, **parts):
         seen.update(parts)
         return original(folder, **parts)
 
-    api.save_bundle = keep
+    finish.save_bundle = keep
     try:
         result = smallprint.train("sample", config=config, out=tmp_path / "run")
     finally:
-        api.save_bundle = original
+        finish.save_bundle = original
     texts = ["We may close your account at any time.", "You may cancel."]
     engine = api.Engine(seen["scorer"], seen["labels"], seen["thresholds"])
     np.testing.assert_array_equal(engine.score(texts), smallprint.load(result.bundle).score(texts))

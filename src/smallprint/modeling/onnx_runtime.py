@@ -109,6 +109,14 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
     }
     core = openvino.Core()
 
+    def ask(idle: SimpleQueue[Any], ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        request = idle.get()
+        try:
+            found = request.infer({IDS: ids, MASK: mask}, share_inputs=True, share_outputs=True)
+            return np.array(found[LOGITS], dtype=np.float32)  # a copy: the next call writes over it
+        finally:
+            idle.put(request)
+
     def build(streams: int) -> SimpleQueue[Any]:
         """Gives requests of a model whose threads work in so many parts, a batch each; one thread each may use."""
         compiled = core.compile_model(core.read_model(model), "CPU", settings | {"NUM_STREAMS": streams})
@@ -116,6 +124,9 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
         idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
             idle.put(compiled.create_infer_request())
+        # OpenVINO's first call sets up what all calls use, and two threads that are in it at once wait for each other for ever
+        ids = np.ones((1, 1), dtype=np.int64)
+        ask(idle, ids, ids)
         return idle
 
     try:
@@ -131,12 +142,7 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
         ):  # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
             if streams not in opened:
                 opened[streams] = build(streams)
-        request = opened[streams].get()
-        try:
-            found = request.infer({IDS: ids, MASK: mask}, share_inputs=True, share_outputs=True)
-            return np.array(found[LOGITS], dtype=np.float32)  # a copy: the next call writes over it
-        finally:
-            opened[streams].put(request)
+        return ask(opened[streams], ids, mask)
 
     # Padded further, sums end in another last digit, and values are rounded anew: a score moves by up to 0.02. And every length that
     # was not seen before has its steps planned, which takes as long again as the answer: multiples of 8 are few
