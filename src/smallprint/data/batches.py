@@ -83,7 +83,8 @@ def parquet_batches(
     """
     import pyarrow.parquet
 
-    with damaged(path, "a complete Parquet file"), _plain_memory():
+    memory = pyarrow.default_memory_pool()
+    with damaged(path, "a complete Parquet file"):
         file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
@@ -96,21 +97,10 @@ def parquet_batches(
                 frame = None if batch is None else cast(pl.DataFrame, pl.from_arrow(batch))
             if frame is None:
                 return
+            del batch
             if frame.height:
                 yield frame
-
-
-@contextmanager
-def _plain_memory() -> Iterator[None]:
-    """Lets what is made inside take its memory from the system: Arrow's own allocator keeps several times a batch."""
-    import pyarrow
-
-    usual = pyarrow.default_memory_pool()
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-    try:
-        yield
-    finally:
-        pyarrow.set_memory_pool(usual)
+            memory.release_unused()  # else Arrow keeps several times a batch
 
 
 def in_parts(rows: Iterable[Row], size: Callable[[Row], int], most: int = BATCH_ROWS) -> Iterator[list[Row]]:
