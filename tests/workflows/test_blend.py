@@ -172,6 +172,9 @@ def test_settings_tell_each_member_and_are_not_trained(blended):
         assert config_of_member(config, run.name).model == load_config(run / "config.yaml").model
     with pytest.raises(ConfigError, match="settings of a blend, which is not trained"):
         smallprint.train("sample", config=config)
+    with pytest.raises(ConfigError, match="settings of a blend, which is not trained"):
+        api.train(resume=result.run)
+    assert json.loads((result.run / "run.json").read_text())["status"] == "finished", "it is as it was"
 
 
 def test_members_that_are_encoders_go_to_onnx(trained, kernel, root):
