@@ -82,6 +82,8 @@ def train(
     processes.wait()  # where this run cannot begin, the first process removes it: the others have read it by now
     data = started["data"] if data is None else data
     clock, seed = runs.Clock(), config.training.seed
+    if resume:
+        check_family(config, parts)  # a blend, which cannot be trained, stays as it is
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
         check_processes(config, processes.world_size())

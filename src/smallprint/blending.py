@@ -194,8 +194,8 @@ def _told(members: Sequence[FinishedRun], stack: Stack) -> list[str]:
         lines.append(
             f"Scores of validation are held-out ones of {', '.join(stacks)}, which learned from validation too."
         )
-    prints = {member.saved["data"]["fingerprints"].get("train") for member in members}
-    if len(prints) > 1:
+    prints = [member.saved["data"]["fingerprints"] for member in members]
+    if len({(each.get("train"), each.get("extra")) for each in prints}) > 1:
         lines.append(f"They learned from other train examples; what is said of train is of {members[0].name}'s.")
     return lines
 

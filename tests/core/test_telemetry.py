@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from smallprint.core.errors import BundleError
-from smallprint.core.telemetry import OFF, switch_off_telemetry
+from smallprint.core.telemetry import OFF, openvino_unreported, switch_off_telemetry
 from smallprint.packaging.bundle import load_bundle
 
 SESSION = """
@@ -35,6 +35,12 @@ def test_loading_a_bundle_switches_it_off(monkeypatch, tmp_path):
     with pytest.raises(BundleError):
         load_bundle(tmp_path)
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+def test_two_threads_may_import_openvino_at_once():
+    with openvino_unreported():
+        sys.modules.pop("openvino.tools.ovc", None)  # as the other leaves it
+    assert "openvino.tools.ovc" not in sys.modules
 
 
 def test_onnxruntime_leaves_nothing_in_the_home_folder(tmp_path):

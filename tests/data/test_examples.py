@@ -124,7 +124,7 @@ def test_the_fingerprint_is_fixed():
     assert module.HASHED_ROWS == 65_536, "part of what is hashed: another number gives other fingerprints"
 
 
-@pytest.mark.parametrize("labels", [["a", None, "b", " "], [1, None, 0, None]])
+@pytest.mark.parametrize("labels", [["a", None, "b", " "], [1, None, 0, None], [1.0, float("nan"), 0.0, None]])
 def test_rows_without_a_label_can_be_left_out(labels):
     table = {"text": ["one", "two", "three", "four"], "label": labels}
     with pytest.raises(DataError, match=r"2 rows without exactly one label(.|\n)*data.empty_label=drop"):

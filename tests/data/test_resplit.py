@@ -124,6 +124,15 @@ def test_files(tmp_path):
         write_splits(open_source(str(tmp_path / "t.csv")), DataConfig(), Plan(), tmp_path / "out")
 
 
+def test_rows_that_are_left_out_are_told(tmp_path):
+    frame = table(120).with_columns(label=pl.when(pl.int_range(pl.len()) != 7).then(pl.col("label")))
+    said = []
+    config = DataConfig(empty_label="drop", task="multiclass")
+    counts = write_splits(open_source(frame), config, Plan(), tmp_path / "out", said.append)
+    assert sum(counts[0].values()) == 119
+    assert said == ["1 row without text or label left out."]
+
+
 def test_the_command(tmp_path, capsys):
     table(120).write_ndjson(tmp_path / "t.jsonl")
     with pytest.raises(SystemExit):

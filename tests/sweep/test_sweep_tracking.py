@@ -1,5 +1,6 @@
 """A sweep whose store is away: that is said once, trials wait, and are sent when it answers, by whoever comes first."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,8 @@ from smallprint.core.mlflow_store import tracking_uri
 from smallprint.core.settings import render_config
 from smallprint.sweep.study import Row
 from smallprint.sweep.tracking import SweepTracking
-from smallprint.training.left_behind import send_left_behind
+from smallprint.training.journal import FILE
+from smallprint.training.left_behind import send_left_behind, tidy
 
 pytest.importorskip("fcntl")
 PARENT = "mlflow.parentRunId"
@@ -195,6 +197,48 @@ def test_several_processes_share_the_parent(store, study, config):
     ended(store, "trial 1", "trial 2", "trial 3")
     first.finish("FINISHED")
     assert not (study.folder / "tracking").exists()
+
+
+def test_a_folder_that_is_about_to_be_used_is_left_alone(store, study, config):
+    """Another process has made its folder, and not yet its journal."""
+    store.away = False
+    tracking = SweepTracking(study, config, [].append)
+    begins = study.folder / "tracking" / "of-another"
+    begins.mkdir()
+    (begins / "run.json").write_text('{"status": "started"}')
+    trial(tracking, 0)
+    assert (begins / "run.json").exists()
+
+
+def test_a_journal_that_was_begun_meanwhile_is_never_taken_away(tmp_path, monkeypatch):
+    folder = tmp_path / "tracking" / "sweep"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    unlink = Path.unlink
+
+    def unlink_slowly(path, *args, **kwargs):
+        unlink(path, *args, **kwargs)
+        (folder / FILE).write_text("begun")
+
+    monkeypatch.setattr(Path, "unlink", unlink_slowly)
+    tidy(folder)
+    assert (folder / FILE).read_text() == "begun"
+
+
+def test_a_folder_with_an_apostrophe_has_one_parent(store, config, tmp_path):
+    study = Remembers(tmp_path / "root" / "bob's", config)
+    tracking = SweepTracking(study, config, [].append)
+    trial(tracking, 0)
+    store.away = False
+    trial(tracking, 1)
+    assert set(store.runs) == {"bob's", "trial 1", "trial 2"}
+    assert store.runs["trial 1"][PARENT] == store.runs["trial 2"][PARENT] == "bob's"
+
+
+def test_only_a_sweep_in_the_run_root_is_found_by_trainings(store, config, tmp_path):
+    said = []
+    SweepTracking(Remembers(tmp_path / "elsewhere" / "s", config), config, said.append)
+    assert said[1].endswith("by this sweep, or by the same command later.")
 
 
 def test_nothing_is_said_or_written_where_tracking_is_off(store, study):

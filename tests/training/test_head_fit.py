@@ -171,20 +171,23 @@ def test_a_small_head_takes_one_thread(weights, toy, monkeypatch):
 
 
 def test_what_it_is_not_made_for_is_lightning_s(toy, tmp_path, monkeypatch):
-    _, data, config = stored(toy)
-    loss, settings = build_loss("auto", "multilabel"), config.training
-    assert is_small(data, loss, settings, tmp_path)
+    classifier, data, config = stored(toy)
+    head, loss, settings = classifier.head, build_loss("auto", "multilabel"), config.training
+    assert is_small(head, data, loss, settings, tmp_path)
     for update in ({"accumulate": 2}, {"adversarial": 0.1}):
-        assert not is_small(data, loss, settings.model_copy(update=update), tmp_path), update
-    assert not is_small(data, nn.BCEWithLogitsLoss(), settings, tmp_path)
+        assert not is_small(head, data, loss, settings.model_copy(update=update), tmp_path), update
+    assert not is_small(head, data, nn.BCEWithLogitsLoss(), settings, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(head_fit, "MOST_STEPS", 3)
-        assert not is_small(data, loss, settings, tmp_path)
+        assert not is_small(head, data, loss, settings, tmp_path)
+    assert not is_small(nn.Linear(40_000, 50_000, device="meta"), data, loss, settings, tmp_path), (
+        "a stop would cost minutes"
+    )
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
-        assert not is_small(data, loss, settings, tmp_path)
+        assert not is_small(head, data, loss, settings, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(head_fit.processes, "world_size", lambda: 2)
-        assert not is_small(data, loss, settings, tmp_path)
+        assert not is_small(head, data, loss, settings, tmp_path)
     (tmp_path / LAST).write_bytes(b"")
-    assert not is_small(data, loss, settings, tmp_path), "an older training is gone on with"
+    assert not is_small(head, data, loss, settings, tmp_path), "an older training is gone on with"

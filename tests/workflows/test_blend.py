@@ -1,5 +1,6 @@
 """Finished runs averaged into one: the same scores as the mean of their logits, a run like any other, and clear refusals."""
 
+import errno
 import json
 import shutil
 
@@ -10,11 +11,12 @@ import pytest
 import smallprint
 from smallprint import api, blending
 from smallprint.cli.app import main
-from smallprint.core.errors import BundleError, ConfigError, DataError, TrainingError
+from smallprint.core.errors import BundleError, ConfigError, DataError, SmallprintError, TrainingError
 from smallprint.core.mlflow_store import open_client, tracking_uri
 from smallprint.core.settings import build_config, config_of_member, load_config
 from smallprint.evaluation.calibration import logits_of
 from smallprint.export import export
+from smallprint.families.blend import share_weights
 from smallprint.packaging.reference import load_reference
 
 FRESH = ["", "crimson and leaf", "ocean the service 7", "we may close your account", "scarlet " * 30]
@@ -104,7 +106,8 @@ def test_it_is_a_run_like_any_other(blended, root):
     state = json.loads((result.run / "run.json").read_text())
     assert state["status"] == "finished"
     assert [member["run"] for member in state["members"]] == [str(run.resolve()) for run in members]
-    assert api.report(result.run).read_text().count("Members of the blend") == 1
+    page = api.report(result.run).read_text()
+    assert page.count("Members of the blend") == page.count("What each member of the blend adds") == 1
     assert "blend (mean of the logits) of 2 models" in (result.run / "README.md").read_text()
     reference = load_reference(result.bundle, 3)
     known = load_reference(members[0] / "bundle", 3)
@@ -150,6 +153,18 @@ def test_the_model_did_not_learn_from_validation_unless_a_member_did(blended, tr
     assert len(api.load(mixed.run).known_texts) == len(held)
 
 
+def test_that_members_learned_from_other_rows_is_told(trained, kernel, root, labelled_frame):
+    more = root / "more.csv"
+    labelled_frame("multilabel", 120).head(3).select(
+        text=pl.col("text") + " anew", labels=pl.col("labels").list.join("|")
+    ).write_csv(more)
+    extra = trained("extra", data={"task": "multilabel", "extra": str(more)})
+    for other, told in ((extra, True), (kernel, False)):
+        lines = []
+        smallprint.blend([trained("linear"), other], out=root / f"with-{other.name}", say=lines.append)
+        assert any("learned from other train examples" in line for line in lines) == told
+
+
 def test_settings_tell_each_member_and_are_not_trained(blended):
     members, result = blended
     config = api.load_config_of(result.bundle)
@@ -157,6 +172,9 @@ def test_settings_tell_each_member_and_are_not_trained(blended):
         assert config_of_member(config, run.name).model == load_config(run / "config.yaml").model
     with pytest.raises(ConfigError, match="settings of a blend, which is not trained"):
         smallprint.train("sample", config=config)
+    with pytest.raises(ConfigError, match="settings of a blend, which is not trained"):
+        api.train(resume=result.run)
+    assert json.loads((result.run / "run.json").read_text())["status"] == "finished", "it is as it was"
 
 
 def test_members_that_are_encoders_go_to_onnx(trained, kernel, root):
@@ -211,6 +229,11 @@ def test_weights_that_cannot_be_used(trained, kernel, root, weights, told):
     with pytest.raises(ConfigError, match=told):
         smallprint.blend([trained("linear"), kernel], out=root / "none", weights=weights)
     assert not (root / "none").exists()
+
+
+def test_weights_in_any_scale():
+    for scale in (1e-300, 1.0, 1.7e308):
+        np.testing.assert_allclose(share_weights([scale, scale / 3], 2), [0.75, 0.25])
 
 
 def test_runs_that_cannot_be_averaged(trained, kernel, blended, root, labelled_frame, tmp_path):
@@ -274,6 +297,20 @@ def test_damaged_runs(trained, kernel, tmp_path):
     with pytest.raises(TrainingError, match="has not finished"):
         smallprint.blend([linear, copy], out=out)
     assert not out.exists()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(trained, kernel, tmp_path, monkeypatch):
+    copy = shutil.copyfile
+
+    def full(source, target, **more):
+        if "members" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return copy(source, target, **more)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(SmallprintError, match="could not be written: No space left"):
+        smallprint.blend([trained("linear"), kernel], out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_folder_is_free_and_a_failure_leaves_nothing(trained, kernel, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ It delivers nothing. The texts of findings stay inside unless they are asked for
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,16 +133,15 @@ def _opened(file: str | Path, rules: Sequence[str] | None, shared: bool = False)
         finally:
             base.close()
     except sqlite3.OperationalError as error:  # locked, or not to be written
-        raise DataError(
-            f"The outbox {path} cannot be opened ({error}).",
-            "one that no command delivers from, in a folder that can be written",
-            "Wait for the other process.",
-        ) from None
+        raise _refused(f"The outbox {path} cannot be opened ({error}).") from None
     except sqlite3.DatabaseError:
         known = None
     if known is None:
         raise DataError(f"{path} is no outbox.", expected, "Name the file.")
-    box = Outbox(path, shared)
+    try:
+        box = Outbox(path, shared)
+    except DataError as error:
+        raise _refused(error.found) from None
     try:
         there = {name for name, _ in box.tally()}
         if unknown := [name for name in rules or () if name not in there]:
@@ -155,12 +155,20 @@ def _opened(file: str | Path, rules: Sequence[str] | None, shared: bool = False)
         box.close()
 
 
+def _refused(found: str) -> DataError:
+    return DataError(
+        found,
+        "one that no other process delivers from, in a folder that can be written",
+        "Wait for the other process, or end it.",
+    )
+
+
 def _letter(delivery: Delivery, told: str, since: float, texts: bool) -> dict[str, Any]:
     body = delivery.body
     if not texts:
         for name in TEXTS:  # a function's error may quote what it was given
-            if body.get(name):
-                told = told.replace(str(body[name]), f"[{name}]")
+            for quoted in _ways_to_quote(str(body.get(name) or "")):
+                told = told.replace(quoted, f"[{name}]")
         body = {key: value for key, value in body.items() if key not in TEXTS}
     return {
         "action": delivery.rule,
@@ -170,6 +178,14 @@ def _letter(delivery: Delivery, told: str, since: float, texts: bool) -> dict[st
         "told": told,
         "given_up": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
     }
+
+
+def _ways_to_quote(text: str) -> list[str]:
+    """Gives how a text may stand in an error: as it is, and as Python and JSON write it between quotation marks."""
+    if not text:
+        return []
+    ways = {text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return sorted(ways, key=len, reverse=True)
 
 
 __all__ = ["clear", "read_status", "retry", "tell_seconds", "tell_status"]

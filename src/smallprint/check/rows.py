@@ -85,9 +85,8 @@ def check_rows(rows: Rows) -> list[Finding]:
         hold = words if counts[kind] > 1 else words.replace("hold", "holds", 1)
         findings += some(kind, severity, f"{counted(counts[kind], 'text')} {hold}.", do)
     findings += _lengths(rows, pl.concat(lengths)) if lengths else []
-    most = (
-        counts[NO_LETTERS] > (start - counts[BLANK]) / 2
-    )  # of all that there is: not a few rows, but the wrong column
+    # of all that there is: not a few rows, but the wrong column
+    most = counts[NO_LETTERS] > (start - counts[BLANK]) / 2
     return findings + some(
         NO_LETTERS,
         "warning" if most else "note",

@@ -81,4 +81,5 @@ def clear(
     if as_json:
         print_json({"forgotten": count})
     else:
-        say(f"{count:,} forgotten." if count else f"Nothing in it is older than {older_than:g} days.")
+        what = "delivered or given up" if dead else "delivered"
+        say(f"{count:,} forgotten." if count else f"Nothing was {what} {older_than:g} days ago or before.")

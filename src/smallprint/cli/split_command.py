@@ -41,7 +41,7 @@ def split(
     given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
     columns = load_config(config, [*(settings or []), *given]).data
     plan = Plan(by, time, validation_share, test_share, folds, seed)  # type: ignore[arg-type]
-    for number, counts in enumerate(write_splits(open_source(data), columns, plan, out), start=1):
+    for number, counts in enumerate(write_splits(open_source(data), columns, plan, out, say), start=1):
         told = ", ".join(f"{n:,} {part}" for part, n in counts.items())
         say(f"fold {number}: {told}" if folds else told)
     say(f"Written to {out}")

@@ -15,7 +15,7 @@ import polars as pl
 from smallprint.core.errors import DataError
 from smallprint.core.progress import counted
 from smallprint.data.formats import select_columns
-from smallprint.data.label_forms import distinct_rows, read_label_lists
+from smallprint.data.label_forms import distinct_rows, label_texts, read_label_lists
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema, check_known
 from smallprint.data.split_column import ROW
@@ -115,7 +115,7 @@ def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
     asked = schema.empty_label == "drop" and schema.form in ("name", "ids") and schema.task != "multilabel"
     if not asked or schema.any_label:
         return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
-    return frame[schema.labels[0]].cast(pl.String).str.strip_chars().fill_null("") == ""
+    return label_texts(frame[schema.labels[0]]) == ""
 
 
 def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> pl.Series:

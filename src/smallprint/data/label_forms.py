@@ -48,7 +48,7 @@ def detect_form(
     values = frame[columns[0]]
     if isinstance(values.dtype, pl.List | pl.Array):
         return "list", delimiter
-    distinct = [text for text in _texts(values).unique(maintain_order=True).to_list() if text]
+    distinct = [text for text in label_texts(values).unique(maintain_order=True).to_list() if text]
     if distinct and all(text.startswith("[") and text.endswith("]") for text in distinct):
         return "list", delimiter
     if any(delimiter in text for text in distinct):
@@ -83,7 +83,7 @@ def read_label_lists(
     if isinstance(values.dtype, pl.List | pl.Array):
         raw = [[] if row is None else [_name(item) for item in row] for row in values.to_list()]
     else:
-        texts = _texts(values).to_list()
+        texts = label_texts(values).to_list()
         parts = {text: _parse(text, form, delimiter) for text in dict.fromkeys(texts)}
         bad = [row for row, text in enumerate(texts) if parts[text] is None]
         if bad:
@@ -141,12 +141,12 @@ def is_flag_column(values: pl.Series) -> bool:
         return False
     if values.dtype == pl.String and (values.head(50).str.len_chars() > 5).any():
         return False
-    distinct = set(_texts(values).str.to_lowercase().unique().to_list())
+    distinct = set(label_texts(values).str.to_lowercase().unique().to_list())
     return distinct <= ON | OFF and bool(distinct - {""})
 
 
-def _texts(values: pl.Series) -> pl.Series:
-    """Strings, stripped; '' for null; whole floats without their '.0'."""
+def label_texts(values: pl.Series) -> pl.Series:
+    """A label column as strings, stripped; '' for null; whole floats without their '.0'."""
     if values.dtype.is_float():
         whole = values.drop_nulls()
         if bool((whole == whole.round()).all()):
@@ -208,7 +208,7 @@ def _semicolons_join(distinct: Sequence[str]) -> bool:
 def _read_onehot(frame: pl.DataFrame, columns: Sequence[str], place: Place) -> list[list[str]]:
     lists: list[list[str]] = [[] for _ in range(frame.height)]
     for column in columns:
-        values = _texts(frame[column]).to_list()
+        values = label_texts(frame[column]).to_list()
         for row, text in enumerate(values):
             flag = text.lower()
             if flag in ON:

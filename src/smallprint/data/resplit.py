@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.files import atomic_folder
+from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.columns import require_column
 from smallprint.data.examples import Examples, to_examples
 from smallprint.data.read import SPLITS, Source
@@ -51,8 +52,10 @@ class Plan:
     seed: int = 42
 
 
-def make_splits(source: Source, config: DataConfig, plan: Plan) -> tuple[pl.DataFrame, list[dict[str, Numbers]]]:
-    """Gives the whole table, and of each split (one, or one a fold) the row numbers by part.
+def make_splits(
+    source: Source, config: DataConfig, plan: Plan, say: Say = say_nothing
+) -> tuple[pl.DataFrame, list[dict[str, Numbers]]]:
+    """Gives the whole table, and of each split (one, or one a fold) the row numbers by part; says how many rows are in none.
 
     Raises:
         ConfigError: The plan lacks what it needs.
@@ -64,6 +67,8 @@ def make_splits(source: Source, config: DataConfig, plan: Plan) -> tuple[pl.Data
     whole = pl.concat(list(parts.frames.values()), how="diagonal_relaxed")
     schema = detect_schema(source, config)
     examples = to_examples(whole.with_row_index(ROW), schema, "train", source)
+    if examples.dropped:
+        say(f"{counted(examples.dropped, 'row')} without {schema.left_out} left out.")
     by = plan.by if plan.by != "auto" else "group" if schema.group else "random"
     if by == "group" and schema.group is None:
         raise ConfigError("Splitting by group needs a group.", "--group COLUMN", "Name the column.")
@@ -82,8 +87,10 @@ def make_splits(source: Source, config: DataConfig, plan: Plan) -> tuple[pl.Data
     return whole, [{part: numbers[rows] for part, rows in split.items()} for split in made]
 
 
-def write_splits(source: Source, config: DataConfig, plan: Plan, out: str | Path) -> list[dict[str, int]]:
-    """Writes a file a part (and a folder a fold), whole or not at all, and gives how many rows each has.
+def write_splits(
+    source: Source, config: DataConfig, plan: Plan, out: str | Path, say: Say = say_nothing
+) -> list[dict[str, int]]:
+    """Writes a file a part (and a folder a fold), whole or not at all, and gives how many rows each has; says what is in none.
 
     Raises:
         ConfigError: The folder is there already, or as `make_splits`.
@@ -92,7 +99,7 @@ def write_splits(source: Source, config: DataConfig, plan: Plan, out: str | Path
     folder = Path(out).expanduser()
     if folder.exists():
         raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
-    whole, splits = make_splits(source, config, plan)
+    whole, splits = make_splits(source, config, plan, say)
     suffix = suffix_of(source.name)
     with atomic_folder(folder) as temporary:
         for number, split in enumerate(splits, start=1):

@@ -98,6 +98,7 @@ def share_weights(weights: Sequence[float] | None, n: int) -> Array:
         raise ConfigError(f"The weights {told} hold a number below 0, or none at all.", expected, do)
     if not given.any():
         raise ConfigError(f"The weights {told} are all 0.", f"{expected}, not all of them 0", do)
+    given = given / given.max()  # first, so that the sum of large ones is finite
     return np.asarray(given / given.sum())
 
 

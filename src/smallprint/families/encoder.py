@@ -93,7 +93,7 @@ def build_encoder(
         elif model.train_layers is not None:
             trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
         tracked: list[Callback] = [TrackerCallback(tracker)]
-        if model.adapter == "frozen" and is_small(data, loss, settings, folder):
+        if model.adapter == "frozen" and is_small(trained.head, data, loss, settings, folder):
             result = fit_head(
                 *(trained, data, loss, labels.task, settings),
                 precision=precision if own_loss else "fp32",

@@ -33,10 +33,8 @@ def plan_batches(
     rounded = -(-lengths // ROUNDING) * ROUNDING
     order = np.argsort(lengths, kind="stable") if rng is None else np.lexsort((rng.random(len(lengths)), rounded))
     batches: list[NDArray[np.int64]] = []
-    start, longest = (
-        0,
-        rounded[order].tolist(),
-    )  # a list: reading an array element by element takes several times as long
+    start = 0
+    longest = rounded[order].tolist()  # a list: reading an array element by element takes several times as long
     for end in range(1, len(order) + 1):
         full = end == len(order) or (end - start + 1) * longest[end] > batch_tokens or end - start + 1 > batch_size
         if full:

@@ -137,9 +137,8 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
         streams = threads if many else 1
-        with (
-            building
-        ):  # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
+        with building:
+            # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
             if streams not in opened:
                 opened[streams] = build(streams)
         return ask(opened[streams], ids, mask)

@@ -137,7 +137,7 @@ def save_bundle(
 
         def save_member(place: Path, name: str, member: Scorer) -> None:
             if stored is not None:
-                shutil.copytree(stored[name], place)
+                _copy(stored[name], place)
                 return
             save_bundle(
                 place,
@@ -276,6 +276,13 @@ def _policy_of(manifest: Manifest, folder: Path) -> Policy | None:
         return Policy.from_dict(manifest.policy)
     except (TypeError, AttributeError, SmallprintError):
         raise BundleError(f"{folder / MANIFEST} has a policy of another form.", "what `policy` stores", AGAIN) from None
+
+
+def _copy(folder: Path, place: Path) -> None:
+    """Copies all files: not by copytree, whose error hides that the disk is full, and which hands on who may write."""
+    for name in files_in(folder):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, place / name)
 
 
 def _save_model(

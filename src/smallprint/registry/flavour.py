@@ -11,11 +11,13 @@ from typing import Any
 
 from smallprint.core.errors import DataError
 from smallprint.inference.engine import Engine
+from smallprint.modeling.scorer import Scorer
+from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.registered import PLACE
 
 TEXT = "text"
 EXAMPLE = "We may change these terms at any time and without notice."  # of nobody's data
-EXTRAS = {"onnxruntime": "[onnx]", "openvino": "[openvino]"}  # by what runs a model
+EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}  # by what runs a model
 
 
 def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, entry: Any = None) -> None:
@@ -31,7 +33,6 @@ def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, entry: Any = N
     import pandas as pd
 
     example = pd.DataFrame({TEXT: [EXAMPLE]})
-    runtime = getattr(engine.scorer, "runtime", "")
     mlflow.pyfunc.save_model(
         path=str(folder),
         mlflow_model=entry,
@@ -39,12 +40,24 @@ def save_mlflow_model(bundle: Path, engine: Engine, folder: Path, entry: Any = N
         artifacts={PLACE: str(bundle)},
         signature=_signature(engine),
         input_example=example,
-        pip_requirements=[f"smallprint{EXTRAS.get(runtime, '')}=={version('smallprint')}"],
+        pip_requirements=[f"smallprint{extras_of(engine.scorer)}=={version('smallprint')}"],
     )
     for cache in folder.rglob("__pycache__"):
         for file in cache.iterdir():
             file.unlink()
         cache.rmdir()
+
+
+def extras_of(scorer: Scorer) -> str:
+    """Gives the extras that what runs a model needs, in brackets, such as '[onnx]'; '' where it needs none."""
+    names = sorted({EXTRAS[runtime] for runtime in _runtimes(scorer) if runtime in EXTRAS})
+    return f"[{','.join(names)}]" if names else ""
+
+
+def _runtimes(scorer: Scorer) -> set[str]:
+    if isinstance(scorer, StackScorer):
+        return {runtime for member in scorer.members for part in member.scorers for runtime in _runtimes(part)}
+    return {getattr(scorer, "runtime", "")}
 
 
 def answer_table(engine: Engine, table: Any) -> Any:

@@ -1,7 +1,7 @@
 """A sweep in MLflow: one parent run, and under it a run for each trial. Numbers and settings go there; texts never.
 
 Where the store is away, trials wait in SWEEP/tracking, a folder each, as runs do in theirs; they are sent when it answers: by this sweep,
-the next call of it, or the next training of the run root.
+the next call of it, or the next training of the run root that it lies in.
 """
 
 from __future__ import annotations
@@ -104,10 +104,14 @@ class SweepTracking:
             send_folders(folders, self._kept / "sweep", self.parent.uri, self._say)
         elif not self._told:
             self._told = True
-            self._say(
-                f"Tracking: trials are kept in {self._kept} and sent when it answers: by this sweep, by the same command "
-                f"later, or by the next training in {self._config.tracking.root}."
+            root = Path(self._config.tracking.root)
+            found_there = self._study.folder.resolve().parent == root.resolve()
+            later = (
+                f"by the same command later, or by the next training in {root}"
+                if found_there
+                else "or by the same command later"
             )
+            self._say(f"Tracking: trials are kept in {self._kept} and sent when it answers: by this sweep, {later}.")
 
     def _place(self, name: str) -> dict[str, Any]:
         """Gives where a tracker keeps what could not be sent yet."""

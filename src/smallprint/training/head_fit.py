@@ -33,14 +33,18 @@ from smallprint.training.module import check_loss, never_a_number, seed_step, st
 from smallprint.training.optimizer import build_optimizer, build_schedule
 from smallprint.training.stored import VectorDataset
 
-MOST_STEPS = 50_000  # half a minute: what a stop may cost
+MOST_STEPS = 50_000  # of a few tenths of a millisecond: some half a minute, which is what a stop may cost
+MOST_PRODUCTS = (
+    5e10  # weights x examples x epochs, six operations each: as long again, for heads whose steps take longer
+)
 ONE_THREAD = 100_000  # weights: with fewer, a second thread takes longer to be called than to be done without
 
 
-def is_small(data: TextDataModule, loss: Loss, settings: TrainingConfig, folder: Path) -> bool:
-    """Gives whether `fit_head` does what Lightning would: on one processor, a batch a step, with nothing to resume.
+def is_small(head: nn.Module, data: TextDataModule, loss: Loss, settings: TrainingConfig, folder: Path) -> bool:
+    """Gives whether `fit_head` does what Lightning would: on one processor, a batch a step, soon done, with nothing to resume.
 
     Args:
+        head: Any.
         data: Of stored vectors.
         loss: One with weights of its own is Lightning's to move and to train.
         settings: Of the training.
@@ -53,6 +57,7 @@ def is_small(data: TextDataModule, loss: Loss, settings: TrainingConfig, folder:
         and not settings.adversarial
         and not isinstance(loss, nn.Module)
         and settings.epochs * data.batches_per_epoch <= MOST_STEPS
+        and settings.epochs * len(data.train_set) * _n_weights(head) <= MOST_PRODUCTS
         and not (folder / LAST).exists()
     )
 
@@ -234,11 +239,15 @@ def _clip(gradients: list[Tensor], most: float) -> None:
     torch._foreach_mul_(gradients, torch.clamp(most / (length + 1e-6), max=1.0))
 
 
+def _n_weights(head: nn.Module) -> int:
+    return sum(weight.numel() for weight in head.parameters())
+
+
 @contextmanager
 def _one_thread(head: nn.Module) -> Iterator[None]:
     """Multiplies on one thread where the head is small."""
     threads = torch.get_num_threads()
-    small = sum(weight.numel() for weight in head.parameters()) < ONE_THREAD
+    small = _n_weights(head) < ONE_THREAD
     try:
         if small:
             torch.set_num_threads(1)

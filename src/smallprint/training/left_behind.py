@@ -6,8 +6,8 @@ lock, and are left alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +47,6 @@ def send_folders(folders: Iterable[Path], own: Path, uri: str, say: Say) -> int:
             continue
         try:
             sent += _send_one(folder, uri)
-            tidy(folder)
         except Exception:  # somebody else's run, damaged perhaps: nothing of this one depends on it
             continue
     if sent:
@@ -56,9 +55,14 @@ def send_folders(folders: Iterable[Path], own: Path, uri: str, say: Say) -> int:
 
 
 def tidy(folder: Path) -> None:
-    """Takes away the folder of a run that is in the store alone, once all of it is there."""
+    """Takes away the folder of a run that is in the store alone, once all of it is there.
+
+    For who had its journal alone: one without a journal may belong to a run that is about to begin.
+    """
     if folder.parent.name == KEPT and not (folder / FILE).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process has begun a journal in it meanwhile: it stays
+            (folder / "run.json").unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _send_one(folder: Path, uri: str) -> int:
@@ -76,6 +80,8 @@ def _send_one(folder: Path, uri: str) -> int:
         return sent
     finally:
         journal.close(keep=not seen_to)
+        if seen_to:
+            tidy(folder)
 
 
 def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:

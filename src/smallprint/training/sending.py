@@ -161,8 +161,8 @@ class Sender:
 
 
 def parent_key(name: str) -> str:
-    """Gives the key of the run that holds others of one kind."""
-    return f"parent {name}"
+    """Gives the key of the run that holds others of one kind, without the sign in which a search for it is quoted."""
+    return f"parent {name}".replace("'", "")
 
 
 def _joined(entries: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
