@@ -83,7 +83,6 @@ def parquet_batches(
     """
     import pyarrow.parquet
 
-    memory = pyarrow.default_memory_pool()
     with damaged(path, "a complete Parquet file"):
         file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
     with file:
@@ -96,11 +95,11 @@ def parquet_batches(
                 batch = next(batches, None)
                 frame = None if batch is None else cast(pl.DataFrame, pl.from_arrow(batch))
             if frame is None:
+                pyarrow.default_memory_pool().release_unused()  # else Arrow keeps several times a batch
                 return
             del batch
             if frame.height:
                 yield frame
-            memory.release_unused()  # else Arrow keeps several times a batch
 
 
 def in_parts(rows: Iterable[Row], size: Callable[[Row], int], most: int = BATCH_ROWS) -> Iterator[list[Row]]:
