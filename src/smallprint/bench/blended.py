@@ -8,33 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from smallprint.bench.collect import Cost, Truth, is_finished, measure_cost, read_run, train_seed
+from smallprint.bench.collect import Cost, Truth, measure_cost, read_run
 from smallprint.bench.measure import SeedScores
 from smallprint.bench.systems import System
 from smallprint.core.config import EvaluationConfig
-from smallprint.core.progress import Say
 from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families.blend import average, build_stack_of, read_finished, share_weights
-from smallprint.training.stored import VectorCache
 
 
-def member_folders(system: System, seed: int, first: int, root: Path) -> list[Path]:
-    """Gives the run folders of a blend's members: of this seed, of those that are trained once of the first."""
-    return [root / f"{part.name}-seed{first if part.name in system.once else seed}" for part in system.members]
-
-
-def members_finished(system: System, seed: int, first: int, root: Path) -> bool:
-    """Gives whether all members of a seed are trained."""
-    return all(is_finished(folder) for folder in member_folders(system, seed, first, root))
-
-
-def train_members(
-    system: System, data: str, seed: int, first: int, root: Path, cache: VectorCache, say: Say
-) -> list[Path]:
-    """Trains the members of a seed that are not there, and gives their folders."""
-    return [
-        train_seed(part, data, first if part.name in system.once else seed, root, cache, say) for part in system.members
-    ]
+def runs_of(system: System, seed: int, first: int) -> list[tuple[System, int]]:
+    """Gives what is trained for a seed of a system, and with which seed: itself, or a blend's members, those that are trained once with
+    the first seed.
+    """
+    members = system.members if system.averages else (system,)
+    return [(part, first if part.name in system.once else seed) for part in members]
 
 
 def blend_seed(folders: Sequence[Path], seed: int) -> tuple[SeedScores, Truth]:

@@ -69,13 +69,18 @@ class Truth:
     test_texts: list[str]
 
 
+def run_folder(root: Path, name: str, seed: int) -> Path:
+    """Gives where the run of a system and seed lies."""
+    return root / f"{name}-seed{seed}"
+
+
 def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCache, say: Say) -> Path:
     """Trains one seed of a system, unless it is there, and gives its run folder.
 
     Raises:
         ConfigError: The folder holds a run with other settings.
     """
-    folder = root / f"{system.name}-seed{seed}"
+    folder = run_folder(root, system.name, seed)
     own = [
         f"training.seed={seed}",
         f"tracking.root={json.dumps(str(root))}",
@@ -83,7 +88,7 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
         "evaluation.baseline=none",
     ]
     if system.teacher:
-        own.append(f"training.teacher={json.dumps(str((root / f'{system.teacher}-seed{seed}').absolute()))}")
+        own.append(f"training.teacher={json.dumps(str(run_folder(root, system.teacher, seed).absolute()))}")
     config = load_config(None, [*own, *system.settings])
     if (folder / "run.json").is_file():
         run = open_run(folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from smallprint.bench.blended import blend_seed, blended_cost, member_folders, members_finished, train_members
+from smallprint.bench.blended import blend_seed, blended_cost, runs_of
 from smallprint.bench.collect import (
     Collected,
     Truth,
@@ -15,6 +15,7 @@ from smallprint.bench.collect import (
     is_finished,
     measure_cost,
     read_run,
+    run_folder,
     train_seed,
 )
 from smallprint.bench.measure import measure_decisions
@@ -49,26 +50,27 @@ def run_unfair_tos(
     truth: Truth | None = None
     cache = VectorCache()
     for system in systems:
-        there = [seed for seed in seeds if not finished or _is_there(system, seed, seeds[0], root)]
+        parts = {seed: runs_of(system, seed, seeds[0]) for seed in seeds}
+        places = {seed: [run_folder(root, part.name, own) for part, own in parts[seed]] for seed in seeds}
+        there = [seed for seed in seeds if not finished or all(map(is_finished, places[seed]))]
         if not there:
             continue
-        scores, folders = [], []
+        scores = []
         for seed in there:
-            if system.averages:
-                places = member_folders(system, seed, seeds[0], root)
-                if not finished:
-                    places = train_members(system, data, seed, seeds[0], root, cache, say)
-                seed_scores, its_truth = blend_seed(places, seed)
-            else:
-                places = [root / f"{system.name}-seed{seed}"]
-                if not finished:
-                    places = [train_seed(system, data, seed, root, cache, say)]
-                seed_scores, its_truth = read_run(places[0], seed)
+            if not finished:
+                for part, own in parts[seed]:
+                    train_seed(part, data, own, root, cache, say)
+            seed_scores, its_truth = (
+                blend_seed(places[seed], seed) if system.averages else read_run(places[seed][0], seed)
+            )
             truth = truth or its_truth
-            check_same_examples(places[0], its_truth, truth)
+            check_same_examples(places[seed][0], its_truth, truth)
             scores.append(seed_scores)
-            folders.append(places)
-        cost = blended_cost(folders[0]) if system.averages else measure_cost([places[0] for places in folders])
+        cost = (
+            blended_cost(places[there[0]])
+            if system.averages
+            else measure_cost([folder for seed in there for folder in places[seed]])
+        )
         collected[system.name] = Collected(system, scores, cost)
     if truth is None:
         raise ConfigError(f"No finished run is in {root}.", "runs of these rows", "Train them first.")
@@ -85,12 +87,6 @@ def run_unfair_tos(
         },
         "rows": rows + build_rows(list(collected.values()), truth),
     }
-
-
-def _is_there(system: System, seed: int, first: int, root: Path) -> bool:
-    if system.averages:
-        return members_finished(system, seed, first, root)
-    return is_finished(root / f"{system.name}-seed{seed}")
 
 
 def chat_rows(file: Path, truth: Truth) -> list[dict[str, Any]]:
