@@ -99,6 +99,18 @@ def loopback():
 
 
 @pytest.fixture(scope="session")
+def damage():
+    """Changes one bit in the middle of a file."""
+
+    def change(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+    return change
+
+
+@pytest.fixture(scope="session")
 def toy_run(tmp_path_factory, labelled_frame):
     """Folder of a run of TF-IDF and a linear model on the multilabel toy table, for tests that change nothing in it."""
     from smallprint import api

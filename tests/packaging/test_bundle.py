@@ -261,10 +261,8 @@ def test_an_own_backbone_must_be_given_again(tiny_backbone, tmp_path):
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "config.yaml", "backbone/config.json", "tokenizer/tokenizer.json"]
 )
-def test_a_changed_file(bundle, name):
-    content = bytearray((bundle / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (bundle / name).write_bytes(bytes(content))
+def test_a_changed_file(bundle, name, damage):
+    damage(bundle / name)
     with pytest.raises(BundleError, match="changed or damaged") as error:
         load_bundle(bundle)
     assert name in error.value.found

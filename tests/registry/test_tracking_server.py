@@ -84,6 +84,24 @@ def ended(*several):
     return [out for out, _ in said]
 
 
+def outlive(process, server, reached):
+    """Kills the server at the first line that has `reached`, and gives all that the process says until it ends well."""
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if reached(line):
+                break
+        server.kill()
+        said += list(process.stderr)
+        assert process.wait(timeout=300) == 0, said
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.stderr.close()
+    return said
+
+
 def test_two_processes_train_and_promote_at_once(server, here, labelled_frame, tmp_path):
     labelled_frame("multilabel", 160).write_parquet(tmp_path / "d.parquet")
     words = ("train", "d.parquet", "--backbone", "tfidf", "--set", "tracking.experiment=two")
@@ -129,19 +147,7 @@ def test_killed_amid_a_training_and_started_again_it_has_all(server, here, label
     words = ["train", "d.parquet", "--out", "run", "--backbone", tiny_backbone]
     words += ["--set", "tracking.experiment=killed", *(word for one in settings for word in ("--set", one))]
     training = begin(*words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    said = []
-    try:
-        for line in training.stderr:
-            said.append(line)
-            if "epoch" in line.lower() and "3" in line:
-                break
-        server.kill()
-        said += list(training.stderr)
-        assert training.wait(timeout=300) == 0, said
-    finally:
-        training.kill()
-        training.stdout.close()
-        training.stderr.close()
+    said = outlive(training, server, lambda line: "epoch" in line.lower() and "3" in line)
     assert len([line for line in said if "does not answer" in line]) == 1, said
     assert (tmp_path / "run" / "tracking.jsonl").exists()
     server.start()
@@ -169,19 +175,7 @@ def test_killed_amid_a_sweep_and_started_again_it_has_all_trials(server, here, l
     words = ["sweep", "d.parquet", "--trials", "4", "--seeds", "1", "--out", "runs/s", "--backbone", "tfidf"]
     words += ["--set", "tracking.experiment=swept", "--set", "sweep.folds=1"]
     sweep = begin(*words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    said = []
-    try:
-        for line in sweep.stderr:
-            said.append(line)
-            if line.startswith("  trial 1/"):
-                break
-        server.kill()
-        said += list(sweep.stderr)
-        assert sweep.wait(timeout=300) == 0, said
-    finally:
-        sweep.kill()
-        sweep.stdout.close()
-        sweep.stderr.close()
+    said = outlive(sweep, server, lambda line: line.startswith("  trial 1/"))
     assert len([line for line in said if "trials are kept in" in line]) == 1, said
     assert [*(tmp_path / "runs" / "s" / "tracking").glob("*/tracking.jsonl")]
     server.start()

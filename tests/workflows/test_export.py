@@ -164,12 +164,9 @@ def test_an_operator_that_onnx_lacks_is_named(trained, tmp_path, monkeypatch):
         export(trained("binary"), "onnx", tmp_path / "onnx")
 
 
-def test_a_changed_file_is_found(onnx_of, tmp_path):
+def test_a_changed_file_is_found(onnx_of, tmp_path, damage):
     shutil.copytree(onnx_of("binary")[0], tmp_path / "onnx")
-    path = tmp_path / "onnx" / "model.onnx"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    damage(tmp_path / "onnx" / "model.onnx")
     with pytest.raises(BundleError, match="changed or damaged"):
         api.load(tmp_path / "onnx")
 

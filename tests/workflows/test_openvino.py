@@ -122,12 +122,9 @@ def test_a_model_that_decides_otherwise_is_refused(exported, tmp_path, monkeypat
     assert not (tmp_path / "refused").exists()
 
 
-def test_a_changed_file_is_refused(exported, tmp_path):
+def test_a_changed_file_is_refused(exported, tmp_path, damage):
     shutil.copytree(exported("binary")[1], tmp_path / "bundle")
-    path = tmp_path / "bundle" / "model.onnx"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    damage(tmp_path / "bundle" / "model.onnx")
     with pytest.raises(BundleError, match="changed or damaged"):
         api.load(tmp_path / "bundle")
 

@@ -34,9 +34,8 @@ from smallprint.training.optimizer import build_optimizer, build_schedule
 from smallprint.training.stored import VectorDataset
 
 MOST_STEPS = 50_000  # of a few tenths of a millisecond: some half a minute, which is what a stop may cost
-MOST_PRODUCTS = (
-    5e10  # weights x examples x epochs, six operations each: as long again, for heads whose steps take longer
-)
+# weights x examples x epochs, six operations each: as long again, for heads whose steps take longer
+MOST_PRODUCTS = 5e10
 ONE_THREAD = 100_000  # weights: with fewer, a second thread takes longer to be called than to be done without
 
 
@@ -112,13 +111,8 @@ class _Training:
         assert isinstance(data.validation_set, VectorDataset)
         classifier.train()
         use_byte_dropout(classifier)
-        self.classifier, self.head, self.data, self.settings, self.task = (
-            classifier,
-            classifier.head,
-            data,
-            settings,
-            task,
-        )
+        self.classifier, self.head, self.data = classifier, classifier.head, data
+        self.settings, self.task = settings, task
         self.train, self.validation = data.train_set, data.validation_set
         self.loss = self.train_loss = loss
         if precision == "bf16":  # which reaches no further than the loss: heads are fp32
