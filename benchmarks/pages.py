@@ -247,6 +247,7 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
         "first_results": of_benchmark("first_results"),
         "decoder": of_benchmark("decoder"),
         "few_labels": of_benchmark("few_labels"),
+        "thresholds": of_benchmark("thresholds"),
     },
     DOCS / "guide" / "overview.md": {"prompt_or_tune": prompt_or_tune},
     DOCS / "guide" / "problem.md": {

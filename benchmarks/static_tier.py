@@ -82,8 +82,8 @@ def _cost(command: list[str]) -> tuple[float, float]:
 def quality(seeds: int, encoder: str) -> dict[str, Any]:
     """Gives validation's and test's measures of each way over seeds."""
     from smallprint.bench.measure import SeedScores, measure_seed
+    from smallprint.evaluation.earned import choose_thresholds
     from smallprint.evaluation.ranking import average_precision_macro
-    from smallprint.evaluation.shrunk import choose_thresholds
     from smallprint.modeling.linear import fit_linear
     from smallprint.modeling.static_fit import fit_static
     from smallprint.modeling.word_vectors import vectors_with

@@ -31,9 +31,9 @@ from smallprint.core.config import Config
 from smallprint.core.files import write_json
 from smallprint.core.results import ScoredSplit
 from smallprint.core.settings import load_config
+from smallprint.evaluation.earned import choose_thresholds
 from smallprint.evaluation.headline import LEADING
 from smallprint.evaluation.metrics import compute_metrics
-from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.sweep.command import _resolve
 from smallprint.sweep.judge import Judge, open_judge
 from smallprint.sweep.loop import Budget, run_trials

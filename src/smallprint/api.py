@@ -118,7 +118,9 @@ def train(
             return runs.read_result(run)
 
         # calibration and thresholds on what was not learned from; then test is opened, once
-        tuned = tune(run, *score_unseen(fitted, splits, labels), say)
+        groups = splits.validation.groups
+        unseen_groups = groups if fitted.held_out is None else [*splits.own_train.groups, *groups]
+        tuned = tune(run, *score_unseen(fitted, splits, labels), unseen_groups, say)
         engine = Engine(scorer, labels, tuned.thresholds, calibration=tuned.calibration)
         clock.lap("tune")
         test_examples = splits.open_test()
@@ -138,14 +140,13 @@ def train(
         clock.lap("baseline")
 
         # package and report
-        groups = splits.validation.groups
         of_validation = tuned.unseen.scores[-len(splits.validation) :]
         found = Ended(
             engine=engine,
             fit=fit,
             tuned=tuned,
             groups=groups,
-            unseen_groups=None if fitted.held_out is None else [*splits.own_train.groups, *groups],
+            unseen_groups=None if fitted.held_out is None else unseen_groups,
             test=(test, test_scored, test_examples.groups),
             summary=summary,
             known_texts=known_texts,

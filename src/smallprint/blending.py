@@ -97,7 +97,7 @@ def blend(
         if tracker.uri is not None:
             tracker.log_parameters({"blend": {"members": ", ".join(one.name for one in found), **_ids(found)}})
         scored = average(stack, [member.validation for member in found])
-        tuned = tune(run, scored, scored, say)
+        tuned = tune(run, scored, scored, found[0].groups, say)
         engine = Engine(scorer, labels, tuned.thresholds, calibration=tuned.calibration)
         values = reached(scored.targets, tuned.scored.scores, scored.task)
         say(f"Blend: {tell(values)}")

@@ -19,11 +19,11 @@ from smallprint.core.results import Array, FitResult, Metrics, ScoredSplit
 from smallprint.core.run import Run
 from smallprint.data.normalise import text_hashes
 from smallprint.evaluation.calibration import Calibration, choose_calibration
+from smallprint.evaluation.earned import choose_thresholds
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.evaluation.parts import Part
 from smallprint.evaluation.report_plots import draw_plots
 from smallprint.evaluation.score_files import write_scores
-from smallprint.evaluation.shrunk import choose_thresholds
 from smallprint.families.baseline import Baseline
 from smallprint.inference.engine import Engine
 from smallprint.packaging.bundle import save_bundle
@@ -85,13 +85,14 @@ class Ended:
     stored: Mapping[str, Path] | None = None
 
 
-def tune(run: Run, unseen: ScoredSplit, scored: ScoredSplit, say: Say) -> Tuned:
+def tune(run: Run, unseen: ScoredSplit, scored: ScoredSplit, groups: Sequence[str | None], say: Say) -> Tuned:
     """Gives calibrated scores and thresholds, as the run's settings want them.
 
     Args:
         run: Whose settings these are; it remembers whether scores were calibrated.
         unseen: Scores of examples that the model did not learn from.
         scored: Those of validation among them.
+        groups: The document of each example of `unseen`.
         say: Takes lines for a person.
     """
     wanted, task = run.config.evaluation, unseen.task
@@ -101,7 +102,7 @@ def tune(run: Run, unseen: ScoredSplit, scored: ScoredSplit, say: Say) -> Tuned:
     run.update(calibrated=calibration is not None)
     if calibration is not None:
         unseen, scored = (replace(part, scores=calibration.apply(part.scores)) for part in (unseen, scored))
-    thresholds = choose_thresholds(unseen.targets, unseen.scores, task, wanted.threshold)
+    thresholds = choose_thresholds(unseen.targets, unseen.scores, task, wanted.threshold, groups)
     return Tuned(unseen, scored, calibration, thresholds, compute_metrics(scored, thresholds))
 
 

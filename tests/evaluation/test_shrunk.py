@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from smallprint.core.config import EvaluationConfig
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.evaluation.calibration import logits_of, sigmoid
-from smallprint.evaluation.shrunk import choose_thresholds, tune_thresholds_shrunk
+from smallprint.evaluation.shrunk import tune_thresholds_shrunk
 from smallprint.evaluation.thresholds import apply_thresholds, tune_thresholds
 
 
@@ -108,26 +107,3 @@ def test_a_prior_that_is_no_number_of_positives_is_an_error(prior):
 def test_arrays_that_do_not_fit_are_an_error():
     with pytest.raises(DataError, match="Targets have shape"):
         tune_thresholds_shrunk(np.zeros((3, 2)), np.zeros((2, 2)), "multilabel")
-
-
-@pytest.mark.parametrize("method", ["shrunk", "f1", "fixed"])
-def test_every_method_takes_every_task(method):
-    rng = np.random.default_rng(2)
-    targets, scores = (rng.random((60, 1)) < 0.3).astype(np.int8), rng.random((60, 1))
-    found = choose_thresholds(targets, scores, "binary", method)
-    assert found == (0.5 if method == "fixed" else tune_thresholds(targets, scores, "binary"))
-    scores = rng.dirichlet(np.ones(3), 60)
-    assert choose_thresholds(rng.integers(0, 3, 60), scores, "multiclass", method).tolist() == [0.5] * 3
-    assert choose_thresholds(np.zeros((60, 3)), scores, "multilabel", method).tolist() == [0.5] * 3
-
-
-def test_the_setting_chooses_the_method():
-    assert EvaluationConfig().threshold == "shrunk"
-    rng = np.random.default_rng(3)
-    targets = (rng.random((200, 2)) < 0.1).astype(np.int8)
-    scores = np.clip(targets * 0.3 + rng.random((200, 2)) * 0.6, 0, 1)
-    ways = {method: choose_thresholds(targets, scores, "multilabel", method) for method in ("f1", "shrunk", "fixed")}
-    assert np.array_equal(ways["f1"], tune_thresholds(targets, scores, "multilabel"))
-    assert np.array_equal(ways["shrunk"], tune_thresholds_shrunk(targets, scores, "multilabel"))
-    assert ways["fixed"].tolist() == [0.5, 0.5]
-    assert not np.array_equal(ways["f1"], ways["shrunk"])

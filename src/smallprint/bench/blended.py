@@ -12,7 +12,7 @@ from smallprint.bench.collect import Cost, Truth, measure_cost, read_run
 from smallprint.bench.measure import SeedScores
 from smallprint.bench.systems import System
 from smallprint.core.config import EvaluationConfig
-from smallprint.evaluation.shrunk import choose_thresholds
+from smallprint.evaluation.earned import choose_thresholds
 from smallprint.families.blend import average, build_stack_of, read_finished, share_weights
 
 
@@ -34,8 +34,11 @@ def blend_seed(folders: Sequence[Path], seed: int) -> tuple[SeedScores, Truth]:
     stack = build_stack_of(share_weights(None, len(members)), members)
     validation, test = (average(stack, [getattr(one, split) for one in members]) for split in ("validation", "test"))
     wanted = EvaluationConfig().threshold
-    thresholds = choose_thresholds(validation.targets, validation.scores, validation.task, wanted)
-    return SeedScores(seed, validation.scores, test.scores, thresholds), read_run(folders[0], seed)[1]
+    truth = read_run(folders[0], seed)[1]
+    thresholds = choose_thresholds(
+        validation.targets, validation.scores, validation.task, wanted, truth.validation_groups
+    )
+    return SeedScores(seed, validation.scores, test.scores, thresholds), truth
 
 
 def blended_cost(folders: Sequence[Path]) -> Cost:

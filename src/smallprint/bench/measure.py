@@ -15,9 +15,10 @@ import numpy as np
 from smallprint.core.results import Array
 from smallprint.evaluation.calibration import adaptive_ece, fit_calibration
 from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.earned import tune_thresholds_earned
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.ranking import any_score, average_precision_macro, average_precision_micro
-from smallprint.evaluation.thresholds import DEFAULT, apply_thresholds, tune_thresholds
+from smallprint.evaluation.thresholds import DEFAULT, apply_thresholds
 
 Statistic = Callable[[Array], Array]
 # name of the column: what is counted, and how counts become a score
@@ -68,11 +69,13 @@ class SeedResult:
     counts: dict[str, Array]
 
 
-def measure_seed(scores: SeedScores, validation_truth: Array, test_truth: Array) -> SeedResult:
-    """Measures one seed of one system on test."""
+def measure_seed(
+    scores: SeedScores, validation_truth: Array, test_truth: Array, groups: Sequence[object] | None = None
+) -> SeedResult:
+    """Measures one seed of one system on test; `groups` are the documents of validation's examples, for the binary threshold."""
     any_validation, any_test = any_score(scores.validation), any_score(scores.test)
     any_truth = _any(test_truth)
-    any_threshold = tune_thresholds(_any(validation_truth), any_validation, "binary")
+    any_threshold = tune_thresholds_earned(_any(validation_truth), any_validation, "binary", groups)
     tuned = apply_thresholds(scores.test, scores.thresholds, "multilabel")
     counts = {
         **decision_counts(test_truth, scores.test > DEFAULT),

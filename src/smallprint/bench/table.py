@@ -96,7 +96,10 @@ def build_rows(systems: Sequence[Collected], truth: Truth) -> list[dict[str, Any
     """Gives the rows of all systems, each beside the linear baseline where that was trained."""
     groups = truth.test_groups if any(group is not None for group in truth.test_groups) else None
     measured = {
-        part.system.name: [measure_seed(seed, truth.validation, truth.test) for seed in part.seeds] for part in systems
+        part.system.name: [
+            measure_seed(seed, truth.validation, truth.test, truth.validation_groups) for seed in part.seeds
+        ]
+        for part in systems
     }
     rows = []
     for part in systems:

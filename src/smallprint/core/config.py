@@ -277,9 +277,10 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Calibration, thresholds, metrics and the report."""
 
-    threshold: Literal["shrunk", "f1", "fixed"] = Field(
-        "shrunk",
+    threshold: Literal["auto", "shrunk", "f1", "fixed"] = Field(
+        "auto",
         description="'shrunk': per label, best F1 on validation, drawn towards one for all labels where positives are few; "
+        "'auto': these where they do better than 0.5 on held-out parts of validation, else 0.5; "
         "'f1': each label's own; 'fixed': 0.5 for every label.",
     )
     calibration: Literal["none", "platt"] = Field(

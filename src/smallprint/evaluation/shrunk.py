@@ -6,22 +6,13 @@ Out: one threshold a label, shrunk towards the one threshold that is best for al
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from smallprint.core.errors import ConfigError
 from smallprint.core.results import Array
 from smallprint.evaluation.calibration import logits_of, sigmoid
 from smallprint.evaluation.checks import check_arrays
-from smallprint.evaluation.thresholds import DEFAULT, best_threshold, tune_thresholds
-
-
-def choose_thresholds(targets: Array, scores: Array, task: str, method: Literal["shrunk", "f1", "fixed"]) -> Array:
-    """Thresholds by the method that `evaluation.threshold` names; see `tune_thresholds` and `tune_thresholds_shrunk`."""
-    if method == "shrunk":
-        return tune_thresholds_shrunk(targets, scores, task)
-    return tune_thresholds(targets, scores, task, method)
+from smallprint.evaluation.thresholds import DEFAULT, best_threshold
 
 
 def tune_thresholds_shrunk(

@@ -13,7 +13,7 @@ from smallprint.core.results import Array, ScoredSplit
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import Splits
-from smallprint.evaluation.shrunk import choose_thresholds
+from smallprint.evaluation.earned import choose_thresholds
 from smallprint.modeling.linear import fit_linear
 
 BASELINE = "baseline"
@@ -49,7 +49,9 @@ def fit_baseline(splits: Splits, labels: LabelSet, config: Config, test: Example
     targets = labels.encode(train.labels)
     scorer = fit_linear(train.texts, targets, labels.task, labels.n_outputs, config.training.seed)
     truth = labels.encode(validation.labels)
-    thresholds = choose_thresholds(truth, scorer.score(validation.texts), labels.task, config.evaluation.threshold)
+    thresholds = choose_thresholds(
+        truth, scorer.score(validation.texts), labels.task, config.evaluation.threshold, validation.groups
+    )
     scores = scorer.score(test.texts)
     scored = ScoredSplit(BASELINE, labels.task, labels.names, test.texts, labels.encode(test.labels), scores)
     return Baseline(scored, thresholds)
