@@ -85,6 +85,9 @@ def test_clauses_without_documents_are_said_to_be(figure):
 
 def test_better_is_said_only_where_the_interval_excludes_0(figure):
     notes = "\n".join(render_notes(figure))
+    assert "always tuned" not in notes
+    del figure["rows"][-1]["thresholds"]
+    assert f"always tuned, and not again: {figure['rows'][-1]['title']}." in "\n".join(render_notes(figure))
     assert "MiniLM, full: better than the linear baseline by nine-column macro F1 at 0.5" in notes
     low, _ = figure["rows"][9]["against_linear"]["nine_macro"]["interval"]
     assert low > 0
