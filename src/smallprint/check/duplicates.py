@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.check.findings import SHOWN, Finding, Rows
+from smallprint.core.freed import give_back
 from smallprint.core.progress import counted
 from smallprint.data.normalise import normal_forms
 
@@ -62,7 +63,9 @@ def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     findings = [finding for earlier, later in PAIRS for finding in _across(rows, formed, earlier, later)]
     for split in rows.splits:
         findings += _inside(rows, formed, split)
-    return [*findings, *_contradictions(rows, formed)]
+    findings += _contradictions(rows, formed)
+    give_back()
+    return findings
 
 
 def _across(rows: Rows, formed: pl.DataFrame, earlier: str, later: str) -> list[Finding]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from smallprint.check.duplicates import first_places
 from smallprint.check.findings import Finding, Place, Rows
+from smallprint.core.freed import give_back
 from smallprint.data.normalise import normal_forms
 
 BANDS, WIDTH = 16, 4
@@ -26,7 +27,7 @@ MOST_LINKS = 2_000_000
 MOST_WORDS = 2**24  # held at once to be compared
 COMPARED_WORDS = 2**14  # looked at at once
 SEED = 20_240_607
-FormsAt = Callable[[NDArray[np.int64]], Iterator[tuple[int, pl.Series]]]
+FormsAt = Callable[[NDArray[Any]], Iterator[tuple[int, pl.Series]]]
 
 
 def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -36,7 +37,7 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
         forms: Normal forms, each once.
     """
 
-    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+    def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         yield 0, forms.gather(positions)
 
     return _near_pairs(len(forms), forms_at)
@@ -48,13 +49,13 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
     for some in np.split(seeds, range(BANDS_AT_ONCE, BANDS, BANDS_AT_ONCE)):
         bands = [np.zeros(n, dtype=np.uint32) for _ in some]
-        for first, forms in forms_at(np.arange(n)):
+        for first, forms in forms_at(np.arange(n, dtype=np.uint32)):
             words, starts = _word_sets(forms)
             part = slice(first, first + len(forms))
             sizes[part] = np.diff(starts)
             for band, four in zip(bands, some, strict=True):
                 band[part] = _band(words, starts, four)
-        links = _linked(links, bands, np.flatnonzero(sizes >= FEWEST_WORDS), n)
+        links = _linked(links, bands, np.flatnonzero(sizes >= FEWEST_WORDS).astype(np.uint32), n)
     pairs = np.column_stack([links // max(n, 1), links % max(n, 1)])
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
@@ -73,20 +74,25 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _linked(
-    links: NDArray[np.int64], bands: list[NDArray[np.uint32]], chosen: NDArray[np.int64], n: int
+    links: NDArray[np.int64], bands: list[NDArray[np.uint32]], chosen: NDArray[np.uint32], n: int
 ) -> NDArray[np.int64]:
     """Gives `links` and the pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first,
     as the lower times `n` and the higher; takes the bands out of the list, so that their memory serves what follows."""
     while bands:
-        band = bands.pop(0)[chosen]
-        order = np.argsort(band, kind="stable").astype(np.int32)
-        same = band[order[1:]] == band[order[:-1]]
-        later = (np.flatnonzero(same) + 1).astype(np.int32)
-        firsts = np.flatnonzero(np.append(True, ~same)).astype(np.int32)
-        heads = firsts[np.searchsorted(firsts, later, side="right") - 1]
+        # the number of the band above the position: sorted in place, equal ones stand side by side in the order of positions
+        keys = bands.pop(0)[chosen].astype(np.uint64)
+        keys <<= np.uint64(32)
+        keys |= chosen.astype(np.uint32)
+        keys.sort()
+        later = np.flatnonzero((keys[1:] ^ keys[:-1]) < 2**32) + 1
+        begins = np.flatnonzero(np.diff(later, prepend=-1) != 1)
+        heads = np.repeat(later[begins] - 1, np.diff(np.append(begins, len(later))))
+        two = (keys[later] & np.uint64(2**32 - 1)).astype(np.int64)
         for other in (later - 1, heads):
-            one, two = chosen[order[other]], chosen[order[later]]
-            links = np.union1d(links, np.minimum(one, two) * n + np.maximum(one, two))[:MOST_LINKS]
+            one = (keys[other] & np.uint64(2**32 - 1)).astype(np.int64)
+            links = np.union1d(links, one * n + two)[:MOST_LINKS]
+        del keys
+        give_back()
     return links
 
 
@@ -113,7 +119,7 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     where = formed["at"].gather(once).to_numpy()
     del first
 
-    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+    def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         for first, texts in rows.texts_at(where[positions]):
             yield first, normal_forms(texts)
 
