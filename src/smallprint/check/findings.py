@@ -16,7 +16,7 @@ from smallprint.core.freed import give_back
 Severity = Literal["error", "warning", "note"]
 GRAVEST: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN, EXCERPT = 50, 160
-AT_ONCE = 2048  # texts
+AT_ONCE = 1024  # texts
 GIVE_BACK_EVERY = 4  # of these
 
 

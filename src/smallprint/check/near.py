@@ -20,7 +20,7 @@ from smallprint.core.freed import give_back
 from smallprint.data.normalise import normal_forms
 
 BANDS, WIDTH = 16, 4
-BANDS_AT_ONCE = 4  # memory holds these; the texts are read again for the others
+BANDS_AT_ONCE = 2  # memory holds these; the texts are read again for the others
 ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
@@ -61,7 +61,7 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
     alike = np.zeros(len(pairs))
-    for part in _blocks(pairs, sizes, MOST_WORDS):
+    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(4 * n, COMPARED_WORDS))):
         mine = np.unique(pairs[part])
         starts = np.append(0, np.cumsum(sizes[mine], dtype=np.int64))
         words = np.empty(starts[-1], dtype=np.uint32)
@@ -90,8 +90,10 @@ def _linked(
         two = (keys[later] & np.uint64(2**32 - 1)).astype(np.int64)
         for other in (later - 1, heads):
             one = (keys[other] & np.uint64(2**32 - 1)).astype(np.int64)
-            links = np.union1d(links, one * n + two)[:MOST_LINKS]
-        del keys
+            links = np.concatenate([links, one * n + two])
+            links.sort()  # in place: `union1d` would hold it four times
+            links = links[np.append(True, links[1:] != links[:-1])][:MOST_LINKS] if len(links) else links
+        del keys, one, two, later, heads
         give_back()
     return links
 
