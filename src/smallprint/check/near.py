@@ -1,7 +1,7 @@
 """Near-copies: texts that share most of their words. In: rows with their normal forms. Out: pairs and findings.
 
 MinHash (Broder 1997) over sets of words, sixteen bands of four; what meets in a band is compared exactly, so that no pair is reported
-that is not one. Memory holds sixteen numbers a text, and the words of those alone that are compared; pairs are linked along each band,
+that is not one. Memory holds two bands at a time, and the words of those alone that are compared; pairs are linked along each band,
 not all with all, so that a thousand alike cost a thousand comparisons.
 """
 

@@ -84,9 +84,8 @@ def parquet_batches(
     import pyarrow.parquet
 
     part = _part_of(path.stat().st_size)
-    with damaged(path, "a complete Parquet file"):
-        with _plain_memory():
-            file = pyarrow.parquet.ParquetFile(path, buffer_size=part, pre_buffer=False)
+    with damaged(path, "a complete Parquet file"), _plain_memory():
+        file = pyarrow.parquet.ParquetFile(path, buffer_size=part, pre_buffer=False)
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         each = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1.0)
