@@ -85,3 +85,28 @@ def test_findings(rows_of, kinds):
 def test_nothing_at_all(rows_of):
     rows = rows_of({"train": ["a", ""]})
     assert check_near(rows, with_form(rows)) == []
+
+
+def test_word_sets_are_the_different_words_of_each_text():
+    texts = ["a b a c", "", "one", "b a"]
+    words, starts = near._word_sets(pl.Series(texts))
+    hashes = {word: int(pl.Series([word]).hash(2)[0]) % 2**32 for text in texts for word in text.split(" ")}
+    for i, text in enumerate(texts):
+        assert words[starts[i] : starts[i + 1]].tolist() == sorted({hashes[word] for word in text.split(" ")})
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 16])
+def test_pairs_are_the_same_however_many_bands_are_held(at_once, monkeypatch):
+    texts, copies = planted(100, 12, seed=9)
+    known = near_pairs(pl.Series(texts + copies))
+    monkeypatch.setattr(near, "BANDS_AT_ONCE", at_once)
+    pairs, alike = near_pairs(pl.Series(texts + copies))
+    assert pairs.tolist() == known[0].tolist()
+    assert alike.tolist() == known[1].tolist()
+
+
+def test_each_text_of_a_band_is_linked_with_the_one_before_it_and_with_the_first():
+    band = np.array([5, 7, 5, 7, 5, 9], dtype=np.uint32)
+    chosen = np.array([0, 1, 2, 3, 4, 5], dtype=np.uint32)
+    links = near._linked(np.zeros(0, dtype=np.int64), [band], chosen, 6)
+    assert [(int(link) // 6, int(link) % 6) for link in links] == [(0, 2), (0, 4), (1, 3), (2, 4)]

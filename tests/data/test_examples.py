@@ -138,3 +138,23 @@ def test_rows_without_a_label_can_be_left_out(labels):
 def test_where_a_row_may_have_no_label_none_is_left_out():
     table = {"text": ["one", "two", "three"], "label": ["a|b", None, "b"]}
     assert made(table, empty_label="drop").labels == [["a", "b"], [], ["b"]]
+
+
+def test_labels_that_stand_as_names_are_those_that_are_read_one_by_one(monkeypatch):
+    import polars as pl
+
+    from smallprint.core.config import DataConfig
+    from smallprint.data import examples
+    from smallprint.data.read import open_source
+    from smallprint.data.schema import detect_schema
+
+    for labels in (["a", "b", "c", "a"], ["a", " b", "c ", "a"]):
+        frame = pl.DataFrame({"text": ["one", "two", "three", "four"], "label": labels})
+        source = open_source(frame)
+        schema = detect_schema(source, DataConfig())
+        made = examples.to_examples(frame, schema, "train", source).frame
+        with monkeypatch.context() as patch:
+            patch.setattr(examples, "_stand_as_they_are", lambda *_: False)
+            slow = examples.to_examples(frame, schema, "train", source).frame
+        assert made.equals(slow)
+        assert made.schema == slow.schema

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallprint.data.normalise import normalised, text_hashes
+from smallprint.data.normalise import normal_forms, normalised, text_hashes
 
 
 def form(*texts: str | None) -> list[str | None]:
@@ -58,3 +58,8 @@ def test_hashes_take_a_series_and_no_rows():
 
 
 STORED = [13766084734884100641, 14611651652813337607, 16318256141500636212]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(), st.text(alphabet=st.characters(max_codepoint=127)))))
+def test_forms_made_by_columns_are_those_of_the_rule(texts):
+    assert normal_forms(pl.Series("text", texts, dtype=pl.String)).to_list() == form(*texts)

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.check.findings import SHOWN, Finding, Rows
+from smallprint.core.freed import give_back
 from smallprint.core.progress import counted
-from smallprint.data.normalise import normalised
+from smallprint.data.normalise import normal_forms
 
 PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
 
@@ -22,12 +23,14 @@ PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
 def with_form(rows: Rows) -> pl.DataFrame:
     """Gives the rows that have text, with `at` (position), `form` (64 bits of the normal form) and, where there are several
     splits, `exact` (64 bits of the text)."""
-    text, several = pl.col("text"), len(rows.splits) > 1
+    several = len(rows.splits) > 1
     parts = [
-        pl.DataFrame({"text": part}).select(
-            text.str.contains(r"\S").fill_null(False).alias("seen"),
-            normalised(text).hash(1).alias("form"),
-            *([text.hash(1).alias("exact")] if several else []),
+        pl.DataFrame(
+            [
+                part.str.contains(r"\S").fill_null(False).alias("seen"),
+                normal_forms(part).hash(1).alias("form"),
+                *([part.hash(1).alias("exact")] if several else []),
+            ]
         )
         for part in rows.texts()
     ]
@@ -60,7 +63,9 @@ def check_duplicates(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     findings = [finding for earlier, later in PAIRS for finding in _across(rows, formed, earlier, later)]
     for split in rows.splits:
         findings += _inside(rows, formed, split)
-    return [*findings, *_contradictions(rows, formed)]
+    findings += _contradictions(rows, formed)
+    give_back()
+    return findings
 
 
 def _across(rows: Rows, formed: pl.DataFrame, earlier: str, later: str) -> list[Finding]:

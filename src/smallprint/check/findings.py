@@ -11,11 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.core.errors import DataError
+from smallprint.core.freed import give_back
 
 Severity = Literal["error", "warning", "note"]
 GRAVEST: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN, EXCERPT = 50, 160
-AT_ONCE = 2048  # texts
+AT_ONCE = 1024  # texts
+GIVE_BACK_EVERY = 4  # of these
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,20 @@ class Rows:
             DataError: There are more or fewer than when the rows were first read.
         """
         parts = iter([self.frame["text"]]) if self.read is None else self.read()
-        n = 0
+        n = given = 0
         for part in parts:
             n += len(part)
             if n > self.frame.height:
                 break
             for start in range(0, len(part), AT_ONCE):
                 yield part.slice(start, AT_ONCE)
+                given += 1
+                if self.read is not None and given % GIVE_BACK_EVERY == 0:
+                    give_back()
         if n != self.frame.height:
             raise changed("The data")
 
-    def texts_at(self, positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+    def texts_at(self, positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         """Yields the texts of some rows, some thousand at a time, and which of `positions` is the first of them.
 
         Args:

@@ -1,7 +1,7 @@
 """Near-copies: texts that share most of their words. In: rows with their normal forms. Out: pairs and findings.
 
 MinHash (Broder 1997) over sets of words, sixteen bands of four; what meets in a band is compared exactly, so that no pair is reported
-that is not one. Memory holds sixteen numbers a text, and the words of those alone that are compared; pairs are linked along each band,
+that is not one. Memory holds two bands at a time, and the words of those alone that are compared; pairs are linked along each band,
 not all with all, so that a thousand alike cost a thousand comparisons.
 """
 
@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from smallprint.check.duplicates import first_places
 from smallprint.check.findings import Finding, Place, Rows
-from smallprint.data.normalise import normalised
+from smallprint.core.freed import give_back
+from smallprint.data.normalise import normal_forms
 
 BANDS, WIDTH = 16, 4
+BANDS_AT_ONCE = 2  # memory holds these; the texts are read again for the others
 ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
 MOST_WORDS = 2**24  # held at once to be compared
 COMPARED_WORDS = 2**14  # looked at at once
 SEED = 20_240_607
-FormsAt = Callable[[NDArray[np.int64]], Iterator[tuple[int, pl.Series]]]
+FormsAt = Callable[[NDArray[Any]], Iterator[tuple[int, pl.Series]]]
 
 
 def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -35,7 +37,7 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
         forms: Normal forms, each once.
     """
 
-    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+    def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         yield 0, forms.gather(positions)
 
     return _near_pairs(len(forms), forms_at)
@@ -43,20 +45,23 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
 
 def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Gives the same of `n` forms that are read some at a time, more than once."""
-    bands, sizes = [np.zeros(n, dtype=np.uint32) for _ in range(BANDS)], np.zeros(n, dtype=np.int32)
+    sizes, links = np.zeros(n, dtype=np.int32), np.zeros(0, dtype=np.int64)
     seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
-    for first, forms in forms_at(np.arange(n)):
-        words, starts = _word_sets(forms)
-        part = slice(first, first + len(forms))
-        sizes[part] = np.diff(starts)
-        for i, four in enumerate(seeds):
-            bands[i][part] = _band(words, starts, four)
-    pairs = _linked(bands, np.flatnonzero(sizes >= FEWEST_WORDS), n)
+    for some in np.split(seeds, range(BANDS_AT_ONCE, BANDS, BANDS_AT_ONCE)):
+        bands = [np.zeros(n, dtype=np.uint32) for _ in some]
+        for first, forms in forms_at(np.arange(n, dtype=np.uint32)):
+            words, starts = _word_sets(forms)
+            part = slice(first, first + len(forms))
+            sizes[part] = np.diff(starts)
+            for band, four in zip(bands, some, strict=True):
+                band[part] = _band(words, starts, four)
+        links = _linked(links, bands, np.flatnonzero(sizes >= FEWEST_WORDS).astype(np.uint32), n)
+    pairs = np.column_stack([links // max(n, 1), links % max(n, 1)])
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
     alike = np.zeros(len(pairs))
-    for part in _blocks(pairs, sizes, MOST_WORDS):
+    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(4 * n, COMPARED_WORDS))):
         mine = np.unique(pairs[part])
         starts = np.append(0, np.cumsum(sizes[mine], dtype=np.int64))
         words = np.empty(starts[-1], dtype=np.uint32)
@@ -68,21 +73,29 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     return pairs[good], alike[good]
 
 
-def _linked(bands: list[NDArray[np.uint32]], chosen: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Gives pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first; takes the bands
-    out of the list, so that their memory serves what follows."""
-    links = np.zeros(0, dtype=np.int64)
+def _linked(
+    links: NDArray[np.int64], bands: list[NDArray[np.uint32]], chosen: NDArray[np.uint32], n: int
+) -> NDArray[np.int64]:
+    """Gives `links` and the pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first,
+    as the lower times `n` and the higher; takes the bands out of the list, so that their memory serves what follows."""
     while bands:
-        band = bands.pop(0)[chosen]
-        order = np.argsort(band, kind="stable").astype(np.int32)
-        same = band[order[1:]] == band[order[:-1]]
-        later = (np.flatnonzero(same) + 1).astype(np.int32)
-        firsts = np.flatnonzero(np.append(True, ~same)).astype(np.int32)
-        heads = firsts[np.searchsorted(firsts, later, side="right") - 1]
+        # the number of the band above the position: sorted in place, equal ones stand side by side in the order of positions
+        keys = bands.pop(0)[chosen].astype(np.uint64)
+        keys <<= np.uint64(32)
+        keys |= chosen.astype(np.uint32)
+        keys.sort()
+        later = np.flatnonzero((keys[1:] ^ keys[:-1]) < 2**32) + 1
+        begins = np.flatnonzero(np.diff(later, prepend=-1) != 1)
+        heads = np.repeat(later[begins] - 1, np.diff(np.append(begins, len(later))))
+        two = (keys[later] & np.uint64(2**32 - 1)).astype(np.int64)
         for other in (later - 1, heads):
-            one, two = chosen[order[other]], chosen[order[later]]
-            links = np.union1d(links, np.minimum(one, two) * n + np.maximum(one, two))[:MOST_LINKS]
-    return np.column_stack([links // max(n, 1), links % max(n, 1)])
+            one = (keys[other] & np.uint64(2**32 - 1)).astype(np.int64)
+            links = np.concatenate([links, one * n + two])
+            links.sort()  # in place: `union1d` would hold it four times
+            links = links[np.append(True, links[1:] != links[:-1])][:MOST_LINKS] if len(links) else links
+        del keys, one, two, later, heads
+        give_back()
+    return links
 
 
 def _blocks(pairs: NDArray[np.int64], sizes: NDArray[np.integer[Any]], most: int) -> Iterator[slice]:
@@ -108,9 +121,9 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     where = formed["at"].gather(once).to_numpy()
     del first
 
-    def forms_at(positions: NDArray[np.int64]) -> Iterator[tuple[int, pl.Series]]:
+    def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         for first, texts in rows.texts_at(where[positions]):
-            yield first, pl.DataFrame({"text": texts}).select(normalised(pl.col("text"))).to_series()
+            yield first, normal_forms(texts)
 
     pairs, alike = _near_pairs(len(where), forms_at)
     if not len(pairs):
@@ -144,17 +157,13 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
 
 def _word_sets(forms: pl.Series) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Gives each text's different words as sorted 32-bit hashes, one text after the other, and where each begins."""
-    frame = pl.DataFrame({"form": forms}).select(
-        pl.col("form")
-        .str.split(" ")
-        .list.eval(pl.element().hash(2).cast(pl.UInt64) % (2**32))
-        .list.unique()
-        .list.sort()
-    )
-    lists = frame["form"]
-    starts = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())]).astype(np.int64)
-    words = lists.explode().drop_nulls().cast(pl.UInt32).to_numpy()
-    return words, starts
+    lists = forms.str.split(" ")
+    hashes = lists.explode().hash(2).to_numpy() & np.uint64(2**32 - 1)
+    texts = np.arange(len(forms) + 1, dtype=np.uint64) << np.uint64(32)
+    keys = np.repeat(texts[:-1], lists.list.len().to_numpy()) | hashes  # not list by list, which is ten times slower
+    keys.sort()
+    keys = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+    return keys.astype(np.uint32), np.searchsorted(keys, texts).astype(np.int64)
 
 
 def _band(words: NDArray[np.uint32], starts: NDArray[np.int64], seeds: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -17,6 +17,7 @@ import polars as pl
 from smallprint.check.findings import Finding, Rows, changed
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
+from smallprint.core.freed import give_back
 from smallprint.data.columns import require_column
 from smallprint.data.examples import Examples, check_label_columns, to_examples
 from smallprint.data.json_frames import join_json
@@ -94,6 +95,7 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     def place(split: str, row: int) -> str:
         return source.place(split if source.splits else None, row)
 
+    give_back()
     names = list(schema.names) if schema is not None else []
     read = (lambda: wanted.texts(here)) if source.streams else None
     return Rows(whole, place, names, "" if schema is None else schema.task, read), said, findings

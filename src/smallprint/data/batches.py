@@ -19,7 +19,7 @@ from smallprint.data.lines import csv_rows, decode_lines, json_objects
 from smallprint.data.plain_csv import NotPlainError, plain_pieces
 
 BATCH_ROWS, BATCH_BYTES = 65_536, 2**20
-READ_BUFFER = 2**20
+LEAST_BYTES, PARTS = 2**18, 64  # a small file is read in smaller batches: memory is to follow its size
 Row = TypeVar("Row")
 
 
@@ -83,19 +83,20 @@ def parquet_batches(
     """
     import pyarrow.parquet
 
-    with damaged(path, "a complete Parquet file"):
-        file = pyarrow.parquet.ParquetFile(path, buffer_size=READ_BUFFER, pre_buffer=False)
+    part = _part_of(path.stat().st_size)
+    with damaged(path, "a complete Parquet file"), _plain_memory():
+        file = pyarrow.parquet.ParquetFile(path, buffer_size=part, pre_buffer=False)
     with file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         each = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1.0)
-        most = rows or max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(each, 1.0))))
+        most = rows or max(1, min(BATCH_ROWS, int(part / max(each, 1.0))))
         batches = file.iter_batches(batch_size=most, use_threads=False, columns=columns)
         while True:
-            with damaged(path, "a complete Parquet file"):
+            with damaged(path, "a complete Parquet file"), _plain_memory():
                 batch = next(batches, None)
                 frame = None if batch is None else cast(pl.DataFrame, pl.from_arrow(batch))
             if frame is None:
-                pyarrow.default_memory_pool().release_unused()  # else Arrow keeps several times a batch
+                pyarrow.default_memory_pool().release_unused()
                 return
             del batch
             if frame.height:
@@ -114,6 +115,24 @@ def in_parts(rows: Iterable[Row], size: Callable[[Row], int], most: int = BATCH_
             part, held = [], 0
     if part:
         yield part
+
+
+@contextmanager
+def _plain_memory() -> Iterator[None]:
+    """Lets Arrow take memory from the C library: its own pool keeps several times a batch."""
+    import pyarrow
+
+    usual = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    try:
+        yield
+    finally:
+        pyarrow.set_memory_pool(usual)
+
+
+def _part_of(size: int) -> int:
+    """Gives how many bytes of a file make a batch."""
+    return max(min(size // PARTS, BATCH_BYTES), min(LEAST_BYTES, BATCH_BYTES))
 
 
 @contextmanager

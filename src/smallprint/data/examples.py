@@ -76,9 +76,7 @@ def to_examples(
     """
     rows = frame[ROW] if ROW in frame.columns else pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
-    frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").with_columns(
-        rows.alias(ROW)
-    )
+    frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").hstack([rows.alias(ROW)])
     # not by stripping: that would copy every text
     seen = pl.col(schema.text).cast(pl.String).str.contains(r"\S").fill_null(False)
     blank = frame.select((~seen).alias("blank"))["blank"]
@@ -120,6 +118,8 @@ def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
 
 def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> pl.Series:
     """The label names of each row as a column: every different way to write labels is read once."""
+    if _stand_as_they_are(frame, schema):
+        return frame[schema.labels[0]].reshape((frame.height, 1)).cast(pl.List(pl.String)).alias("labels")
     rows = distinct_rows(frame, list(schema.labels))
     try:
         lists = read_labels(rows.frame, schema, split, lambda position: place(int(rows.first[position])))
@@ -127,6 +127,15 @@ def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callab
         read_labels(frame, schema, split, place)
         raise
     return pl.Series("labels", lists, dtype=pl.List(pl.String)).gather(rows.codes)
+
+
+def _stand_as_they_are(frame: pl.DataFrame, schema: Schema) -> bool:
+    """Whether each row has one label, written as its name: then nothing needs to be read."""
+    values = frame[schema.labels[0]]
+    if schema.form != "name" or schema.any_label or schema.task == "multilabel" or values.dtype != pl.String:
+        return False
+    names = {name for name in schema.names if name and name == name.strip()}
+    return bool(frame.height) and names.issuperset(values.unique().to_list())
 
 
 def check_label_columns(frame: pl.DataFrame, schema: Schema, split: str, source: Source) -> None:

@@ -108,9 +108,13 @@ def _find_by_name(source: Source, config: DataConfig) -> tuple[str, tuple[str, .
 
 def _differing(batch: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
     """The different rows with `ROW` of the first and `TIMES`."""
-    rows = distinct_rows(batch, labels)
-    first: pl.DataFrame = batch[rows.first.tolist()]
-    return first.select(*labels, ROW).with_columns(pl.Series(TIMES, rows.counts))
+    if len(labels) == 1 and batch.schema[labels[0]] == pl.String:
+        values = batch[labels[0]]
+        firsts, counts = values.arg_unique(), values.unique_counts().cast(pl.Int64)
+    else:
+        rows = distinct_rows(batch, labels)
+        firsts, counts = pl.Series(rows.first), pl.Series(rows.counts)
+    return pl.DataFrame([*(batch[name].gather(firsts) for name in (*labels, ROW)), counts.alias(TIMES)])
 
 
 def _merged(parts: Sequence[pl.DataFrame], labels: Sequence[str]) -> Counted:

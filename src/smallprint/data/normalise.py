@@ -30,6 +30,33 @@ def normalised(text: pl.Expr) -> pl.Expr:
     return pl.when(words == "").then(plain.str.replace_all(WHITE, " ").str.strip_chars(" ")).otherwise(words)
 
 
+def normal_forms(texts: pl.Series) -> pl.Series:
+    """The normal form of each text, as `normalised` has it, several times faster where texts are ASCII.
+
+    ASCII is its own NFKC and has nothing invisible; and the form of a text without words is made for those alone.
+    """
+    ascii = (texts.str.len_bytes() == texts.str.len_chars()).fill_null(False)
+    if ascii.all():
+        return _ascii_forms(texts)
+    if not ascii.any():
+        return _forms(texts, normalised(pl.col("text")))
+    plain, other = ascii.arg_true(), (~ascii).arg_true()
+    forms = pl.concat(
+        [_ascii_forms(texts.gather(plain)), _forms(texts.gather(other), normalised(pl.col("text")))], rechunk=True
+    )
+    return forms.gather(pl.concat([plain, other]).arg_sort())
+
+
+def _ascii_forms(texts: pl.Series) -> pl.Series:
+    words = _forms(texts, pl.col("text").str.to_lowercase().str.replace_all(BETWEEN_WORDS, " ").str.strip_chars(" "))
+    none = words == ""
+    return words.zip_with(~none, _forms(texts, normalised(pl.col("text")))) if none.any() else words
+
+
+def _forms(texts: pl.Series, form: pl.Expr) -> pl.Series:
+    return pl.DataFrame([texts.alias("text")]).select(form.alias("text")).to_series()
+
+
 def text_hashes(texts: Sequence[str] | pl.Series) -> NDArray[np.uint64]:
     """64 bits of each text's normal form, `[n]` uint64: the same on every machine (BLAKE2b, little-endian).
 
@@ -37,7 +64,7 @@ def text_hashes(texts: Sequence[str] | pl.Series) -> NDArray[np.uint64]:
     back, but whoever guesses a text can check that it was there.
     """
     series = pl.Series("text", texts, dtype=pl.String)
-    forms = pl.DataFrame({"text": series}).select(normalised(pl.col("text"))).to_series()
+    forms = normal_forms(series)
     start = hashlib.blake2b(digest_size=HASH_BYTES, person=b"smallp text %03d" % RULE)
     digests = bytearray()
     for form in forms:

@@ -97,7 +97,7 @@ def part_batches(
         for batch in source.batches(file, wanted):
             numbers = pl.int_range(row, row + batch.height, dtype=pl.UInt32, eager=True)
             row += batch.height
-            batch = batch.with_columns(numbers.alias(ROW))
+            batch = batch.hstack([numbers.alias(ROW)])
             if file is not None or column is None:
                 yield file or "train", batch
                 continue
