@@ -77,7 +77,8 @@ def test_what_takes_too_long_is_given_up_and_not_scored_later(engine, words, gat
         tasks = [asyncio.create_task(batcher.predict([text])) for text in ("a", "b")]
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         gate.set()
-        await batcher._task
+        while batcher.running:
+            await asyncio.sleep(0.01)
         return answers, batcher.waiting
 
     answers, waiting = run(engine, work, seconds=0.2)

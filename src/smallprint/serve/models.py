@@ -22,6 +22,7 @@ from smallprint.serve.settings import ServeSettings
 
 log = logging.getLogger("smallprint.serve")
 MANIFEST = "manifest.json"
+LANES = 2  # calls of engines at the same time: each uses all cores
 AGAIN_SECONDS = 60.0  # until a version that was refused is tried again: it may not have arrived whole
 Stamp = tuple[str, int, int | str]
 
@@ -55,7 +56,7 @@ class Models:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.served: dict[str, Served] = {}
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix="score")  # an engine uses all cores itself
+        self.executor = ThreadPoolExecutor(LANES, thread_name_prefix="score")
         self._refused: dict[str, tuple[Stamp, float]] = {}
 
     def load(self) -> None:
