@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,27 @@ def test_batches_side_by_side_give_the_same_scores(trained, onnx_of):
         for threads in (4, 1)
     )
     np.testing.assert_allclose(several, one, atol=1e-6)
+
+
+def test_calls_side_by_side_share_the_cores_and_give_the_scores_of_each_alone(onnx_of):
+    scorer = api.load(onnx_of("multilabel")[0]).scorer
+    alone = [scorer.score([text]) for text in TEXTS]
+    used, meet, run = set(), threading.Barrier(2, timeout=20), scorer._model.run
+
+    def met(ids, mask, many):
+        if many:
+            meet.wait()  # breaks where no two batches are under way together
+            used.add(threading.current_thread().name)
+        return run(ids, mask, many)
+
+    scorer._model = dataclasses.replace(scorer._model, at_once=2, run=met)
+    with ThreadPoolExecutor(2) as pool:
+        scorer._busy = 1  # as if a third call were under way: no call of these is the only one
+        together = [*pool.map(lambda text: scorer.score([text]), TEXTS)]
+        scorer._busy = 0
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert len(used) == 2
+    assert scorer.at_once == 2
 
 
 def test_int8_without_labelled_rows_is_refused(trained, tmp_path):
