@@ -74,7 +74,9 @@ class OnnxScorer:
         self._tokenizer.enable_truncation(max_length, stride=stride)
         self._lock = Lock()
         self._busy = 0  # calls under way
-        self._pool: ThreadPoolExecutor | None = None  # shared by all calls, so that no core waits for the last batch of one of them
+        self._pool: ThreadPoolExecutor | None = (
+            None  # shared by all calls, so that no core waits for the last batch of one of them
+        )
         self._cutter: Any = None  # made when a text is long
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:

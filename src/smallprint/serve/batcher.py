@@ -105,7 +105,9 @@ class Batcher:
                 self.waiting -= len(job.texts)
                 continue
             if not taken and self.running and (job.alone or self.running[0][0].alone):
-                kept.append(job)  # what is cut in a job that is alone is told by the engine's count, which all lanes share
+                kept.append(
+                    job
+                )  # what is cut in a job that is alone is told by the engine's count, which all lanes share
                 break
             fits = not taken or not (job.alone or taken[0].alone or size + len(job.texts) > most)
             if not fits:
