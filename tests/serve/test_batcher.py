@@ -8,9 +8,9 @@ from smallprint.serve.batcher import Batcher
 from smallprint.serve.problems import Problem
 
 
-def run(engine, work, **more):
+def run(engine, work, threads=1, **more):
     async def main():
-        with ThreadPoolExecutor(1) as executor:
+        with ThreadPoolExecutor(threads) as executor:
             return await work(Batcher(engine, executor, **{"batch": 8, "waiting": 100, "seconds": 5, **more}))
 
     return asyncio.run(main())
@@ -77,7 +77,8 @@ def test_what_takes_too_long_is_given_up_and_not_scored_later(engine, words, gat
         tasks = [asyncio.create_task(batcher.predict([text])) for text in ("a", "b")]
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         gate.set()
-        await batcher._task
+        while batcher.running:
+            await asyncio.sleep(0.01)
         return answers, batcher.waiting
 
     answers, waiting = run(engine, work, seconds=0.2)
@@ -98,3 +99,36 @@ def test_one_bad_text_does_not_fail_the_others_of_its_batch(engine, words, gate)
     assert good[0].labels == [["green"]]
     assert other[0].labels == [["red"]]
     assert isinstance(bad, DataError)
+
+
+def test_an_engine_that_takes_two_calls_has_two_batches_of_like_size(engine, words, gate):
+    words.at_once = 2
+
+    async def work(batcher):
+        tasks = [await begun(batcher, [text]) for text in ("a", "b")]
+        assert words.sizes == [1, 1], "the second does not wait for the first"
+        tasks += [asyncio.create_task(batcher.predict(["leaf"])) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        assert words.sizes == [1, 1], "two calls are the most"
+        gate.set()
+        return await asyncio.gather(*tasks)
+
+    answers = run(engine, work, threads=2)
+    assert [answer.labels for answer, _ in answers[2:]] == [[["green"]]] * 6
+    assert words.sizes[2] in (4, 3), "a lane leaves the other its share"
+    assert sum(words.sizes) == 8
+
+
+def test_alone_shares_no_time_with_another(engine, words, gate):
+    words.at_once = 2
+
+    async def work(batcher):
+        tasks = [await begun(batcher, ["a"])]
+        tasks += [asyncio.create_task(batcher.predict([text], alone=text == "b")) for text in ("b", "c")]
+        await asyncio.sleep(0.05)
+        assert words.sizes == [1], "the engine counts what is cut for all calls together"
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    run(engine, work, threads=2)
+    assert words.sizes == [1, 1, 1]

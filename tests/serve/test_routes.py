@@ -3,6 +3,7 @@ import threading
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 
 from smallprint.documents.plain import read_text
 from smallprint.evaluation.policy import Policy, Promise
@@ -47,6 +48,29 @@ def test_a_wrong_body_is_told(serve, body, status, code, problem):
     client = serve(texts=5, characters=1_000)
     problem(client.post("/v1/predict", content=body, headers={"content-type": "application/json"}), status, code)
     assert client.post("/v1/predict", json={"texts": ["a" * 1_000] * 5}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"texts": []}', b'{"texts": ["BUG"]}', b'{"texts": ["\\ud800"]}', b'{"texts": ["leaf", "a"]}']
+)
+def test_the_way_past_the_framework_answers_as_the_framework_does(serve, body, monkeypatch):
+    def post(client, **more):
+        answer = client.post("/v1/predict", content=body, headers={"content-type": "application/json", **more})
+        return answer.status_code, answer.content, dict(answer.headers)
+
+    client = serve()
+    framed = post(client, **{"smallprint-actions": "none"})  # a header that the route checks
+    monkeypatch.setattr(FastAPI, "__call__", None)
+    assert post(client) == framed
+    monkeypatch.undo()
+    counted = client.get("/metrics").text
+    assert f'smallprint_requests_total{{route="/v1/predict",status="{framed[0]}"}} 2.0' in counted
+
+
+def test_headers_of_actions_are_checked(serve, problem):
+    for headers in ({"Idempotency-Key": ""}, {"Idempotency-Key": "\u00e4"}, {"Smallprint-Actions": "all"}):
+        sent = {name: value.encode("latin-1") for name, value in headers.items()}
+        problem(serve().post("/v1/predict", json={"texts": ["a"]}, headers=sent), 422, "invalid")
 
 
 def test_what_is_wrong_is_not_repeated(serve):

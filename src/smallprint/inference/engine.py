@@ -98,6 +98,11 @@ class Engine:
         return self.scorer.n_truncated
 
     @property
+    def at_once(self) -> int:
+        """Calls that are best made side by side."""
+        return int(getattr(self.scorer, "at_once", 1))
+
+    @property
     def windows(self) -> bool:
         """Whether long texts are read whole by `score` too, in windows."""
         return bool(getattr(self.scorer, "windows", True))

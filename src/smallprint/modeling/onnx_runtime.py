@@ -79,22 +79,28 @@ def _by_onnxruntime(model: bytes, threads: int) -> Opened:
         import onnxruntime
     except ImportError:
         raise _missing("onnxruntime", "onnx") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    options.add_session_config_entry(SPINNING, "0")
-    options.add_session_config_entry(UNSIGNED, str(int(overflows())))
-    # lengths differ from batch to batch: a plan of memory for each of them would only grow
-    options.enable_mem_pattern = False
-    try:
-        session = onnxruntime.InferenceSession(
+
+    def build(cores: int) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = cores, 3
+        options.add_session_config_entry(SPINNING, "0")
+        options.add_session_config_entry(UNSIGNED, str(int(overflows())))
+        # lengths differ from batch to batch: a plan of memory for each of them would only grow
+        options.enable_mem_pattern = False
+        return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
         )
+
+    try:
+        session = build(threads)
         _check_names({part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()})
     except Exception as error:  # plain exceptions of its own
         raise unreadable(error, "onnxruntime") from None
+    find = _once_each({threads: session}, build)
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = session.run([LOGITS], {IDS: ids, MASK: mask})[0]
+        # many batches take a fifth less of the processor where each has one thread than where all share theirs
+        logits: NDArray[np.float32] = find(1 if many else threads).run([LOGITS], {IDS: ids, MASK: mask})[0]
         return logits
 
     return Opened(run, threads, padding=0, batch_tokens=256)
@@ -133,19 +139,29 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
         opened = {1: build(1)}
     except Exception as error:  # plain exceptions of its own
         raise unreadable(error, "openvino") from None
-    building = Lock()
+    find = _once_each(opened, build)
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
-        streams = threads if many else 1
-        with building:
-            # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
-            if streams not in opened:
-                opened[streams] = build(streams)
-        return ask(opened[streams], ids, mask)
+        # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
+        return ask(find(threads if many else 1), ids, mask)
 
     # Padded further, sums end in another last digit, and values are rounded anew: a score moves by up to 0.02. And every length that
     # was not seen before has its steps planned, which takes as long again as the answer: multiples of 8 are few
     return Opened(run, threads, padding=8, batch_tokens=1024)
+
+
+def _once_each(opened: dict[int, Any], build: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Gives what is opened under a number, and builds it when it is first asked for; those that are there wait for no other."""
+    building = Lock()
+
+    def find(number: int) -> Any:
+        if number not in opened:
+            with building:
+                if number not in opened:
+                    opened[number] = build(number)
+        return opened[number]
+
+    return find
 
 
 def import_openvino() -> Any:

@@ -73,6 +73,7 @@ class OnnxScorer:
         stride = max_length // OVERLAP if windows else 0
         self._tokenizer.enable_truncation(max_length, stride=stride)
         self._lock = Lock()
+        self._calls = 0  # under way
         self._cutter: Any = None  # made when a text is long
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -81,26 +82,39 @@ class OnnxScorer:
             return np.zeros((0, self.n_outputs), dtype=np.float32)
         tokens, opened = self._tokenize(texts), self._model
         logits = np.zeros((len(tokens.ids), self.n_outputs), dtype=np.float32)
-
-        def run(batch: NDArray[np.int64]) -> None:
-            ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id, int(lengths[batch].max()))
-            logits[batch] = opened.run(ids, mask, len(batches) > 1)
-
         lengths = tokens.lengths
         if opened.padding:
             lengths = np.minimum(-(-lengths // opened.padding) * opened.padding, self.max_length)
         plan = plan_equal_batches if opened.padding else plan_batches
         batches = plan(lengths, opened.batch_tokens, BATCH_SIZE)
-        if len(batches) == 1 or opened.at_once == 1:
-            for batch in batches:
-                run(batch)
-        else:
-            with ThreadPoolExecutor(min(opened.at_once, len(batches))) as pool:
-                list(pool.map(run, reversed(batches)))  # the longest first, so that all end together
+        with self._lock:
+            self._calls += 1
+            shared = self._calls > 1
+        many = len(batches) > 1 or shared
+
+        def run(batch: NDArray[np.int64]) -> None:
+            ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id, int(lengths[batch].max()))
+            logits[batch] = opened.run(ids, mask, many)
+
+        try:
+            if len(batches) == 1 or opened.at_once == 1 or shared:  # other calls have the other cores
+                for batch in batches:
+                    run(batch)
+            else:
+                with ThreadPoolExecutor(min(opened.at_once, len(batches))) as pool:
+                    list(pool.map(run, reversed(batches)))  # the longest first, so that all end together
+        finally:
+            with self._lock:
+                self._calls -= 1
         scores = scores_of(logits, self.task == "multiclass")
         if tokens.text_of is None or len(scores) == len(texts):
             return scores
         return combine_windows(scores, tokens.text_of, tokens.lengths, self.task == "multiclass")
+
+    @property
+    def at_once(self) -> int:
+        """Calls that are best made side by side: each then has a core of its own."""
+        return self._model.at_once
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Gives the windows in which a text can be read whole, as `EncoderScorer.spans` does."""

@@ -33,7 +33,8 @@ from smallprint.serve.settings import ServeSettings
 log = logging.getLogger("smallprint.serve")
 LOOK_SECONDS = 0.1  # between two looks at whether another process has put something in
 END_SECONDS = 5.0  # for what is due when the server ends; the rest waits for its next start
-KEY = "Idempotency-Key"
+KEY, NOTHING = "Idempotency-Key", "Smallprint-Actions"
+CHECKED = {KEY.lower().encode(), NOTHING.lower().encode()}  # headers that a route knows
 T = TypeVar("T")
 Document = Annotated[
     str | None,
@@ -47,7 +48,7 @@ Document = Annotated[
 ]
 NoActions = Annotated[
     Literal["none"] | None,
-    Header(alias="Smallprint-Actions", description="none: answer, and do nothing with findings."),
+    Header(alias=NOTHING, description="none: answer, and do nothing with findings."),
 ]
 
 
@@ -205,4 +206,4 @@ def _say(line: str) -> None:
     log.warning("%s", line)
 
 
-__all__ = ["Acting", "Document", "NoActions", "Sending"]
+__all__ = ["CHECKED", "KEY", "Acting", "Document", "NoActions", "Sending"]

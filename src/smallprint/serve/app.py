@@ -25,6 +25,7 @@ from smallprint.serve.protocol import LimitedProtocol
 from smallprint.serve.routes import router
 from smallprint.serve.scans import Scans
 from smallprint.serve.settings import ServeSettings
+from smallprint.serve.straight import Straight
 
 STATUS_CODES = {404: "not-found", 405: "method", 415: "media-type", 400: "not-json"}
 
@@ -73,7 +74,7 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
     app.add_exception_handler(Exception, _tell)
-    return Guard(app, settings, keys, measures)
+    return Guard(Straight(app), settings, keys, measures)
 
 
 async def _tell(_: Request, error: Any) -> Response:

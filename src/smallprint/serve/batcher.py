@@ -1,11 +1,13 @@
-"""Texts of many requests, scored together: a queue with an end, and one thread that empties it. In: texts. Out: predictions.
+"""Texts of many requests, scored together: a queue with an end, and lanes that empty it. In: texts. Out: predictions.
 
-What waits is merged as it is; nobody waits for company. So a lone request costs what it costs, and many share batches.
+What waits is merged as it is; nobody waits for company. So a lone request costs what it costs, and many share batches. An engine
+that takes several calls has a lane for each: while one batch is scored and answered, the next keeps the processor busy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -23,12 +25,15 @@ class _Job:
     answer: asyncio.Future[tuple[Prediction, int]]
 
 
+_Answers = list[tuple[Prediction, int] | BaseException]
+
+
 class Batcher:
     """Scores texts of one engine in the order they came.
 
     Args:
         engine: Whose.
-        executor: Of one thread; engines may share it.
+        executor: Of a thread for each lane; engines may share it.
         batch: Texts that are scored together; a request with more is scored by itself.
         waiting: Texts that may wait.
         seconds: Until a request that waits is given up.
@@ -38,7 +43,7 @@ class Batcher:
         self.engine, self.executor, self.batch, self.most, self.seconds = engine, executor, batch, waiting, seconds
         self.jobs: deque[_Job] = deque()
         self.waiting = 0
-        self._task: asyncio.Task[None] | None = None
+        self.running: list[list[_Job]] = []
 
     async def predict(self, texts: Sequence[str], alone: bool = False) -> tuple[Prediction, int]:
         """Gives the prediction, and with `alone`, which merges with no other request, how many texts were cut.
@@ -49,42 +54,62 @@ class Batcher:
         """
         if self.waiting and self.waiting + len(texts) > self.most:
             raise Problem("overloaded", f"{self.waiting:,} texts wait already. Try again soon.")
-        job = _Job(list(texts), alone, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = _Job(list(texts), alone, loop.create_future())
         self.jobs.append(job)
         self.waiting += len(job.texts)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._empty())
+        timer = loop.call_later(self.seconds, self._give_up, job)
+        self._start(loop)
         try:
-            return await asyncio.wait_for(job.answer, self.seconds)
-        except TimeoutError:
-            raise Problem("timeout", f"There was no answer within {self.seconds:g} s. Send fewer texts.") from None
+            return await job.answer
+        finally:
+            timer.cancel()
 
-    async def _empty(self) -> None:
-        loop = asyncio.get_running_loop()
-        while jobs := self._next():
+    def _give_up(self, job: _Job) -> None:
+        if not job.answer.done():
+            told = f"There was no answer within {self.seconds:g} s. Send fewer texts."
+            job.answer.set_exception(Problem("timeout", told))
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Lets every lane that is free take what waits."""
+        while len(self.running) < self.engine.at_once and (jobs := self._next()):
+            self.running.append(jobs)
             try:
-                answers = await loop.run_in_executor(self.executor, self._score, jobs)
+                scored = loop.run_in_executor(self.executor, self._score, jobs)
             except RuntimeError as error:  # the server ends
-                answers = [error] * len(jobs)
-            for job, answer in zip(jobs, answers, strict=True):
-                if job.answer.done():
-                    continue
-                if isinstance(answer, BaseException):
-                    job.answer.set_exception(answer)
-                else:
-                    job.answer.set_result(answer)
+                scored = loop.create_future()
+                scored.set_result([error] * len(jobs))
+            scored.add_done_callback(functools.partial(self._answer, jobs, loop))
+
+    def _answer(self, jobs: list[_Job], loop: asyncio.AbstractEventLoop, scored: asyncio.Future[_Answers]) -> None:
+        self.running.remove(jobs)
+        self._start(loop)
+        answers = [RuntimeError("ended")] * len(jobs) if scored.cancelled() else scored.result()
+        for job, answer in zip(jobs, answers, strict=True):
+            if job.answer.done():
+                continue
+            if isinstance(answer, BaseException):
+                job.answer.set_exception(answer)
+            else:
+                job.answer.set_result(answer)
 
     def _next(self) -> list[_Job]:
-        """Takes the oldest job out of the queue, and those behind it that fit into a batch with it."""
+        """Takes the oldest job out of the queue, and those behind it that fit into a batch with it: its lane's share of all there is."""
         taken: list[_Job] = []
         kept: deque[_Job] = deque()
-        size = 0
+        size, scored = 0, sum(len(job.texts) for jobs in self.running for job in jobs)
+        most = min(self.batch, -(-(self.waiting + scored) // self.engine.at_once))
         while self.jobs:
             job = self.jobs.popleft()
             if job.answer.done():  # given up, or its client has gone
                 self.waiting -= len(job.texts)
                 continue
-            fits = not taken or not (job.alone or taken[0].alone or size + len(job.texts) > self.batch)
+            if not taken and self.running and (job.alone or self.running[0][0].alone):
+                kept.append(
+                    job
+                )  # what is cut in a job that is alone is told by the engine's count, which all lanes share
+                break
+            fits = not taken or not (job.alone or taken[0].alone or size + len(job.texts) > most)
             if not fits:
                 kept.append(job)
                 if len(kept) > self.batch or taken[0].alone:
@@ -97,7 +122,7 @@ class Batcher:
         self.waiting -= size
         return taken
 
-    def _score(self, jobs: list[_Job]) -> list[tuple[Prediction, int] | BaseException]:
+    def _score(self, jobs: list[_Job]) -> _Answers:
         """Gives each job's answer; where one text makes the batch fail, the others are answered all the same."""
         before = self.engine.n_truncated
         try:
@@ -105,7 +130,7 @@ class Batcher:
         except Exception as error:
             return [error] if len(jobs) == 1 else [self._score([job])[0] for job in jobs]
         cut = self.engine.n_truncated - before if jobs[0].alone else 0
-        answers: list[tuple[Prediction, int] | BaseException] = []
+        answers: _Answers = []
         start = 0
         for job in jobs:
             part = slice(start, start + len(job.texts))

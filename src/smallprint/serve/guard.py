@@ -138,7 +138,8 @@ class Guard:
         try:
             while True:
                 try:
-                    message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+                    async with asyncio.timeout(max(deadline - time.monotonic(), 0.001)):  # no task of its own
+                        message = await receive()
                 except TimeoutError:
                     raise Problem(
                         "too-slow", f"The request was not whole within {self.settings.body_seconds:g} s."

@@ -12,6 +12,7 @@ from typing import Any
 
 from smallprint.core.errors import SmallprintError
 from smallprint.inference.engine import Engine, load_engine
+from smallprint.modeling.batching import usable_cores
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.manifest import read_manifest
 from smallprint.packaging.registered import find_version, read_word
@@ -55,7 +56,7 @@ class Models:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.served: dict[str, Served] = {}
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix="score")  # an engine uses all cores itself
+        self.executor = ThreadPoolExecutor(usable_cores(), thread_name_prefix="score")
         self._refused: dict[str, tuple[Stamp, float]] = {}
 
     def load(self) -> None:

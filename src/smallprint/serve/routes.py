@@ -54,6 +54,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 ModelName = Annotated[
     str | None, Query(alias="model", max_length=255, description="A model's name; the first when left out.")
 ]
+PREDICT = "/v1/predict"
 router = APIRouter(responses=PROBLEMS)
 
 
@@ -67,12 +68,11 @@ def _given(model: type[BaseModel], tree: Any) -> Any:
         raise Problem("invalid", f"{place[:80]}: {first['msg']}.") from None
 
 
-async def _json(request: Request) -> Any:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+def _json(kind: str, body: bytes) -> Any:
+    if kind.partition(";")[0].strip().lower() != "application/json":
         raise Problem("media-type", "The body is to be JSON, sent with the header Content-Type: application/json.")
     try:
-        return json.loads(await request.body())
+        return json.loads(body)
     except (ValueError, RecursionError):
         raise Problem("not-json", "The body is no JSON.") from None
 
@@ -89,28 +89,40 @@ def _body(model: type[BaseModel], more: dict[str, Any] | None = None) -> dict[st
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}, **(more or {})}}}
 
 
-@router.post("/v1/predict", response_model=PredictOut, openapi_extra=_body(PredictIn), tags=["texts"])
+@router.post(PREDICT, response_model=PredictOut, openapi_extra=_body(PredictIn), tags=["texts"])
 async def predict(request: Request, document: Named = None, actions: NoActions = None) -> Response:
     """Label texts: the same labels and scores as `smallprint predict` gives."""
-    state = request.app.state
-    given: PredictIn = _given(PredictIn, await _json(request))
+    acting: Acting | None = None if actions else request.app.state.acting
+    kind = request.headers.get("content-type", "")
+    return await label(request.app.state, kind, await request.body(), acting, document)
+
+
+async def label(
+    state: Any, kind: str, body: bytes, acting: Acting | None = None, document: str | None = None
+) -> Response:
+    """Gives the answer to a request for predictions, of this media type and body.
+
+    Raises:
+        Problem: Something is wrong with the request, or too much waits.
+        SmallprintError: What the engine raises for these texts.
+    """
+    given: PredictIn = _given(PredictIn, _json(kind, body))
     if len(given.texts) > state.settings.texts:
         raise Problem("too-large", f"{len(given.texts):,} texts were sent; {state.settings.texts:,} are allowed.")
     for place, text in enumerate(given.texts):
         _check_text(text, f"Text {place + 1}", state.settings.characters)
     served: Served = state.models.find(given.model)
-    acting: Acting | None = None if actions else state.acting
     headers = {} if acting is None else {KEY: await acting.begin(document)}
     answer, _ = await served.batcher.predict(given.texts)
     decisions: Sequence[str | None] = answer.decisions or [None] * len(given.texts)
     names = list(answer.label_names)
     predictions = [
-        {"labels": labels, "scores": dict(zip(names, map(float, row), strict=True)), "decision": decision}
+        {"labels": labels, "scores": dict(zip(names, row, strict=True)), "decision": decision}
         for labels, row, decision in zip(answer.labels, answer.scores.tolist(), decisions, strict=True)
     ]
     state.measures.texts.labels(served.name).inc(len(predictions))
-    for label in (label for row in answer.labels for label in row):
-        state.measures.findings.labels(served.name, label).inc()
+    for name in (name for row in answer.labels for name in row):
+        state.measures.findings.labels(served.name, name).inc()
     told = {"model": served.name, "version": served.card["version"], "predictions": predictions}
     if acting is not None:
         await acting.take_texts(headers[KEY], told, given.texts, answer)
@@ -141,7 +153,7 @@ async def scan(
     content: bytes | Document = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        given: ScanIn = _given(ScanIn, await _json(request))
+        given: ScanIn = _given(ScanIn, _json(request.headers.get("content-type", ""), await request.body()))
         _check_text(given.text, "The text", state.settings.document_characters)
         name, model = given.name, given.model or model
         try:
@@ -197,7 +209,7 @@ async def _lines(found: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
 async def explain(request: Request) -> Response:
     """Say which words of a text speak for a label."""
     state = request.app.state
-    given: ExplainIn = _given(ExplainIn, await _json(request))
+    given: ExplainIn = _given(ExplainIn, _json(request.headers.get("content-type", ""), await request.body()))
     _check_text(given.text, "The text", state.settings.characters)
     served: Served = state.models.find(given.model)
     if given.label not in served.engine.labels.score_names:
@@ -268,4 +280,4 @@ async def page(request: Request) -> Response:
     return Response((files("smallprint.serve") / "page" / name).read_bytes(), media_type=f"{kind}; charset=utf-8")
 
 
-__all__ = ["router"]
+__all__ = ["PREDICT", "label", "router"]
