@@ -331,6 +331,30 @@ def test_test_is_not_read_before_the_winner_is_known(data, tmp_path, monkeypatch
     assert events.count("test") == 1
 
 
+def test_a_process_that_ends_first_leaves_the_run_of_the_sweep_to_the_others(data, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    root = tmp_path / "runs"
+    tracked = ("tracking.enabled=true", f"tracking.root={root}")
+    client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+
+    def status():
+        runs = client.search_runs([client.get_experiment_by_name("smallprint").experiment_id])
+        return next(r.info.status for r in runs if "mlflow.parentRunId" not in r.data.tags)
+
+    conclude, seen = command._conclude, []
+
+    def with_another_at_the_same_time(*given):
+        monkeypatch.setattr(command, "_conclude", conclude)
+        assert run(data, tmp_path / "s", 2, *tracked, seeds=1) == {}
+        seen.append(status())
+        return conclude(*given)
+
+    monkeypatch.setattr(command, "_conclude", with_another_at_the_same_time)
+    run(data, tmp_path / "s", 2, *tracked, seeds=1)
+    assert [*seen, status()] == ["RUNNING", "FINISHED"]
+
+
 def test_runs_are_nested_in_mlflow(data, tmp_path):
     from mlflow import MlflowClient
 

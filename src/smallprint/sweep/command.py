@@ -32,7 +32,7 @@ from smallprint.sweep.processes import helped, parent_is_gone
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
 from smallprint.sweep.study import DEFAULT, Study, open_study
-from smallprint.sweep.tracking import SweepTracking
+from smallprint.sweep.tracking import FOUND, SweepTracking
 from smallprint.sweep.winner import compare, retrain, train_winner
 from smallprint.sweep.workers import check_locks, last
 from smallprint.training.stored import VectorCache
@@ -86,17 +86,20 @@ def sweep_data(
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
     cache = VectorCache(sorted(foreseen), scoring=True, by_order=True)  # average precision asks for no more
     tracking = SweepTracking(study, base, say)
-    status, parent = "FAILED", os.getppid()
+    parent = os.getppid()
+    status: str | None = "FAILED"
     try:
         with helped(data, folder, budget, processes):
             run_trials(study, judge, budget, cache, tracking, say, lambda: not (worker and parent_is_gone(parent)))
         if worker:
+            status = None
             return {}
         check_completed(study.rows())
         # the last process to end tells what came out
         with last(folder, "end", lambda: any(row.state == "running" for row in study.rows())) as ours:
             if not ours:
                 say("Other processes are still at it: the last of them trains the winner.")
+                status = None
                 return {}
             found = _conclude(data, study, judge, budget, cache, tracking, say)
         status = "FINISHED"
@@ -108,8 +111,7 @@ def sweep_data(
         raise
     finally:
         study.close()
-        if not worker:
-            tracking.finish(status)
+        tracking.finish(status)
 
 
 def _conclude(
@@ -132,13 +134,13 @@ def _conclude(
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
-    write_json(folder / "sweep.json", found)
+    write_json(folder / FOUND, found)
     write_text(folder / "sweep.html", render_page(found))
     run = open_run(trained.run)
     papers.write_report(run, run.state.get("command", ""))  # now it can tell what was varied
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
-    for name in ("sweep.json", "sweep.html"):
+    for name in (FOUND, "sweep.html"):
         tracking.parent.log_file(folder / name)
     for line in tell_result(found, folder):
         say(line)
