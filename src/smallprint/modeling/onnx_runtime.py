@@ -140,7 +140,10 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
         with building:
             # a text alone wants all threads; many batches want one each, and are ready a quarter of a second later
             if streams not in opened:
-                opened[streams] = build(streams)
+                try:
+                    opened[streams] = build(streams)
+                except Exception:  # short of memory, say, for a second model: batches then take turns at the first
+                    opened[streams] = opened[1]
         return ask(opened[streams], ids, mask)
 
     # Padded further, sums end in another last digit, and values are rounded anew: a score moves by up to 0.02. And every length that

@@ -22,7 +22,10 @@ from smallprint.training.journal import FILE, Journal, is_held, take_over
 from smallprint.training.sending import MAIN, Sender
 
 KEPT = "tracking"  # folder in a sweep's, with one for each run that is in the store alone
-SWEEP, WORKERS = "sweep", "workers"  # of these the one that all processes of the sweep share; folder of a lock for each process
+SWEEP, WORKERS = (
+    "sweep",
+    "workers",
+)  # of these the one that all processes of the sweep share; folder of a lock for each process
 
 
 def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
