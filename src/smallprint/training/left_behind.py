@@ -1,4 +1,5 @@
-"""Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked KILLED.
+"""Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked: KILLED in the store,
+stopped in their folder.
 
 Done when the next training begins, once its own store has answered; of a sweep's trials also while it lasts. Runs that go on hold a
 lock, and are left alone.
@@ -116,6 +117,8 @@ def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
             journal.add({"run": name, "kind": "end", "status": "KILLED", "time": now})
     done, error = sender.send(journal.waiting)
     journal.drop(done)
+    if not ended and error is None:  # a training can be resumed, a blend is made again: neither goes on by itself
+        write_json(folder / "run.json", {**state, **state_of(sender.ids), "status": "stopped"})
     return int(error is None)
 
 
