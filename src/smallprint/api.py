@@ -26,7 +26,7 @@ from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
-from smallprint.families import build_fit, check_family, score_unseen
+from smallprint.families import build_fit, check_backbones, check_family, score_unseen
 from smallprint.families.baseline import fit_baseline
 from smallprint.finish import Ended, measure, tune, write_down
 from smallprint.inference.engine import Engine, open_model
@@ -87,6 +87,7 @@ def train(
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
         check_processes(config, processes.world_size())
+        check_backbones(config, parts)
         # open, detect, split: test stays closed, but for the names of its labels
         source = (parts.reader or open_source)(data)
         schema = detect_schema(source, config.data)

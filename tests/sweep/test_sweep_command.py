@@ -290,6 +290,13 @@ def test_time_ends_it_and_what_there_is_is_used(data, tmp_path, monkeypatch):
     assert 1 <= len(found["trials"]) < 15
 
 
+def test_what_was_found_in_the_data_is_said_once(data, tmp_path):
+    lines = []
+    run(data, tmp_path / "s", 1, seeds=1, say=lines.append)
+    assert [line for line in lines if line.startswith("Found ")] == lines[:1]
+    assert len(set(lines)) == len(lines)
+
+
 def test_without_optuna_it_says_what_to_install(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'smallprint\[sweep\]'") as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.run import open_run
 from smallprint.core.settings import build_config, render_config, tree_of
-from smallprint.families import check_family
+from smallprint.families import check_backbones, check_family
 from smallprint.runs import name_of
 from smallprint.sweep.judge import Judge, open_judge
 from smallprint.sweep.loop import Budget, check_completed, run_trials
@@ -68,10 +69,11 @@ def sweep_data(
     _check_budget(budget)
     kind_of(config)
     check_family(config, Parts())
+    check_backbones(config, Parts())
 
     # data, space, study: test stays closed
     judge = open_judge(data, config)
-    for line in judge.said:
+    for line in judge.said if not worker else ():
         say(line)
     base, n_layers = _resolve(config, judge.labels.task)
     space = base.sweep.space or default_space(base, judge.labels.task, n_layers)
@@ -130,7 +132,7 @@ def _conclude(
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
     cache.by_order = False
-    trained, now = train_winner(data, base, settings, folder, cache, say, tracking.name)
+    trained, now = train_winner(data, base, settings, folder, cache, _without(judge.said, say), tracking.name)
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
@@ -145,6 +147,16 @@ def _conclude(
     for line in tell_result(found, folder):
         say(line)
     return found
+
+
+def _without(lines: Sequence[str], say: Say) -> Say:
+    """Gives a `say` that says all but these lines, which were said."""
+
+    def others(line: str) -> None:
+        if line not in lines:
+            say(line)
+
+    return others
 
 
 def _check_budget(budget: Budget) -> None:
