@@ -42,7 +42,7 @@ def test_a_table_that_was_carved_in_training_is_carved_the_same_way(trained):
     ],
 )
 def test_a_backbone_that_is_not_there_is_told_before_data_is_read(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(api, "open_source", lambda data: pytest.fail("read the data"))
+    monkeypatch.setattr(api, "open_source", lambda *given: pytest.fail("read the data"))
     stack = {"stack": {"members": {"one": ["model.backbone=./nothere"]}}} if model["backbone"] == "stack" else {}
     config = build_config({"model": model, "tracking": {"enabled": False}, **stack})
     with pytest.raises(TrainingError, match="nothere|Did you mean 'legal-bert'"):

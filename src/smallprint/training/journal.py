@@ -132,7 +132,7 @@ def is_alive(folder: Path) -> bool:
 
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock of a file; always, where the system has none."""
-    if fcntl is None:
+    if not LOCKED:
         return True
     try:
         with path.open("r+", encoding="utf-8") as file:
