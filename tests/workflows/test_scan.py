@@ -162,6 +162,13 @@ def page_of(engine):
     return render_scan([(scan_document(engine, document), document)], "model")
 
 
+def test_the_page_is_said_to_be_no_legal_advice_where_labels_are_of_law(engine):
+    document = read_document(TEXT.encode(), "a.txt")
+    scanned = [(scan_document(engine, document), document)]
+    assert "no legal advice" not in render_scan(scanned, "m", ["late", "rude"])
+    assert "no legal advice" in render_scan(scanned, "m", ["Arbitration", "Choice of law"])
+
+
 def test_the_page_needs_nothing_else_and_escapes(engine):
     page = page_of(engine)
     seen = Seen()

@@ -91,7 +91,7 @@ def scan(
             say(f"{entry['name']}: {len(entry['findings']):,} findings in {entry['sentences']:,} sentences")
     entries = [entry for entry, _ in scanned]
     if form == "html":
-        answer = render_scan(scanned, Path(model).name)
+        answer = render_scan(scanned, Path(model).name, engine.labels.names)
     elif form == "csv":
         answer = csv_of(entries)
     elif form == "json":
