@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 
 from readme import ROOT, write_section
+from smallprint.core.config import Config
 from smallprint.core.files import write_json
+from smallprint.core.settings import load_config
 from smallprint.evaluation.policy import find_policy
 from smallprint.evaluation.ranking import any_score
 from smallprint.evaluation.score_files import read_scores
+from smallprint.training.tracking import flat
 
 PAGE = ROOT / "docs" / "policy.md"
 RESULTS = ROOT / "benchmarks" / "results" / "promises.json"
@@ -47,7 +50,26 @@ def render(found: dict[str, Any]) -> str:
         kept = [row["kept"], (row["kept"] - silent) / (1 - silent)] if silent < 1 else [row["kept"], 0.0]
         shares = [f"{share:.1%}" for share in (*kept, row["mean_recall"], row["cleared"], silent)]
         lines.append(f"| {row['promised']:.0%} | " + " | ".join(shares) + " |")
+    if model := found.get("run"):
+        told = "".join(f", {setting}" for setting in model["settings"])
+        lines += ["", f"Of one run: backbone {model['backbone']}{told}, seed {model['seed']}; all else as by default."]
     return "\n".join(lines)
+
+
+def described(run: Path) -> dict[str, Any]:
+    """Gives which model it was: its backbone, what else of model and training is not the default, and its seed."""
+    config = load_config(run / "config.yaml")
+    usual, own = (
+        flat({name: getattr(part, name).model_dump() for name in ("model", "training")}) for part in (Config(), config)
+    )
+    apart = ("model.backbone", "training.seed")
+    settings = [f"{key}={value}" for key, value in own.items() if usual.get(key) != value and key not in apart]
+    named = config.model.backbone
+    return {
+        "backbone": Path(named).name if Path(named).is_absolute() else named,
+        "settings": settings,
+        "seed": config.training.seed,
+    }
 
 
 def measure(run: Path, resplits: int) -> None:
@@ -77,6 +99,7 @@ def measure(run: Path, resplits: int) -> None:
     write_json(
         RESULTS,
         {
+            "run": described(run),
             "documents": len(documents),
             "texts": len(truth),
             "positive": int(positive.sum()),

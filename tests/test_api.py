@@ -32,6 +32,24 @@ def test_a_table_that_was_carved_in_training_is_carved_the_same_way(trained):
     assert validation.values == pytest.approx(result.validation.values)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"backbone": "./nothere"},
+        {"backbone": "legal-brt"},
+        {"backbone": "static", "static": {"encoder": "./nothere"}},
+        {"backbone": "stack"},
+    ],
+)
+def test_a_backbone_that_is_not_there_is_told_before_data_is_read(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(api, "open_source", lambda *given: pytest.fail("read the data"))
+    stack = {"stack": {"members": {"one": ["model.backbone=./nothere"]}}} if model["backbone"] == "stack" else {}
+    config = build_config({"model": model, "tracking": {"enabled": False}, **stack})
+    with pytest.raises(TrainingError, match="nothere|Did you mean 'legal-bert'"):
+        api.train("d.csv", config=config, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_of_another_table_every_row_is_used(trained, labelled_frame):
     _, result = trained
     metrics, scored = api.evaluate(result.bundle, labelled_frame("multiclass", 33))

@@ -26,7 +26,7 @@ from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema
 from smallprint.data.split import check_test_labels, split_source
 from smallprint.data.summary import summarize
-from smallprint.families import build_fit, check_family, score_unseen
+from smallprint.families import build_fit, check_backbones, check_family, score_unseen
 from smallprint.families.baseline import fit_baseline
 from smallprint.finish import Ended, measure, tune, write_down
 from smallprint.inference.engine import Engine, open_model
@@ -87,13 +87,14 @@ def train(
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
         check_processes(config, processes.world_size())
+        check_backbones(config, parts)
         # open, detect, split: test stays closed, but for the names of its labels
-        source = (parts.reader or open_source)(data)
+        source = parts.reader(data) if parts.reader else open_source(data, config.data.encoding)
         schema = detect_schema(source, config.data)
         say(schema.said)
         splits = split_source(source, schema, config.data, seed)
         if extra := started.get("extra"):
-            splits = add_extra(splits, source, schema, extra)
+            splits = add_extra(splits, source, schema, extra, config.data.encoding)
         say(splits.made)
         check_test_labels(source, schema)
         told = runs.check_first(run, source, config.data)
@@ -201,9 +202,8 @@ def evaluate(
     engine = load(model, parts)
     bundle_config = engine.config or Config()
     wanted = runs.columns_for(config or bundle_config.data, engine.labels)
-    examples = runs.read_split(
-        open_source(data), wanted, split, engine.labels, bundle_config.training.seed, engine.trained_on
-    )
+    source, seed = open_source(data, wanted.encoding), bundle_config.training.seed
+    examples = runs.read_split(source, wanted, split, engine.labels, seed, engine.trained_on)
     learned = ("train", "validation") if _learned_validation(engine) else ("train",)
     if examples.split in learned and engine.trained_on is not None:
         say(f"The model learned from {examples.split}, if it was trained on this data: its scores of it prove nothing.")

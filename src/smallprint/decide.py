@@ -86,6 +86,7 @@ def act(
     *,
     text: str | None = None,
     output_format: str | None = None,
+    encoding: str | None = None,
     say: Say = say_nothing,
 ) -> dict[str, int]:
     """Gives how many findings of a table were delivered, wait and are dead, once `predict_file` has written its rows.
@@ -100,6 +101,7 @@ def act(
         outbox: File that remembers deliveries; `OUT.outbox.sqlite` when left out.
         text: The text column; found by name when left out.
         output_format: As for `predict_file`.
+        encoding: As for `predict_file`.
         say: Takes lines for a person.
 
     Raises:
@@ -110,7 +112,9 @@ def act(
     if outbox is None and str(out) == "-":
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
     with _Post(engine, actions, outbox or f"{out}.outbox.sqlite") as post:
-        predict_file(engine, source, out, text=text, output_format=output_format, found=post.take, say=say)
+        predict_file(
+            engine, source, out, text=text, output_format=output_format, encoding=encoding, found=post.take, say=say
+        )
         return post.send(say)
 
 
@@ -180,7 +184,8 @@ def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str |
     from smallprint.data.read import open_source
 
     engine = open_model(model)
-    source, config = open_source(data), engine.config or Config()
+    config = engine.config or Config()
+    source = open_source(data, config.data.encoding)
     wanted = config.data.model_copy(update={"task": engine.labels.task})
     seed = config.training.seed
     examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)

@@ -189,7 +189,8 @@ def _rows(model: Path, bundle: Bundle, data: Any) -> tuple[_Rows, str]:
     config = bundle.config
     wanted = runs.columns_for(config.data, bundle.labels)
     trained_on = bundle.manifest["data"].get("fingerprints", {}).get("train")
-    examples = runs.read_split(open_source(data), wanted, "validation", bundle.labels, config.training.seed, trained_on)
+    source = open_source(data, wanted.encoding)
+    examples = runs.read_split(source, wanted, "validation", bundle.labels, config.training.seed, trained_on)
     return _Rows(examples.texts, examples), f"{data} ({examples.split})"
 
 

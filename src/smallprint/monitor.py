@@ -125,7 +125,7 @@ def read_new(
     groups: list[str | None] = []
     blank = 0
     column: str | None = None
-    with open_rows(source, text=text) as stream:
+    with open_rows(source, text=text, encoding=(engine.config or Config()).data.encoding) as stream:
         wanted = [group] if group is not None else [(engine.config or Config()).data.group, *GROUP_NAMES]
         column = next((name for name in wanted if name in stream.columns and name != stream.text), None)
         if group and column is None:
@@ -153,7 +153,8 @@ def read_reference(engine: Engine, data: Any, say: Say) -> Reference:
     from smallprint.data.normalise import text_hashes
     from smallprint.data.read import open_source
 
-    source, config = open_source(data), engine.config or Config()
+    config = engine.config or Config()
+    source = open_source(data, config.data.encoding)
     wanted = runs.columns_for(config.data, engine.labels)
     seed = config.training.seed
     examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)

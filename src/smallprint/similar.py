@@ -36,7 +36,7 @@ def read_similar(engine: Engine, model: str | Path, data: Any = None, say: Say =
     config = engine.config or Config()
     wanted = runs.columns_for(config.data, engine.labels)
     examples = runs.read_split(
-        open_source(data), wanted, "train", engine.labels, config.training.seed, engine.trained_on
+        open_source(data, wanted.encoding), wanted, "train", engine.labels, config.training.seed, engine.trained_on
     )
     if engine.trained_on is not None and fingerprint(examples) != engine.trained_on:
         say(

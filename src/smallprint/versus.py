@@ -120,7 +120,8 @@ def _scored(folders: tuple[Path, Path], data: Any, split: str, say: Say) -> list
         config = engine.config or Config()
         wanted = runs.columns_for(config.data, engine.labels)
         seed = config.training.seed
-        read.append(runs.read_split(open_source(data), wanted, split, engine.labels, seed, engine.trained_on))
+        source = open_source(data, wanted.encoding)
+        read.append(runs.read_split(source, wanted, split, engine.labels, seed, engine.trained_on))
     examples = next((each for each in read if each.split != "all"), read[0])
     sides: list[Side] = []
     for folder, engine in zip(folders, engines, strict=True):

@@ -162,6 +162,20 @@ def test_evaluate_prints_a_table_for_people_or_json(call, calls):
     assert calls.evaluate[1]["config"].text == "body"
 
 
+def test_evaluate_takes_settings_of_data_alone(call, calls):
+    assert call("evaluate", "m", "d.csv", "--set", "data.empty_text=drop", "--encoding", "windows-1252")[0] == 0
+    config = calls.evaluate[1]["config"]
+    assert (config.empty_text, config.encoding) == ("drop", "windows-1252")
+    code, _, err = call("evaluate", "m", "d.csv", "--set", "evaluation.threshold=f1")
+    assert (code, "thresholds and calibration are the model's" in err) == (2, True)
+
+
+def test_an_encoding_that_is_none_is_told_before_the_model_is_loaded(call, calls):
+    code, _, err = call("predict", "m", "in.csv", "--encoding", "utf-16")
+    assert (code, "windows-1252" in err) == (2, True)
+    assert not hasattr(calls, "predict_file")
+
+
 def test_predict_passes_files_and_format_on(call, calls):
     code, out, err = call("predict", "m", "in.csv", "-o", "out.csv", "--text", "body", "--format", "jsonl")
     assert (code, out) == (0, "")

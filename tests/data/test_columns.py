@@ -105,3 +105,12 @@ def test_a_column_that_is_named_is_the_text_though_it_holds_numbers():
     rows = {"id": [str(n) for n in range(10)], "clause": ["We may change these terms."] * 10, "label": ["a", "b"] * 5}
     assert find_columns(pl.DataFrame(rows), config, "t.csv")[0] == "id"
     assert find_columns(pl.DataFrame(rows), DataConfig(labels="label"), "t.csv")[0] == "clause"
+
+
+def test_a_text_column_that_is_named_for_the_labels_is_told_as_that():
+    table = {"clause": [f"a long text of some words, {i}" for i in range(9)], "kind": ["a", "b", "c"] * 3}
+    frame = pl.DataFrame(table).with_columns(other=pl.col("kind") + "x")
+    with pytest.raises(
+        DataError, match=r"label column 'clause' \(data.labels\) holds long texts(.|\n)*'kind', 'other'"
+    ):
+        find_columns(frame, DataConfig(labels="clause"), "t.csv")

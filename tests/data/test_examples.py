@@ -135,6 +135,29 @@ def test_rows_without_a_label_can_be_left_out(labels):
     assert examples.dropped == 2
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"label": [["a"], [], ["b"], None]},
+        {"label": ['["a"]', "[]", '["b"]', None]},
+        {"a": [1, 0, 0, 0], "b": [0, 0, 1, 0]},
+    ],
+)
+def test_rows_without_a_label_can_be_left_out_of_lists_and_columns_of_0_and_1(labels):
+    table = {"text": ["one", "two", "three", "four"], **labels}
+    with pytest.raises(DataError, match=r"no label(.|\n)*data.empty_label=drop"):
+        made(table, task="multiclass")
+    examples = made(table, task="multiclass", empty_label="drop")
+    assert (examples.texts, examples.labels, examples.dropped) == (["one", "three"], [["a"], ["b"]], 2)
+
+
+def test_a_row_of_several_labels_is_not_told_that_empty_ones_can_be_left_out():
+    table = {"text": ["one", "two", "three"], "label": [["a"], ["a", "b"], ["b"]]}
+    with pytest.raises(DataError, match="several labels") as raised:
+        made(table, task="multiclass", empty_label="drop")
+    assert "empty_label" not in str(raised.value)
+
+
 def test_where_a_row_may_have_no_label_none_is_left_out():
     table = {"text": ["one", "two", "three"], "label": ["a|b", None, "b"]}
     assert made(table, empty_label="drop").labels == [["a", "b"], [], ["b"]]

@@ -72,7 +72,9 @@ def test_rows_are_added_to_train_and_to_nothing_else(folder, write):
 def test_only_train_and_validation_are_read(folder, write, monkeypatch):
     opened = []
     original = read.read_table
-    monkeypatch.setattr(read, "read_table", lambda path, columns: opened.append(path.stem) or original(path, columns))
+    monkeypatch.setattr(
+        read, "read_table", lambda path, columns, **more: opened.append(path.stem) or original(path, columns, **more)
+    )
     add(folder, write("text,labels\nNew one,Arbitration\n"))
     assert set(opened) == {"train", "validation", "extra"}
 

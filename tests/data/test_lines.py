@@ -53,6 +53,17 @@ def test_decoding_drops_the_byte_order_mark_and_names_the_broken_line():
         list(decode_lines([b"a\n", b"b\xff\n"], "t"))
 
 
+def test_another_encoding_may_be_named():
+    lines = ["a\n", "caf\u00e9 \u20ac\n"]
+    raw = [lines[0].encode(), lines[1].encode("windows-1252")]
+    with pytest.raises(DataError, match=r"--encoding windows-1252"):
+        list(decode_lines(raw, "t"))
+    assert list(decode_lines(raw, "t", "windows-1252")) == lines
+    assert list(decode_lines([line.encode() for line in lines], "t", "windows-1252")) == lines, "UTF-8 stays that"
+    with pytest.raises(DataError, match="0x81 that is not UTF-8 nor windows-1252, line 1"):
+        list(decode_lines([b"\x81\n"], "t", "windows-1252"))
+
+
 def test_utf_16_is_named():
     with pytest.raises(DataError, match="is UTF-16"):
         list(decode_lines(["a\n".encode("utf-16")], "t"))

@@ -51,7 +51,7 @@ def test_a_folder_has_its_splits_by_alias_and_other_files_are_ignored(tmp_path):
 
 def test_no_split_is_opened_before_it_is_read(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(read, "read_table", lambda path, columns: opened.append(path.name) or FRAME)
+    monkeypatch.setattr(read, "read_table", lambda path, columns, **more: opened.append(path.name) or FRAME)
     source = open_source(folder(tmp_path, "train.csv", "test.csv"))
     assert opened == []
     source.read("train")

@@ -124,6 +124,29 @@ def test_files(tmp_path):
         write_splits(open_source(str(tmp_path / "t.csv")), DataConfig(), Plan(), tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "form", [str, lambda day: f"2026-01-{day + 1:02}", lambda day: f"2026-01-01T00:00+{day:02}:00"]
+)
+def test_times_as_strings_are_put_in_their_order(form):
+    days = [day % 12 for day in range(120)]
+    frame = table(120).with_columns(day=pl.Series([form(day) for day in days]))
+    _, (split,) = make_splits(open_source(frame), DataConfig(), Plan(by="time", time="day"))
+    of = {part: {days[row] for row in rows} for part, rows in split.items()}
+    if form(0).endswith(":00"):  # an hour that is ahead comes earlier
+        assert min(of["train"]) > max(of["test"])
+    else:
+        assert max(of["train"]) < min(of["validation"]) <= max(of["validation"]) < min(of["test"])
+
+
+@pytest.mark.parametrize("wrong", ["last spring", "31.12.2025", "12/31/2025"])
+def test_words_are_no_times(wrong):
+    frame = table(120).with_columns(day=pl.Series(["2026-01-01", *([wrong] * 119)]))
+    with pytest.raises(DataError, match=rf"119 rows of 'day' are neither dates nor numbers, first '{wrong}'"):
+        make_splits(open_source(frame), DataConfig(), Plan(by="time", time="day"))
+    with pytest.raises(DataError, match="120 rows have no time"):
+        make_splits(open_source(frame.with_columns(day=pl.lit(" "))), DataConfig(), Plan(by="time", time="day"))
+
+
 def test_rows_that_are_left_out_are_told(tmp_path):
     frame = table(120).with_columns(label=pl.when(pl.int_range(pl.len()) != 7).then(pl.col("label")))
     said = []

@@ -93,7 +93,9 @@ def test_equal_texts_stay_together():
 def test_a_test_file_is_opened_by_open_test_and_not_before(tmp_path, monkeypatch):
     opened = []
     original = read.read_table
-    monkeypatch.setattr(read, "read_table", lambda path, columns: opened.append(path.stem) or original(path, columns))
+    monkeypatch.setattr(
+        read, "read_table", lambda path, columns, **more: opened.append(path.stem) or original(path, columns, **more)
+    )
     table(50).write_parquet(tmp_path / "train.parquet")
     table(10, 100).write_parquet(tmp_path / "test.parquet")
     splits = split(tmp_path)
@@ -153,7 +155,9 @@ def test_only_the_label_columns_of_test_are_read(tmp_path, monkeypatch):
     asked = []
     original = read.read_table
     monkeypatch.setattr(
-        read, "read_table", lambda path, columns: asked.append((path.stem, columns)) or original(path, columns)
+        read,
+        "read_table",
+        lambda path, columns, **more: asked.append((path.stem, columns)) or original(path, columns, **more),
     )
     for name in ("train", "test"):
         table(30).write_parquet(tmp_path / f"{name}.parquet")

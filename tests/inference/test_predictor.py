@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import sys
@@ -252,3 +253,23 @@ def test_a_folder_of_a_bundle_is_loaded(tmp_path, monkeypatch):
     (tmp_path / "in.csv").write_text("text\nab\n")
     monkeypatch.setattr(predictor, "open_model", lambda folder, parts: toy(BINARY))
     assert predict_file(tmp_path, tmp_path / "in.csv", tmp_path / "out.csv").rows == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "out", "written"),
+    [
+        ("a.csv", ";", "b.csv", ";"),
+        ("a.csv", "\t", "b.csv", "\t"),
+        ("a.csv", ";", "b.tsv", "\t"),
+        ("a.tsv", "\t", "b.csv", ","),
+    ],
+)
+def test_a_csv_keeps_its_separator_and_may_have_another_encoding(tmp_path, name, separator, out, written):
+    content = f"text{separator}number\ncaf\u00e9, red{separator}1\n"
+    (tmp_path / name).write_bytes(content.encode("windows-1252"))
+    with pytest.raises(DataError, match="--encoding windows-1252"):
+        predict_file(toy(BINARY), tmp_path / name, tmp_path / out)
+    predict_file(toy(BINARY), tmp_path / name, tmp_path / out, encoding="windows-1252")
+    with (tmp_path / out).open(encoding="utf-8", newline="") as file:
+        header, row = csv.reader(file, delimiter=written)
+    assert (header[:3], row[:2]) == (["text", "number", "label"], ["caf\u00e9, red", "1"])

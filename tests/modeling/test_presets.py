@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from transformers import CONFIG_MAPPING
 
-from smallprint.bench.table import read_published
+from smallprint.bench.published import read_published
 from smallprint.core.config import ModelConfig
 from smallprint.modeling.presets import find_preset, nearest_preset, read_presets, render_presets
 

@@ -15,7 +15,12 @@ SETTINGS = HEAVY - {"pydantic", "yaml"}
 
 def imported(code: str) -> set[str]:
     """Gives the top names of what a fresh interpreter has imported after `code`."""
-    after = f"import sys, json\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    return {name.partition(".")[0] for name in modules(code)}
+
+
+def modules(code: str) -> set[str]:
+    """Gives their whole names."""
+    after = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", after], capture_output=True, text=True, timeout=60, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -45,6 +50,12 @@ def test_other_help_needs_no_more_than_settings_do(arguments):
 def test_settings_need_neither_torch_nor_polars():
     assert not imported(command("config")) & SETTINGS
     assert not imported("import smallprint\nsmallprint.load_config()") & SETTINGS
+
+
+def test_the_backbones_are_listed_without_any_extra():
+    extras = HEAVY - {"numpy", "pydantic", "rich", "yaml"} | {"huggingface_hub", "safetensors", "tokenizers"}
+    missing = f"import sys\nsys.modules.update(dict.fromkeys({sorted(extras)!r}))\n"  # None there: an ImportError
+    assert "smallprint.bench.backbones" in modules(missing + command("backbones"))
 
 
 def test_the_probe_sees_what_is_imported():

@@ -290,6 +290,13 @@ def test_time_ends_it_and_what_there_is_is_used(data, tmp_path, monkeypatch):
     assert 1 <= len(found["trials"]) < 15
 
 
+def test_what_was_found_in_the_data_is_said_once(data, tmp_path):
+    lines = []
+    run(data, tmp_path / "s", 1, seeds=1, say=lines.append)
+    assert [line for line in lines if line.startswith("Found ")] == lines[:1]
+    assert len(set(lines)) == len(lines)
+
+
 def test_without_optuna_it_says_what_to_install(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'smallprint\[sweep\]'") as error:
@@ -329,6 +336,30 @@ def test_test_is_not_read_before_the_winner_is_known(data, tmp_path, monkeypatch
     run(data, tmp_path / "s", 3)
     assert events[-1] == "test"
     assert events.count("test") == 1
+
+
+def test_a_process_that_ends_first_leaves_the_run_of_the_sweep_to_the_others(data, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    root = tmp_path / "runs"
+    tracked = ("tracking.enabled=true", f"tracking.root={root}")
+    client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+
+    def status():
+        runs = client.search_runs([client.get_experiment_by_name("smallprint").experiment_id])
+        return next(r.info.status for r in runs if "mlflow.parentRunId" not in r.data.tags)
+
+    conclude, seen = command._conclude, []
+
+    def with_another_at_the_same_time(*given):
+        monkeypatch.setattr(command, "_conclude", conclude)
+        assert run(data, tmp_path / "s", 2, *tracked, seeds=1) == {}
+        seen.append(status())
+        return conclude(*given)
+
+    monkeypatch.setattr(command, "_conclude", with_another_at_the_same_time)
+    run(data, tmp_path / "s", 2, *tracked, seeds=1)
+    assert [*seen, status()] == ["RUNNING", "FINISHED"]
 
 
 def test_runs_are_nested_in_mlflow(data, tmp_path):

@@ -10,6 +10,7 @@ from smallprint.core.mlflow_store import tracking_uri
 from smallprint.core.settings import render_config
 from smallprint.sweep.study import Row
 from smallprint.sweep.tracking import SweepTracking
+from smallprint.sweep.workers import Worker
 from smallprint.training.journal import FILE
 from smallprint.training.left_behind import send_left_behind, tidy
 
@@ -197,6 +198,31 @@ def test_several_processes_share_the_parent(store, study, config):
     ended(store, "trial 1", "trial 2", "trial 3")
     first.finish("FINISHED")
     assert not (study.folder / "tracking").exists()
+
+
+def test_the_last_process_to_end_ends_the_parent(store, study, config):
+    """Without it one that ends first, by Ctrl-C or with nothing left to do, marks a sweep that goes on."""
+    store.away = False
+    first, second = (SweepTracking(study, config, [].append) for _ in range(2))
+    worker = Worker(study.folder)
+    first.finish("KILLED")
+    assert store.ended == []
+    assert send_left_behind(study.folder.parent, study.folder / "own", tracking_uri(config), print) == 0
+    assert store.ended == [], "nor does another training take it for dead"
+    worker.leave()
+    second.finish("FINISHED")
+    assert store.ended == [("s", "FINISHED")]
+    assert not (study.folder / "tracking").exists()
+
+
+@pytest.mark.parametrize(("found", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_the_last_to_end_with_nothing_to_say_tells_what_another_found(store, study, config, found, status):
+    store.away = False
+    tracking = SweepTracking(study, config, [].append)
+    if found:
+        (study.folder / "sweep.json").write_text("{}")
+    tracking.finish(None)
+    assert store.ended == [("s", status)]
 
 
 def test_a_folder_that_is_about_to_be_used_is_left_alone(store, study, config):

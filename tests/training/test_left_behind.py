@@ -126,12 +126,14 @@ def test_what_had_ended_before_the_kill_is_not_called_killed(dead, config, tmp_p
     ends = [(entry["run"], entry["status"]) for entry in Store.taken if entry["kind"] == "end"]
     assert ends == [("linear/1", "FINISHED"), ("", "KILLED")]
     assert not (dead.folder / FILE).exists()
+    assert dead.state["status"] == "stopped", "its folder says so too: a training's, and a blend's"
 
 
 def test_a_dead_run_that_could_not_be_asked_after_is_seen_to_next_time(dead, config, tmp_path, monkeypatch):
     dead.update(mlflow_run_id="r")
     monkeypatch.setattr(Store, "away", True)
     assert send(config, tmp_path) == 0
+    assert dead.state["status"] == "started"
     monkeypatch.setattr(Store, "away", False)
     assert send(config, tmp_path) == 1
     assert [entry["status"] for entry in Store.taken] == ["KILLED"]

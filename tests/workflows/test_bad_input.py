@@ -103,6 +103,13 @@ def test_broken_utf8_names_the_line(call):
     assert "line 62" in said
 
 
+def test_a_table_in_another_encoding_is_read_where_that_is_named(call):
+    table = write("a.csv", (ROWS + '"caf\u00e9 \u20ac",bad\n').encode("windows-1252"))
+    assert train(call, table)[0] == 3
+    code, said, _ = train(call, table, "--encoding", "windows-1252")
+    assert code == 0, said
+
+
 def test_extra_rows_that_validation_holds_are_refused(call):
     write("d/train.csv", ROWS)
     write("d/validation.csv", 'text,label\n"Seen  before",bad\n"never",good\n')

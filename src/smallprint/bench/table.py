@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from smallprint.bench.collect import Collected, Cost, Truth
 from smallprint.bench.measure import MEASURES, RANKED, SeedResult, counts_of, interval_of, measure_seed, seed_mean
+from smallprint.bench.published import read_published
 from smallprint.core.config import EvaluationConfig
 from smallprint.evaluation.compare import almost_stochastic_order, approximate_randomisation, paired_bootstrap
 
@@ -28,12 +27,6 @@ SHOWN = (
     ("binary_ap", "binary PR-AUC"),
     ("ece_calibrated", "ECE"),
 )
-
-
-def read_published() -> list[dict[str, str]]:
-    """Gives the published table as it stands in published.csv, scores in percent."""
-    text = files("smallprint.bench").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
 
 
 def published_rows() -> list[dict[str, Any]]:

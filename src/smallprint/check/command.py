@@ -89,7 +89,8 @@ def check_data(
     Raises:
         DataError: The data cannot be read at all, or changed while it was read.
     """
-    return look(open_source(data), config or DataConfig(), splits, deep=deep, say=say)
+    config = config or DataConfig()
+    return look(open_source(data, config.encoding), config, splits, deep=deep, say=say)
 
 
 def look(
@@ -172,7 +173,7 @@ def clean_data(data: Any, config: DataConfig, out: str | Path) -> dict[str, int]
     """
     from smallprint.check.fix import fix_data
 
-    source = open_source(data)
+    source = open_source(data, config.encoding)
     with unchanged(source):
         schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
         rows, _, _ = read_rows(source, config, SPLITS)

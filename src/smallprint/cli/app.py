@@ -36,6 +36,7 @@ from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
     AsJson,
+    Encoding,
     Labels,
     Sets,
     Task,
@@ -112,17 +113,26 @@ def evaluate(
     text: Text = None,
     labels: Labels = None,
     task: Task = None,
+    encoding: Encoding = None,
+    settings: Sets = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a bundle on labelled data.
 
     The table that the model was trained on is parted as then, and --split names the part; of another single table every row is scored.
+    --set takes settings of data alone: thresholds and calibration are the model's, and no interval is drawn here.
     """
     from smallprint import api, runs
     from smallprint.core.settings import load_config
 
-    given = {"data.text": text, "data.labels": labels, "data.task": task}
-    overrides = [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
+    if others := [part for part in settings or [] if not part.strip().startswith("data.")]:
+        raise ConfigError(
+            f"{others[0]} cannot be set here.",
+            "settings of data alone: thresholds and calibration are the model's, chosen when it was trained",
+            "Leave it out; to change it train again with --set, or store borders with `smallprint policy`.",
+        )
+    given = {"data.text": text, "data.labels": labels, "data.task": task, "data.encoding": encoding}
+    overrides = [*(settings or []), *(f"{key}={quoted(value)}" for key, value in given.items() if value is not None)]
     config = load_config(None, overrides, api.load_config_of(model)).data if overrides else None
     metrics, _ = api.evaluate(model, data, split=split, config=config, say=say)
     if as_json:

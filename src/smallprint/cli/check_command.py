@@ -10,6 +10,7 @@ import typer
 from smallprint.cli.terminal import (
     DATA_HELP,
     AsJson,
+    Encoding,
     Group,
     Labels,
     Sets,
@@ -28,6 +29,7 @@ def check(
     labels: Labels = None,
     task: Task = None,
     group: Group = None,
+    encoding: Encoding = None,
     config: Settings = None,
     settings: Sets = None,
     deep: Annotated[
@@ -48,7 +50,13 @@ def check(
     from smallprint.core.files import write_text
     from smallprint.core.settings import load_config
 
-    flags = {"data.text": text, "data.labels": labels, "data.task": task, "data.group": group}
+    flags = {
+        "data.text": text,
+        "data.labels": labels,
+        "data.task": task,
+        "data.group": group,
+        "data.encoding": encoding,
+    }
     given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
     columns = load_config(config, [*(settings or []), *given]).data
     report = check_data(data, columns, deep=deep, say=say)

@@ -80,17 +80,18 @@ def scan(
         known = read_similar(engine, model, training, say)
     start, scanned = time.monotonic(), []
     explain = explain or explain_by is not None
+    shown = form == "table" and out is None and sys.stdout.isatty()  # the table has the same line
     for entry, document in scan_all(engine, read_documents(files), explain, weigh=weigh, headings=headings):
         if known is not None:
             known.add_to(entry, similar)
         scanned.append((entry, document))
         if "error" in entry:
             say(f"Error: {DocumentError(**entry['error'])}")
-        else:
+        elif not shown:
             say(f"{entry['name']}: {len(entry['findings']):,} findings in {entry['sentences']:,} sentences")
     entries = [entry for entry, _ in scanned]
     if form == "html":
-        answer = render_scan(scanned, Path(model).name)
+        answer = render_scan(scanned, Path(model).name, engine.labels.names)
     elif form == "csv":
         answer = csv_of(entries)
     elif form == "json":

@@ -26,12 +26,13 @@ def suggest(
     from smallprint.core.files import csv_text, refuse_same, write_text
     from smallprint.data.stream import open_rows
     from smallprint.inference.engine import open_model
+    from smallprint.inference.predictor import encoding_of
     from smallprint.inference.suggest import suggest_texts
 
     refuse_same(out, [texts])  # the texts that were not chosen would be lost
     engine = open_model(model)
     found: list[str] = []
-    with open_rows(texts, text=text) as stream:
+    with open_rows(texts, text=text, encoding=encoding_of(engine, None)) as stream:
         for frame in stream:
             found += ["" if value is None else str(value) for value in frame[stream.text]]
     chosen = suggest_texts(engine, found, number, seed)

@@ -54,6 +54,8 @@ Backbone = Annotated[
         help="A name that `smallprint backbones` lists, a folder, a .gguf file or a Hub name; tfidf; static; or stack.",
     ),
 ]
+ENCODING_HELP = "Of text that is not UTF-8, such as windows-1252."
+Encoding = Annotated[str | None, typer.Option("--encoding", help=ENCODING_HELP)]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]

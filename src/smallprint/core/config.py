@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from smallprint.core.card_config import CardConfig as CardConfig
+from smallprint.core.data_config import DataConfig as DataConfig
 from smallprint.core.section import Section as Section
 from smallprint.core.static_config import StaticConfig as StaticConfig
 from smallprint.core.sweep_config import SweepConfig
@@ -20,44 +21,6 @@ TFIDF, STATIC, STACK = "tfidf", "static", "stack"  # backbones that are none
 TFIDF_NAMES = (TFIDF, "tfidf-svm")
 SVM = "svm"  # the head that no gradient trains
 USUAL_TOKENS = 1024  # of a batch on a processor, which learning rates were chosen at
-
-
-class DataConfig(Section):
-    """Where text, labels and splits stand in the table."""
-
-    text: str | None = Field(None, description="Column with the text; found by its name or content when left out.")
-    labels: str | None = Field(
-        None,
-        description="Column with the labels (a list, a delimited string or one name), or several 0/1 columns joined by commas.",
-    )
-    group: str | None = Field(
-        None,
-        description="Column whose rows stay in one split (one document, one company); found by name when left out.",
-    )
-    split: str | None = Field(
-        "split", description="Column that names each row's split, used where a single file has it."
-    )
-    task: Literal["auto", "binary", "multiclass", "multilabel"] = Field(
-        "auto", description="Kind of task; 'binary' on multi-label data means 'any label'."
-    )
-    delimiter: str = Field("|", min_length=1, description="Joins several labels in one string.")
-    positive: str | None = Field(
-        None, description="The positive label of a binary task; chosen and said when left out."
-    )
-    empty_text: Literal["error", "drop"] = Field("error", description="What to do with rows that have no text.")
-    empty_label: Literal["error", "drop"] = Field(
-        "error",
-        description="What to do with rows that have no label where each has one; where a row may have several, none is an answer.",
-    )
-    validation_share: float = Field(
-        0.15, gt=0, lt=0.5, description="Share of rows for validation where no such split exists."
-    )
-    test_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows for test where no such split exists.")
-    extra: str | None = Field(
-        None,
-        min_length=1,
-        description="A table with the same columns whose rows are added to train, and never to validation or test.",
-    )
 
 
 class LoraConfig(Section):

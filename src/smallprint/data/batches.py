@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 import polars as pl
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.data.json_frames import frame_from_objects, objects_as_strings
 from smallprint.data.lines import csv_rows, decode_lines, json_objects
@@ -23,13 +24,16 @@ LEAST_BYTES, PARTS = 2**18, 64  # a small file is read in smaller batches: memor
 Row = TypeVar("Row")
 
 
-def csv_batches(path: Path, separator: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def csv_batches(
+    path: Path, separator: str, columns: Sequence[str] | None = None, encoding: str = UTF_8
+) -> Iterator[pl.DataFrame]:
     """Yields all rows of a CSV or TSV as strings: by Polars as far as that is certain, then row by row.
 
     Args:
         path: The file.
         separator: Between fields.
         columns: Those wanted, where all of them are there; else all are given.
+        encoding: Of lines that are not UTF-8.
 
     Raises:
         DataError: The file is empty, or a row is not what the rules of CSV want.
@@ -41,7 +45,7 @@ def csv_batches(path: Path, separator: str, columns: Sequence[str] | None = None
             yield piece
     except NotPlainError:
         with path.open("rb") as file:
-            rows = csv_rows(decode_lines(file, str(path)), str(path), separator)
+            rows = csv_rows(decode_lines(file, str(path), encoding), str(path), separator)
             schema = dict.fromkeys(next(rows)[1], pl.String)
             kept = list(columns) if columns is not None and set(columns) <= set(schema) else list(schema)
             for _ in range(given):
@@ -50,7 +54,7 @@ def csv_batches(path: Path, separator: str, columns: Sequence[str] | None = None
                 yield pl.DataFrame(part, schema=schema, orient="row").select(kept)
 
 
-def json_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def json_batches(path: Path, columns: Sequence[str] | None = None, encoding: str = UTF_8) -> Iterator[pl.DataFrame]:
     """Yields all rows of a JSON Lines file, or some keys of them; a key that an object lacks is null.
 
     Raises:
@@ -66,7 +70,7 @@ def json_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
 
     known = dict.fromkeys(columns or ())
     with path.open("rb") as file:
-        objects = (value for _, value in json_objects(measured(decode_lines(file, str(path))), str(path)))
+        objects = (value for _, value in json_objects(measured(decode_lines(file, str(path), encoding)), str(path)))
         for part in in_parts(objects, lambda _: size):
             if columns is None:
                 known |= dict.fromkeys(name for value in part for name in value)

@@ -44,7 +44,11 @@ def find_columns(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[s
     group = require_column(frame.columns, config.group, "data.group", where) if config.group else None
     named = find_named_labels(frame, config, where)
     taken = split | {group or ""} | set(named)
-    text = find_text(frame, config.text, where, taken)
+    try:
+        text = find_text(frame, config.text, where, taken)
+    except DataError:
+        _check_not_text(frame, named, config, where)
+        raise
     group = group or _by_name(frame.columns, GROUP_NAMES, {text} | set(named) | split)
     labels = named or _find_labels(frame, {text, group or ""} | split, where)
     if text in labels or group in labels:
@@ -116,6 +120,19 @@ def find_named_labels(frame: pl.DataFrame, config: DataConfig, where: str) -> tu
         return (config.labels,)
     names = [name.strip() for name in config.labels.split(",")]
     return tuple(dict.fromkeys(require_column(frame.columns, name, "data.labels", where) for name in names))
+
+
+def _check_not_text(frame: pl.DataFrame, labels: Sequence[str], config: DataConfig, where: str) -> None:
+    """Raise a DataError where no text was found because the settings name its column for the labels."""
+    head = frame.head(LOOKED_AT_ROWS)
+    long = [name for name in labels if _holds_text(head[name]) and _median_chars(head[name]) >= LONG_CHARS]
+    if config.labels and not config.text and long:
+        raise DataError(
+            f"{where}: the label column {long[0]!r} (data.labels) holds long texts, and it is not told which other column does; "
+            f"the columns are {quoted(frame.columns)}.",
+            "the text in one column, the labels in another",
+            _likely_labels(frame, set(labels)) or "Name the label column with --labels and the text with --text.",
+        )
 
 
 def _likely_labels(frame: pl.DataFrame, taken: set[str]) -> str:

@@ -110,10 +110,16 @@ def to_examples(
 
 def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
     """Which rows have no label and are to be left out for it."""
-    asked = schema.empty_label == "drop" and schema.form in ("name", "ids") and schema.task != "multilabel"
-    if not asked or schema.any_label:
+    if schema.empty_label == "error" or schema.task == "multilabel" or schema.any_label:
         return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
-    return label_texts(frame[schema.labels[0]]) == ""
+    if schema.form in ("name", "ids"):
+        return label_texts(frame[schema.labels[0]]) == ""
+    rows = distinct_rows(frame, list(schema.labels))
+    try:
+        lists = read_label_lists(rows.frame, schema.labels, schema.form, schema.delimiter, schema.ids, str)
+    except DataError:  # told with the places of all rows when they are read
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
+    return pl.Series([not labels for labels in lists], dtype=pl.Boolean).gather(rows.codes)
 
 
 def _label_column(frame: pl.DataFrame, schema: Schema, split: str, place: Callable[[int], str]) -> pl.Series:
@@ -159,12 +165,15 @@ def read_labels(frame: pl.DataFrame, schema: Schema, split: str, place: Callable
         return [sorted(labels, key=rank.__getitem__) if len(labels) > 1 else labels for labels in lists]
     odd = [row for row, labels in enumerate(lists) if len(labels) != 1]
     if odd:
+        several = any(len(lists[row]) > 1 for row in odd)
         raise DataError(
             f"The {split} split has {counted(len(odd), 'row')} without exactly one label in {', '.join(schema.labels)!r}: "
             f"{places(odd, place)}.",
             f"one label in every row, as the task is {schema.task}",
-            "Fill them in, or leave out rows without a label with --set data.empty_label=drop; use --task multilabel if an empty "
-            "label means 'none'.",
+            "Give each row one label, or use --task multilabel."
+            if several
+            else "Fill them in, or leave out rows without a label with --set data.empty_label=drop; use --task multilabel if an "
+            "empty label means 'none'.",
         )
     return lists
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.core.progress import counted
 from smallprint.data.examples import Examples, places, to_examples
@@ -23,7 +24,7 @@ ONE_LABEL: tuple[Form, ...] = ("onehot", "name", "ids")
 WRITTEN = "|"  # joins labels in what `suggest` and `scan --review` write
 
 
-def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) -> Splits:
+def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path, encoding: str = UTF_8) -> Splits:
     """The splits with the table's rows at the end of train; test is not opened.
 
     Rows whose text stands in train, or in an earlier row of the table, are left out and counted in `made`.
@@ -34,6 +35,7 @@ def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) 
         schema: Of the data. The table has the same text and label columns, or those that `suggest` and `scan --review`
             write (text, labels or label); names may stand for ids, and any form of several labels for another.
         path: A single table.
+        encoding: Of its text that is not UTF-8.
 
     Raises:
         DataError: The file cannot be read, is one of the data's own, lacks a column, has labels that the data does not
@@ -41,11 +43,12 @@ def add_extra(splits: Splits, source: Source, schema: Schema, path: str | Path) 
     """
     path = Path(path).expanduser()
     _check_path(path, source)
-    extra = _read(open_source(path), schema)
+    table = open_source(path, encoding)
+    extra = _read(table, schema)
     held = set(_keys(splits.validation))
     keys = _keys(extra)
     if leaked := [row for row, key in enumerate(keys) if key in held]:
-        table, numbers = open_source(path), extra.frame["row"]
+        numbers = extra.frame["row"]
         where = places(leaked, lambda row: table.place(None, int(numbers[row])))
         raise DataError(
             f"{counted(len(leaked), 'row')} of {path.name} with a text that validation has too: {where}.",

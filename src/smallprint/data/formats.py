@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
 from smallprint.data.batches import BATCH_ROWS, csv_batches, damaged, json_batches, parquet_batches
@@ -26,7 +27,7 @@ JSON_LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read_table(path: Path, columns: Sequence[str] | None = None, *, encoding: str = UTF_8) -> pl.DataFrame:
     """The table in a file, rows in the file's order, or only some of its columns.
 
     Raises:
@@ -34,7 +35,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     """
     check_file(path)
     try:
-        frame = _read(path, columns)
+        frame = _read(path, columns, encoding)
     except OSError as error:
         raise unreadable(path, error) from error
     if frame.is_empty():
@@ -42,7 +43,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     return select_columns(frame, columns, str(path))
 
 
-def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def read_batches(path: Path, columns: Sequence[str] | None = None, *, encoding: str = UTF_8) -> Iterator[pl.DataFrame]:
     """The same rows, some megabytes at a time; a column of JSON Lines may have another type in another batch.
 
     Raises:
@@ -52,9 +53,9 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
     suffix, empty = path.suffix.lower(), True
     try:
         if suffix in SEPARATORS:
-            batches = csv_batches(path, SEPARATORS[suffix], columns)
+            batches = csv_batches(path, SEPARATORS[suffix], columns, encoding)
         elif suffix in JSON_LINES:
-            batches = json_batches(path, columns)
+            batches = json_batches(path, columns, encoding)
         elif suffix == ".parquet":
             batches = parquet_batches(path, _columns_of_parquet(path, columns))
         else:
@@ -120,13 +121,14 @@ def near_paths(path: Path) -> str:
     return f"Did you mean {', '.join(near)} in {folder}?" if near else f"Check the path; {folder} has nothing like it."
 
 
-def place_in_file(path: Path, row: int) -> str:
+def place_in_file(path: Path, row: int, *, encoding: str = UTF_8) -> str:
     """A row's place in words, such as 'train.csv, line 14'; the second place of a file that is asked for
     reads all its line numbers, which are kept.
 
     Args:
         path: The file.
         row: Row number from 0.
+        encoding: Of lines that are not UTF-8.
     """
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
@@ -136,11 +138,11 @@ def place_in_file(path: Path, row: int) -> str:
     stamp = path.stat()
     key = (str(path), stamp.st_size, stamp.st_mtime_ns)
     if key in _ASKED:
-        known = _line_numbers(*key)
+        known = _line_numbers(*key, encoding)
         return f"{path.name}, line {known[row]}" if row < len(known) else f"{path.name}, row {row + 1}"
     _ASKED.clear()
     _ASKED.add(key)  # who asks once more will ask often
-    found = next(islice(_numbered(path), row, None), None)
+    found = next(islice(_numbered(path, encoding), row, None), None)
     return f"{path.name}, line {found}" if found else f"{path.name}, row {row + 1}"
 
 
@@ -148,45 +150,45 @@ _ASKED: set[tuple[str, int, int]] = set()
 
 
 @lru_cache(maxsize=3)
-def _line_numbers(path: str, size: int, changed: int) -> array[int]:
+def _line_numbers(path: str, size: int, changed: int, encoding: str) -> array[int]:
     """The line in which each row of a text file begins; size and time of change tell one state of it from another."""
-    return array("Q", _numbered(Path(path)))
+    return array("Q", _numbered(Path(path), encoding))
 
 
-def _numbered(path: Path) -> Iterator[int]:
+def _numbered(path: Path, encoding: str) -> Iterator[int]:
     suffix = path.suffix.lower()
     with path.open("rb") as file:
-        lines = decode_lines(file, str(path))
+        lines = decode_lines(file, str(path), encoding)
         if suffix in SEPARATORS:
             yield from (number for number, _ in islice(csv_rows(lines, str(path), SEPARATORS[suffix]), 1, None))
         else:
             yield from (number for number, line in enumerate(lines, start=1) if line.strip())
 
 
-def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
+def _read(path: Path, columns: Sequence[str] | None, encoding: str) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix in SEPARATORS:
-        return _read_csv(path, SEPARATORS[suffix], columns)
+        return _read_csv(path, SEPARATORS[suffix], columns, encoding)
     if suffix in JSON_LINES:
-        return _read_json(path, columns)
+        return _read_json(path, columns, encoding)
     if suffix == ".parquet":
         return _read_parquet(path, columns)
     return _read_excel(path)
 
 
-def _read_csv(path: Path, separator: str, columns: Sequence[str] | None) -> pl.DataFrame:
-    parts = list(csv_batches(path, separator, columns))
+def _read_csv(path: Path, separator: str, columns: Sequence[str] | None, encoding: str) -> pl.DataFrame:
+    parts = list(csv_batches(path, separator, columns, encoding))
     return pl.concat(parts, rechunk=True) if parts else pl.DataFrame()
 
 
-def _read_json(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
-    whole = join_json(list(json_batches(path, columns)))
+def _read_json(path: Path, columns: Sequence[str] | None, encoding: str) -> pl.DataFrame:
+    whole = join_json(list(json_batches(path, columns, encoding)))
     lacking = [name for name in columns or () if name not in whole.columns or whole[name].is_null().all()]
     if not lacking:
         return whole
     with path.open("rb") as file:  # no object may have such a key, and then those that are there are told
         keys = dict.fromkeys(
-            name for _, value in json_objects(decode_lines(file, str(path)), str(path)) for name in value
+            name for _, value in json_objects(decode_lines(file, str(path), encoding), str(path)) for name in value
         )
     return whole if set(lacking) <= set(keys) else whole.select(pl.lit(None).alias(name) for name in keys)
 

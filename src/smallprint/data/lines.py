@@ -11,17 +11,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 
 MAX_FIELD_CHARS = 2**26
 MAX_LINE_BYTES = 2**28  # a longer one is a file that has no lines
 
 
-def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
-    """Lines of UTF-8 text, line ends kept, a byte order mark dropped.
+def decode_lines(raw: Iterable[bytes], where: str, encoding: str = UTF_8) -> Iterator[str]:
+    """Lines of text, line ends kept, a byte order mark dropped.
+
+    Args:
+        raw: Lines, or a file.
+        where: What it is called, for messages.
+        encoding: Of lines that are not UTF-8; one that holds ASCII as it is.
 
     Raises:
-        DataError: A line is not UTF-8, or too long to be one; the message has its number.
+        DataError: A line is neither UTF-8 nor of the encoding, or too long to be one; the message has its number.
     """
     for number, line in enumerate(_bounded(raw), start=1):
         if len(line) > MAX_LINE_BYTES:
@@ -31,17 +37,34 @@ def decode_lines(raw: Iterable[bytes], where: str) -> Iterator[str]:
                 "Write the table as JSON Lines, CSV or Parquet: one example a line or row.",
             )
         try:
-            text = line.decode("utf-8")
+            text = _decoded(line, number, encoding)
         except UnicodeDecodeError as error:
-            utf16 = number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")
-            what = "is UTF-16" if utf16 else f"has byte 0x{line[error.start]:02x} that is not UTF-8, line {number}"
+            utf16 = _is_utf_16(line, number)
+            named = f" nor {encoding}" if encoding != UTF_8 else ""
+            what = f"has byte 0x{line[error.start]:02x} that is not UTF-8{named}, line {number}"
+            save = "Save the file as UTF-8: in Excel 'CSV UTF-8'; elsewhere `iconv -f ENCODING -t UTF-8 FILE > NEW`."
             raise DataError(
-                f"{where} {what}.",
-                "text in UTF-8",
-                "Save the file as UTF-8: in Excel 'CSV UTF-8'; elsewhere `iconv -f ENCODING -t UTF-8 FILE > NEW`"
-                + ("." if utf16 else ", where Excel's plain 'CSV' is mostly of the encoding WINDOWS-1252."),
+                f"{where} {'is UTF-16' if utf16 else what}.",
+                "text in UTF-8" + ("" if utf16 else ", or its encoding named"),
+                save
+                if utf16
+                else "Name the encoding: --encoding windows-1252 (data.encoding) is mostly that of Excel's plain 'CSV'. "
+                + save,
             ) from error
         yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _decoded(line: bytes, number: int, encoding: str) -> str:
+    try:
+        return line.decode(UTF_8)
+    except UnicodeDecodeError:
+        if encoding == UTF_8 or _is_utf_16(line, number):
+            raise
+        return line.decode(encoding)
+
+
+def _is_utf_16(line: bytes, number: int) -> bool:
+    return number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
 def _bounded(raw: Iterable[bytes]) -> Iterable[bytes]:
@@ -53,7 +76,7 @@ def _bounded(raw: Iterable[bytes]) -> Iterable[bytes]:
 def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Rows of a CSV, the header first, each with the number of its first line; blank lines are passed over.
 
-    A comma-separated file whose header has semicolons and no comma is read with semicolons.
+    A comma-separated file whose header has semicolons (or tabs) and no comma is read with these.
 
     Raises:
         DataError: The file is empty, a column name stands twice, or a row has more or fewer fields than the header.
@@ -92,8 +115,10 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
 
 
 def separator_of(header: str, separator: str) -> str:
-    """The separator of a CSV, by its first line: a semicolon where a comma was expected and none stands there."""
-    return ";" if separator == "," and ";" in header and "," not in header else separator
+    """The separator of a CSV, by its first line: a semicolon or a tab where a comma was expected and none stands there."""
+    if separator != "," or "," in header:
+        return separator
+    return next((other for other in (";", "\t") if other in header), separator)
 
 
 def json_objects(lines: Iterable[str], where: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.core.naming import quoted
 from smallprint.data.batches import BATCH_ROWS
@@ -132,13 +133,14 @@ class Source:
         return table
 
 
-def open_source(data: Any) -> Source:
+def open_source(data: Any, encoding: str = UTF_8) -> Source:
     """A source for whatever holds the user's labelled text; reads no rows.
 
     Args:
         data: A file (CSV, TSV, JSON Lines, Parquet, Excel), a folder with `train`, `validation`, `test` files, a Polars
             or pandas frame, a dict `{split: frame}`, a Hugging Face `Dataset` or `DatasetDict`,
             `"hub:OWNER/NAME[/CONFIG]"`, or `"sample"` for the embedded corpus (`./sample` is a folder of that name).
+        encoding: Of text in CSV, TSV and JSON Lines that is not UTF-8.
 
     Raises:
         DataError: It is not there, is of an unknown format, or has no train split.
@@ -155,17 +157,17 @@ def open_source(data: Any) -> Source:
         if not os.fspath(data):
             raise DataError("The path of the data is empty.", "a file or a folder", "Give the path of your table.")
         path = Path(data).expanduser()
-        return _open_folder(path) if path.is_dir() else _open_file(path)
+        return _open_folder(path, encoding) if path.is_dir() else _open_file(path, encoding)
     names = read_label_names(data)
     return Source("data", _only(names), (), {"": _frame_table("data", data)}, names)
 
 
-def _open_file(path: Path) -> Source:
+def _open_file(path: Path, encoding: str) -> Source:
     check_file(path)
-    return Source(str(path), None, (), {"": _file_table(path)})
+    return Source(str(path), None, (), {"": _file_table(path, encoding)})
 
 
-def _open_folder(folder: Path) -> Source:
+def _open_folder(folder: Path, encoding: str) -> Source:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         split = ALIASES.get(path.stem.lower())
@@ -188,15 +190,16 @@ def _open_folder(folder: Path) -> Source:
     for path in found.values():
         check_file(path)
     splits = tuple(split for split in SPLITS if split in found)
-    return Source(str(folder), _read_labels_file(folder), splits, {s: _file_table(found[s]) for s in splits})
+    tables = {split: _file_table(found[split], encoding) for split in splits}
+    return Source(str(folder), _read_labels_file(folder, encoding), splits, tables)
 
 
-def _read_labels_file(folder: Path) -> list[str] | None:
+def _read_labels_file(folder: Path, encoding: str) -> list[str] | None:
     path = folder / LABELS_FILE
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        names = [line.strip() for line in decode_lines(file, str(path))]
+        names = [line.strip() for line in decode_lines(file, str(path), encoding)]
     while names and not names[-1]:
         names.pop()
     if not names:
@@ -235,10 +238,11 @@ def _only(names: Mapping[str, list[str]]) -> list[str] | None:
     return next(iter(names.values())) if len(names) == 1 else None
 
 
-def _file_table(path: Path) -> Table:
-    batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path)
+def _file_table(path: Path, encoding: str) -> Table:
+    batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path, encoding=encoding)
     uneven = path.suffix.lower() in JSON_LINES
-    return Table(partial(read_table, path), partial(place_in_file, path), batches, uneven, path)
+    load, place = partial(read_table, path, encoding=encoding), partial(place_in_file, path, encoding=encoding)
+    return Table(load, place, batches, uneven, path)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

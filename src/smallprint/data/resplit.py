@@ -6,7 +6,9 @@ on every machine. Labels that train would lack are refused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,7 @@ from smallprint.data.write_table import suffix_of, write_table
 
 By = Literal["auto", "random", "group", "time"]
 Numbers = NDArray[np.int64]
+MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Plan:
 
     Attributes:
         by: 'auto' is by group where there is one, else at random; 'time': the latest rows are test, those before them validation.
-        time: Column of the time; dates, numbers, or strings whose order is that of time.
+        time: Column of the time: dates or numbers, also as strings.
         validation_share: Of the rows.
         test_share: Of the rows.
         folds: Parts that are each the test of a split of its own; None makes one split. By time each fold's train is what came before.
@@ -59,7 +62,7 @@ def make_splits(
 
     Raises:
         ConfigError: The plan lacks what it needs.
-        DataError: There are too few rows or groups, a time is missing, or train would lack a label.
+        DataError: There are too few rows or groups, a time is missing or is none, or train would lack a label.
     """
     if plan.by == "time" and plan.time is None:
         raise ConfigError("Splitting by time needs a time.", "--time COLUMN", "Name the column.")
@@ -131,7 +134,7 @@ def _at_once(examples: Examples, schema: Schema, plan: Plan, grouped: bool, wher
 
 def _by_time(whole: pl.DataFrame, examples: Examples, column: str, plan: Plan, where: str) -> list[dict[str, Numbers]]:
     name = require_column(whole.columns, column, "--time", where)
-    times = whole[name][examples.frame["row"].to_list()]
+    times = _moments(whole[name][examples.frame["row"].to_list()], where)
     if times.is_null().any():
         missing = int(times.is_null().sum())
         raise DataError(f"{where}: {missing:,} rows have no time in {name!r}.", "a time in every row", "Fill them in.")
@@ -163,6 +166,38 @@ def _by_time(whole: pl.DataFrame, examples: Examples, column: str, plan: Plan, w
             "Split by group or at random, or ask for fewer folds.",
         )
     return found
+
+
+def _moments(values: pl.Series, where: str) -> pl.Series:
+    """Gives what can be put in order: dates and numbers as they are, strings as what they say, null for nothing.
+
+    Raises:
+        DataError: A value is neither.
+    """
+    if values.dtype.is_temporal() or values.dtype.is_numeric():
+        return values
+    texts = values.cast(pl.String, strict=False).str.strip_chars().replace("", None)
+    numbers = texts.cast(pl.Float64, strict=False)
+    if numbers.null_count() == texts.null_count():
+        return numbers
+    known = {text: _seconds(text) for text in texts.drop_nulls().unique(maintain_order=True)}
+    if bad := [text for text, found in known.items() if found is None]:
+        n = int(texts.is_in(bad).sum())
+        raise DataError(
+            f"{where}: {counted(n, 'row')} of {values.name!r} are neither dates nor numbers, first {bad[0][:60]!r}.",
+            "dates such as 2026-03-31 or 2026-03-31 14:05, or numbers",
+            "Write them so (a day that comes first may be a month), or name another column with --time.",
+        )
+    return pl.Series(values.name, [None if text is None else known[text] for text in texts], dtype=pl.Float64)
+
+
+def _seconds(text: str) -> float | None:
+    """Gives the moment that a date of ISO 8601 stands for, without a zone in UTC; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(f"{text}-01" if MONTH.fullmatch(text) else text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _check_labels(examples: Examples, split: dict[str, Numbers], where: str, by: str) -> None:

@@ -59,17 +59,20 @@ class RowWriter:
         path_or_dash: The file, replaced if it is there; '-' for standard output (CSV, TSV, JSON Lines).
         format: What to write.
         exact: Columns whose floats are written in full; others get 6 decimals in CSV, TSV and JSON Lines.
+        separator: Between the fields of a CSV.
 
     Raises:
         ConfigError: Parquet to standard output.
         DataError: The file cannot be written, the disk is full, or a later chunk has other columns or types.
     """
 
-    def __init__(self, path_or_dash: str | Path, format: OutputFormat, *, exact: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path_or_dash: str | Path, format: OutputFormat, *, exact: Sequence[str] = (), separator: str = ","
+    ) -> None:
         self.path = None if str(path_or_dash) == "-" else Path(path_or_dash).expanduser()
         if self.path is None and format == "parquet":
             raise ConfigError("Parquet cannot go to standard output.", "a file name", "Use -o FILE.parquet, or CSV.")
-        self.format, self.exact = format, frozenset(exact)
+        self.format, self.exact, self.separator = format, frozenset(exact), "\t" if format == "tsv" else separator
         self._temporary: Path | None = None
         self._file: IO[bytes] | None = None
         self._write: Callable[[pl.DataFrame], None] | None = None
@@ -126,20 +129,19 @@ class RowWriter:
             parquet = _ParquetRows(file, self._name())
             self._finish = parquet.finish
             return parquet.write
-        separator = "," if self.format == "csv" else "\t"
-        self._write_csv_rows([frame.columns], file, separator)
         columns = frame.columns
-        return lambda chunk: self._write_csv(chunk, columns, file, separator)
+        self._write_csv_rows([columns], file)
+        return lambda chunk: self._write_csv(chunk, columns, file)
 
-    def _write_csv(self, frame: pl.DataFrame, columns: list[str], file: IO[bytes], separator: str) -> None:
+    def _write_csv(self, frame: pl.DataFrame, columns: list[str], file: IO[bytes]) -> None:
         _check_columns(frame, columns, self._name())
         exact = [name in self.exact for name in columns]
         rows = ([_cell(v, e) for v, e in zip(row, exact, strict=True)] for row in frame.select(columns).iter_rows())
-        self._write_csv_rows(rows, file, separator)
+        self._write_csv_rows(rows, file)
 
-    def _write_csv_rows(self, rows: Any, file: IO[bytes], separator: str) -> None:
+    def _write_csv_rows(self, rows: Any, file: IO[bytes]) -> None:
         buffer = io.StringIO(newline="")
-        csv.writer(buffer, delimiter=separator, lineterminator="\n").writerows(rows)
+        csv.writer(buffer, delimiter=self.separator, lineterminator="\n").writerows(rows)
         file.write(buffer.getvalue().encode())
 
     def _write_json(self, frame: pl.DataFrame, file: IO[bytes]) -> None:

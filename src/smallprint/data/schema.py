@@ -69,7 +69,7 @@ class Schema:
         unused: Label names that the source gives and train never uses.
         empty_text: What to do with rows that have no text.
         split_column: Column that names each row's split in an undivided table, or None.
-        empty_label: What to do with rows that have no label, where each has one name or id.
+        empty_label: What to do with rows that have no label, where each has one.
     """
 
     text: str
@@ -126,7 +126,8 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
         whole = read_label_lists(parts.frames["train"].select(labels), labels, form, delimiter, ids, str)
         _label_names(counts, ids, labels, where, source, whole, parts.place(source, "train"))
         raise
-    odd = _first_odd_row(lists, places) if form in ("list", "delimited", "onehot") else ""
+    bare_left_out = config.task == "multiclass" and config.empty_label == "drop"
+    odd = _first_odd_row(lists, places, bare_left_out) if form in ("list", "delimited", "onehot") else ""
     bare = sum(n for n, row in zip(times, lists["train"], strict=True) if not row)
     heights = {split: int(part.counts.sum()) for split, part in rows.items()}
     task, any_label = _choose_task(config, odd, counts, heights["train"], bare, len(names), labels, where)
@@ -213,11 +214,13 @@ def _places(source: Source, split: str, first: list[int]) -> Callable[[int], str
     return lambda row: source.place(split, first[row])
 
 
-def _first_odd_row(lists: dict[str, list[list[str]]], places: dict[str, Callable[[int], str]]) -> str:
-    """Place of the first row that has no label or several; '' where every row has exactly one."""
+def _first_odd_row(
+    lists: dict[str, list[list[str]]], places: dict[str, Callable[[int], str]], bare_left_out: bool
+) -> str:
+    """Place of the first row that has no label (unless these are left out) or several; '' where there is none."""
     for split, rows in lists.items():
         for row, labels in enumerate(rows):
-            if len(labels) != 1:
+            if len(labels) > 1 or not (labels or bare_left_out):
                 return f"{places[split](row)}: {quoted(labels) if labels else 'no label'}"
     return ""
 
@@ -247,7 +250,8 @@ def _choose_task(
         raise DataError(
             f"{where}: task 'multiclass', but rows in {column!r} have several labels or none; first at {odd}.",
             "exactly one label a row",
-            "Use --task multilabel, or give each row one label.",
+            "Use --task multilabel, or give each row one label"
+            + (", or leave these rows out: --set data.empty_label=drop." if odd.endswith(": no label") else "."),
         )
     if config.task == "binary" and not several and used > 2:
         raise DataError(

@@ -15,12 +15,13 @@ from typing import IO, Any, Literal
 
 import polars as pl
 
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.data.batches import parquet_batches
 from smallprint.data.columns import find_text
 from smallprint.data.formats import JSON_LINES, SEPARATORS, check_file
 from smallprint.data.json_frames import frame_from_objects
-from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects
+from smallprint.data.lines import csv_rows, decode_lines, empty_file, json_objects, separator_of
 from smallprint.data.row_writer import RowWriter, find_output_format
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
@@ -33,12 +34,20 @@ class RowStream:
 
     Attributes:
         format: 'csv', 'tsv', 'jsonl', 'parquet', or 'text' (one text a line; a blank line stays a row, without text).
+        separator: Between the fields of a CSV or TSV, else None.
         columns: Column names of the first chunk; JSON Lines may add more later.
         text: The text column.
     """
 
-    def __init__(self, format: Format, chunks: Iterator[pl.DataFrame], where: str, text: str | None) -> None:
-        self.format, self._source = format, chunks
+    def __init__(
+        self,
+        format: Format,
+        chunks: Iterator[pl.DataFrame],
+        where: str,
+        text: str | None,
+        separator: str | None = None,
+    ) -> None:
+        self.format, self._source, self.separator = format, chunks, separator
         first = next(chunks, None)
         if first is None:
             raise empty_file(where)
@@ -61,7 +70,9 @@ class RowStream:
             close()
 
 
-def open_rows(path_or_dash: str | Path, *, text: str | None = None, chunk_rows: int = 2048) -> RowStream:
+def open_rows(
+    path_or_dash: str | Path, *, text: str | None = None, chunk_rows: int = 2048, encoding: str = UTF_8
+) -> RowStream:
     """A stream of a table's rows.
 
     Args:
@@ -69,13 +80,14 @@ def open_rows(path_or_dash: str | Path, *, text: str | None = None, chunk_rows: 
             input: JSON Lines where the first character is '{', else one text a line.
         text: The text column; found by name when left out.
         chunk_rows: Rows in a chunk.
+        encoding: Of lines that are not UTF-8.
 
     Raises:
         DataError: The file is missing, empty, damaged or of an unknown format, or the text column cannot be told. A
             damaged row is reported when its chunk is read.
     """
     if str(path_or_dash) == "-":
-        lines = decode_lines(sys.stdin.buffer, STANDARD_INPUT)
+        lines = decode_lines(sys.stdin.buffer, STANDARD_INPUT, encoding)
         blank: list[str] = []
         first = ""
         for first in lines:
@@ -94,16 +106,19 @@ def open_rows(path_or_dash: str | Path, *, text: str | None = None, chunk_rows: 
     if suffix == ".parquet":
         return RowStream("parquet", parquet_batches(path, rows=chunk_rows), str(path), text)
     file = _open(path)
-    lines = decode_lines(file, str(path))
+    lines = decode_lines(file, str(path), encoding)
     chunks: Iterator[pl.DataFrame]
+    separator = None
     if suffix in SEPARATORS:
         format: Format = "csv" if suffix == ".csv" else "tsv"
-        chunks = _csv_chunks(lines, str(path), SEPARATORS[suffix], chunk_rows)
+        header = next(lines, "")
+        separator = separator_of(header, SEPARATORS[suffix])
+        chunks = _csv_chunks(chain([header], lines), str(path), separator, chunk_rows)
     elif suffix in JSON_LINES:
         format, chunks = "jsonl", _json_chunks(lines, str(path), chunk_rows)
     else:
         format, chunks = "text", _text_chunks(lines, chunk_rows)
-    return RowStream(format, _closing(file, chunks), str(path), text)
+    return RowStream(format, _closing(file, chunks), str(path), text, separator)
 
 
 def _open(path: Path) -> IO[bytes]:

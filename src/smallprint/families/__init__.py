@@ -6,7 +6,7 @@ Building and fitting are two steps: what cannot be built fails before a run is t
 """
 
 from smallprint.families.build import build_fit
-from smallprint.families.checks import check_family
+from smallprint.families.checks import check_backbones, check_family
 from smallprint.families.fitted import Fit, Fitted, score_unseen
 
-__all__ = ["Fit", "Fitted", "build_fit", "check_family", "score_unseen"]
+__all__ = ["Fit", "Fitted", "build_fit", "check_backbones", "check_family", "score_unseen"]

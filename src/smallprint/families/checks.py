@@ -1,4 +1,4 @@
-"""What does not go together, told before anything is loaded."""
+"""What does not go together or is not there, told before anything is loaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import config_of_member
 from smallprint.families.fitted import changed
+from smallprint.modeling.backbone import check_backbone
 
 OWN = ("tokenizer", "backbone", "head", "loss")
 
@@ -69,6 +70,23 @@ def check_family(config: Config, parts: Parts) -> None:
                     "Name its members themselves.",
                 )
             check_family(member, Parts())
+
+
+def check_backbones(config: Config, parts: Parts) -> None:
+    """Checks that every encoder that the settings name is there: before data is read, which may take longer than a typing error is worth.
+
+    Raises:
+        TrainingError: One is not, or needs code of its own.
+        MissingExtraError: A package that reads it is not installed.
+    """
+    model = config.model
+    if model.family == "stack":
+        for name in config.stack.members:
+            check_backbones(member_config(config, name), Parts())
+    elif model.family == "static" and model.static.encoder != "none":
+        check_backbone(model.static.encoder, model.revision)
+    elif model.family == "encoder" and parts.backbone is None:
+        check_backbone(model.backbone, model.revision)
 
 
 def member_config(config: Config, name: str) -> Config:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import polars as pl
 
+from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
@@ -51,6 +52,7 @@ def predict_file(
     output_format: str | None = None,
     parts: Parts | None = None,
     found: Take | None = None,
+    encoding: str | None = None,
     say: Say = say_nothing,
 ) -> PredictSummary:
     """Writes the rows of a table with `label` (multilabel: `labels`) and `score_NAME` for each output of the model.
@@ -64,6 +66,7 @@ def predict_file(
         text: The text column; found by name when left out.
         output_format: csv, tsv, jsonl or parquet; by the suffix of `output`, else as the input, when left out.
         parts: Own parts of a bundle that is loaded here.
+        encoding: Of input that is not UTF-8; that of the data that the model was trained on when left out. Output is UTF-8.
         found: Takes the findings of every chunk: a label that was given, or the likeliest of a text that goes to a person.
         say: Takes a line every few seconds, and one at the end.
 
@@ -75,9 +78,9 @@ def predict_file(
     engine = open_model(engine, parts)
     rows = skipped = 0
     cut_before, last_said = engine.n_truncated, time.monotonic()
-    with open_rows(input, text=text) as stream:
+    with open_rows(input, text=text, encoding=encoding_of(engine, encoding)) as stream:
         chosen = choose_format(output, output_format, stream)
-        with RowWriter(output, chosen, exact=stream.columns) as writer:
+        with RowWriter(output, chosen, exact=stream.columns, separator=choose_separator(stream)) as writer:
             for frame in stream:
                 scored, empty = score_frame(engine, frame, stream.text, rows)
                 writer.exact |= set(frame.columns)
@@ -108,6 +111,16 @@ def choose_format(output: str | Path, wanted: str | None, stream: RowStream) -> 
     if stream.format == "text" or (stream.format == "parquet" and str(output) == "-"):
         return "jsonl"
     return stream.format
+
+
+def choose_separator(stream: RowStream) -> str:
+    """Gives what stands between the fields of a CSV that is written: what stood there in one that was read, else a comma."""
+    return stream.separator if stream.format == "csv" and stream.separator else ","
+
+
+def encoding_of(engine: Engine, wanted: str | None) -> str:
+    """Gives the encoding of what is not UTF-8: the wanted one, else that of the model's own data."""
+    return wanted or (engine.config or Config()).data.encoding
 
 
 def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: int) -> tuple[pl.DataFrame, int]:

@@ -55,8 +55,14 @@ def csv_of(entries: Sequence[dict[str, Any]]) -> str:
     return csv_text(rows)
 
 
-def render_scan(scanned: Scanned, model: str) -> str:
-    """Gives the page: each document with its sentences marked, a list to jump by, filters, and why each kind matters."""
+def render_scan(scanned: Scanned, model: str, names: Sequence[str] = ()) -> str:
+    """Gives the page: each document with its sentences marked, a list to jump by, filters, and why each kind matters.
+
+    Args:
+        scanned: Documents and what was found in them.
+        model: Its name.
+        names: The model's labels: where they are of law, the page says that it is no legal advice.
+    """
     counts: Counter[str] = Counter()
     documents = []
     number = 0
@@ -82,7 +88,14 @@ def render_scan(scanned: Scanned, model: str) -> str:
     template = _template()
     return str(
         template.render(
-            documents=documents, labels=labels, counts=counts, total=number, hues=hues, reasons=why, model=model
+            documents=documents,
+            labels=labels,
+            counts=counts,
+            total=number,
+            hues=hues,
+            reasons=why,
+            model=model,
+            legal=is_legal(names),
         )
     )
 
@@ -122,6 +135,12 @@ def reasons() -> dict[str, list[str]]:
     return found
 
 
+def is_legal(names: Sequence[str]) -> bool:
+    """Gives whether labels are of law: of one the legal basis is known, or they are fair and unfair; page.js has the same rule."""
+    found = {name.lower() for name in names}
+    return bool(found & reasons().keys()) or ("unfair" in found and found <= {"fair", "none", "unfair"})
+
+
 @cache
 def _template() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -136,4 +155,4 @@ def _template() -> Any:
     return environment.get_template("scan.html.j2")
 
 
-__all__ = ["csv_of", "reasons", "render_scan", "tell_scan"]
+__all__ = ["csv_of", "is_legal", "reasons", "render_scan", "tell_scan"]

@@ -22,11 +22,12 @@ from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.extras import import_extra
 from smallprint.core.files import atomic_path, disk_errors, sha256_file, write_json
 from smallprint.core.progress import Say, counted, say_nothing
+from smallprint.core.settings import load_config
 from smallprint.data.row_writer import RowWriter
 from smallprint.data.stream import open_rows
 from smallprint.inference.core_lines import without_idle_lines
 from smallprint.inference.engine import Engine, load_engine
-from smallprint.inference.predictor import PredictSummary, choose_format, score_frame
+from smallprint.inference.predictor import PredictSummary, choose_format, choose_separator, score_frame
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.manifest import MANIFEST
 
@@ -76,6 +77,7 @@ def predict_sharded(
     *,
     text: str | None = None,
     output_format: str | None = None,
+    encoding: str | None = None,
     workers: int | None = None,
     address: str | None = None,
     folder: Path | None = None,
@@ -89,6 +91,7 @@ def predict_sharded(
         output: A file.
         text: The text column; found by name when left out.
         output_format: csv, tsv, jsonl or parquet; by the suffix of `output` when left out.
+        encoding: Of input that is not UTF-8; that of the data that the model was trained on when left out.
         workers: How many; the processors that there are when left out.
         address: Of a Ray cluster; a local one is started when left out, which listens on this machine alone.
         folder: Of the shards; OUTPUT.shards when left out. Removed once the output is whole.
@@ -104,16 +107,17 @@ def predict_sharded(
     ray = _import_ray()
     bundle = find_bundle(model).absolute()
     folder = folder or Path(f"{output}.shards")
-    plan = _plan(bundle, Path(input).expanduser(), folder, text, say)
+    encoding = encoding or load_config(bundle / "config.yaml").data.encoding
+    plan = _plan(bundle, Path(input).expanduser(), folder, text, encoding, say)
     missing = [shard for shard in plan["shards"] if not Path(shard["scored"]).exists()]
     if len(missing) < len(plan["shards"]):
         say(f"{counted(len(plan['shards']) - len(missing), 'shard')} of {len(plan['shards']):,} are scored already.")
     with without_idle_lines():
         cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
-    with open_rows(input, text=text) as stream:
-        form, exact = choose_format(output, output_format, stream), stream.columns
+    with open_rows(input, text=text, encoding=encoding) as stream:
+        form, exact, separator = choose_format(output, output_format, stream), stream.columns, choose_separator(stream)
     rows = skipped = 0
-    with RowWriter(output, form, exact=exact) as writer:
+    with RowWriter(output, form, exact=exact, separator=separator) as writer:
         for shard in plan["shards"]:
             scored = pl.read_parquet(shard["scored"])
             writer.exact |= set(pl.read_parquet_schema(shard["rows"]))
@@ -125,7 +129,7 @@ def predict_sharded(
     return PredictSummary(rows, skipped, str(output), cut)
 
 
-def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -> dict[str, Any]:
+def _plan(bundle: Path, input: Path, folder: Path, text: str | None, encoding: str, say: Say) -> dict[str, Any]:
     """Gives the shards of a table, cut now or found cut: rows in, rows scored, and how many rows come before."""
     state = input.stat() if input.exists() else None
     source = {
@@ -134,6 +138,7 @@ def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -
         "changed": state.st_mtime_ns if state else 0,
         "model": sha256_file(bundle / MANIFEST),  # thresholds and policy too, which stand in no other file
         "column": text,
+        "encoding": encoding,
     }
     if (folder / PLAN).exists():
         plan: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
@@ -146,7 +151,7 @@ def _plan(bundle: Path, input: Path, folder: Path, text: str | None, say: Say) -
         return plan
     _clear(folder)
     shards, before = [], 0
-    with open_rows(input, text=text) as stream:
+    with open_rows(input, text=text, encoding=encoding) as stream:
         column = stream.text
         for number, frame in enumerate(stream):
             place = folder / f"rows-{number:06}.parquet"

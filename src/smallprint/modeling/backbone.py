@@ -32,6 +32,17 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
         )
 
 
+def check_backbone(name: str, revision: str | None = None) -> None:
+    """Checks that a backbone is there, by its settings alone: no weights are read.
+
+    Raises:
+        TrainingError: It cannot be reached, or needs code of its own.
+        MissingExtraError: The package that reads a GGUF file is not installed.
+    """
+    with quiet(), reachable(name, revision):
+        refuse_own_code(name, revision)
+
+
 def load_backbone(name: str, revision: str | None = None, how: Mapping[str, Any] | None = None) -> nn.Module:
     """Gives a backbone with its pretrained weights in fp32, called with `input_ids` and `attention_mask`.
 

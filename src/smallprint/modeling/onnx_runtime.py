@@ -151,14 +151,20 @@ def _by_openvino(model: bytes, threads: int) -> Opened:
 
 
 def _once_each(opened: dict[int, Any], build: Callable[[int], Any]) -> Callable[[int], Any]:
-    """Gives what is opened under a number, and builds it when it is first asked for; those that are there wait for no other."""
+    """Gives what is opened under a number, and builds it when it is first asked for; those that are there wait for no other.
+
+    Where it cannot be built, short of memory say, the one that is there serves for it: batches then take turns.
+    """
     building = Lock()
 
     def find(number: int) -> Any:
         if number not in opened:
             with building:
                 if number not in opened:
-                    opened[number] = build(number)
+                    try:
+                        opened[number] = build(number)
+                    except Exception:  # plain exceptions of the libraries' own
+                        opened[number] = next(iter(opened.values()))
         return opened[number]
 
     return find

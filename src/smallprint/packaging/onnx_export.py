@@ -36,7 +36,7 @@ OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+\w+(?:\.\w+)?
 
 
 def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing, runtime: Runtime = "onnxruntime") -> Scorer:
-    """Gives the same model with every encoder in ONNX; what needs no torch stays as it is.
+    """Gives the same model with every encoder in ONNX; what needs no torch stays as it is, the scorer itself where nothing does.
 
     Args:
         scorer: Of a bundle.
@@ -57,7 +57,12 @@ def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing, runti
                 say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
                 models.append(to_onnx(model, weights, runtime=runtime))
             members.append(replace(member, scorers=models))
-        return StackScorer(members, scorer.stack)
+        same = all(
+            new is old
+            for one, other in zip(members, scorer.members, strict=True)
+            for new, old in zip(one.scorers, other.scorers, strict=True)
+        )
+        return scorer if same else StackScorer(members, scorer.stack)
     if isinstance(scorer, EncoderScorer):
         return _encoder(scorer, weights, runtime)
     return scorer

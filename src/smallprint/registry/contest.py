@@ -132,7 +132,7 @@ def find_test_rows(
         try:
             config = engine.config or Config()
             wanted = runs.columns_for(config.data, engine.labels)
-            source = open_source(data)
+            source = open_source(data, wanted.encoding)
             examples = runs.read_split(source, wanted, "test", engine.labels, config.training.seed, engine.trained_on)
             if fingerprint(examples) == prints.get("test"):
                 return OwnRows(examples.texts, examples.labels, examples.groups, data)

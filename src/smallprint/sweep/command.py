@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.run import open_run
 from smallprint.core.settings import build_config, render_config, tree_of
-from smallprint.families import check_family
+from smallprint.families import check_backbones, check_family
 from smallprint.runs import name_of
 from smallprint.sweep.judge import Judge, open_judge
 from smallprint.sweep.loop import Budget, check_completed, run_trials
@@ -32,7 +33,7 @@ from smallprint.sweep.processes import helped, parent_is_gone
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
 from smallprint.sweep.study import DEFAULT, Study, open_study
-from smallprint.sweep.tracking import SweepTracking
+from smallprint.sweep.tracking import FOUND, SweepTracking
 from smallprint.sweep.winner import compare, retrain, train_winner
 from smallprint.sweep.workers import check_locks, last
 from smallprint.training.stored import VectorCache
@@ -68,10 +69,11 @@ def sweep_data(
     _check_budget(budget)
     kind_of(config)
     check_family(config, Parts())
+    check_backbones(config, Parts())
 
     # data, space, study: test stays closed
     judge = open_judge(data, config)
-    for line in judge.said:
+    for line in judge.said if not worker else ():
         say(line)
     base, n_layers = _resolve(config, judge.labels.task)
     space = base.sweep.space or default_space(base, judge.labels.task, n_layers)
@@ -86,17 +88,20 @@ def sweep_data(
     foreseen = {layer for choice in (layers.choices or [] if layers else []) for layer in choice}
     cache = VectorCache(sorted(foreseen), scoring=True, by_order=True)  # average precision asks for no more
     tracking = SweepTracking(study, base, say)
-    status, parent = "FAILED", os.getppid()
+    parent = os.getppid()
+    status: str | None = "FAILED"
     try:
         with helped(data, folder, budget, processes):
             run_trials(study, judge, budget, cache, tracking, say, lambda: not (worker and parent_is_gone(parent)))
         if worker:
+            status = None
             return {}
         check_completed(study.rows())
         # the last process to end tells what came out
         with last(folder, "end", lambda: any(row.state == "running" for row in study.rows())) as ours:
             if not ours:
                 say("Other processes are still at it: the last of them trains the winner.")
+                status = None
                 return {}
             found = _conclude(data, study, judge, budget, cache, tracking, say)
         status = "FINISHED"
@@ -108,8 +113,7 @@ def sweep_data(
         raise
     finally:
         study.close()
-        if not worker:
-            tracking.finish(status)
+        tracking.finish(status)
 
 
 def _conclude(
@@ -128,21 +132,31 @@ def _conclude(
         claim = compare(winner, default, judge)
     say("The winner's own run, which opens test:")
     cache.by_order = False
-    trained, now = train_winner(data, base, settings, folder, cache, say, tracking.name)
+    trained, now = train_winner(data, base, settings, folder, cache, _without(judge.said, say), tracking.name)
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
     found = build_result(study, rows, judge, own, winner, default, claim, trained)
-    write_json(folder / "sweep.json", found)
+    write_json(folder / FOUND, found)
     write_text(folder / "sweep.html", render_page(found))
     run = open_run(trained.run)
     papers.write_report(run, run.state.get("command", ""))  # now it can tell what was varied
     numbers = {"winner/mean": found["winner"]["mean"], "default/mean": found["default"]["mean"]}
     tracking.parent.log_metrics(numbers | {"trials": float(len(rows))})
-    for name in ("sweep.json", "sweep.html"):
+    for name in (FOUND, "sweep.html"):
         tracking.parent.log_file(folder / name)
     for line in tell_result(found, folder):
         say(line)
     return found
+
+
+def _without(lines: Sequence[str], say: Say) -> Say:
+    """Gives a `say` that says all but these lines, which were said."""
+
+    def others(line: str) -> None:
+        if line not in lines:
+            say(line)
+
+    return others
 
 
 def _check_budget(budget: Budget) -> None:

@@ -120,11 +120,11 @@ def open_judge(data: Any, config: Config) -> Judge:
     Raises:
         DataError: The data cannot be read or learned from.
     """
-    source = open_source(data)
+    source = open_source(data, config.data.encoding)
     schema = detect_schema(source, config.data)
     splits = split_source(source, schema, config.data, config.training.seed)
     if config.data.extra is not None:
-        splits = add_extra(splits, source, schema, config.data.extra)
+        splits = add_extra(splits, source, schema, config.data.extra, config.data.encoding)
     small = len(splits.own_train) < config.sweep.small
     wanted = config.sweep.folds
     folds = wanted if isinstance(wanted, int) else FOLDS if small else 1

@@ -19,10 +19,11 @@ from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
 from smallprint.sweep.study import Row, Study
 from smallprint.sweep.workers import alone
-from smallprint.training.left_behind import KEPT, send_folders, state_of, tidy
+from smallprint.training.left_behind import KEPT, SWEEP, is_worked_on, send_folders, state_of, tidy
 from smallprint.training.sending import MAIN, parent_key
 from smallprint.training.tracking import Tracker
 
+FOUND = "sweep.json"  # what came out
 NAME = "tracking_name"  # under which the study remembers what its parent run is found by
 
 
@@ -38,6 +39,7 @@ class SweepTracking:
     def __init__(self, study: Study, config: Config, say: Say) -> None:
         self._config, self._study, self._say, self._told = config, study, say, False
         self._kept = study.folder / KEPT
+        self._found_before = self._found()
         self.name = self._shared_name() if config.tracking.enabled else ""
         known = study.recall("mlflow_run_id")
         self._new = known is None
@@ -47,7 +49,7 @@ class SweepTracking:
             say,
             {MAIN: known} if known else None,
             key=parent_key(self.name),
-            **self._place("sweep"),
+            **self._place(SWEEP),
         )
         self.parent.log_tags({"smallprint.sweep": str(study.folder.absolute())})
         self._look()
@@ -84,15 +86,32 @@ class SweepTracking:
         tracker.log_tags({"smallprint.trial": str(row.index), "smallprint.state": row.state, "smallprint.why": row.why})
         self.end(tracker, "FAILED" if row.state == "failed" else "FINISHED")
 
-    def finish(self, status: str) -> None:
-        """Ends the parent run, and sends what waits, also what other processes left."""
-        self.end(self.parent, status)
-        self._look()
+    def finish(self, status: str | None) -> None:
+        """Ends the parent run if no other process works on the sweep, else leaves that to it; sends what waits, also what others left.
+
+        For who has closed the study: of two that end together the later one then sees that the other has gone.
+
+        Args:
+            status: What became of the sweep; None where another process was to find that out.
+        """
+        with alone(self._study.folder, "parent"):
+            if is_worked_on(self._study.folder):
+                self.parent.leave()
+                return
+            self.end(self.parent, status or ("KILLED" if self._found() == self._found_before else "FINISHED"))
+        self._look(self._study.folder)
         with contextlib.suppress(OSError):  # something waits in it, or it was never made
             self._kept.rmdir()
 
-    def _look(self) -> None:
-        """Sends what waits where the store answers, and says once where it does not."""
+    def _found(self) -> int:
+        """When it was last written what came out, in ns; 0 for never."""
+        try:
+            return (self._study.folder / FOUND).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _look(self, own: Path | None = None) -> None:
+        """Sends what waits where the store answers, and says once where it does not; the parent's too unless that goes on."""
         if self.parent.uri is None:
             return
         if self.parent.run_id and self._new:
@@ -101,7 +120,7 @@ class SweepTracking:
         if self.parent.answers:
             self._told = False
             folders = sorted(file.parent for file in self._kept.glob("*/run.json"))
-            send_folders(folders, self._kept / "sweep", self.parent.uri, self._say)
+            send_folders(folders, own or self._kept / SWEEP, self.parent.uri, self._say)
         elif not self._told:
             self._told = True
             root = Path(self._config.tracking.root)

@@ -14,6 +14,7 @@ from typing import IO
 
 from smallprint.core.errors import ConfigError
 from smallprint.core.files import disk_errors
+from smallprint.training.left_behind import WORKERS
 
 try:
     import fcntl
@@ -109,4 +110,4 @@ def last(folder: Path, what: str, busy: Callable[[], bool]) -> Iterator[bool]:
 
 
 def _place(folder: Path, name: str) -> Path:
-    return folder / "workers" / f"{name}.lock"
+    return folder / WORKERS / f"{name}.lock"

@@ -127,14 +127,19 @@ def _parse(text: str) -> list[Entry]:
 def is_alive(folder: Path) -> bool:
     """Whether a process holds the journal of a run at this moment."""
     path = folder / FILE
-    if fcntl is None or not path.is_file():
-        return fcntl is None
+    return is_held(path) if path.is_file() else fcntl is None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file; always, where the system has none."""
+    if not LOCKED:
+        return True
     try:
         with path.open("r+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return os.access(path, os.R_OK)
     return False
 
 
-__all__ = ["FILE", "Entry", "Journal", "is_alive", "take_over"]
+__all__ = ["FILE", "Entry", "Journal", "is_alive", "is_held", "take_over"]

@@ -1,4 +1,5 @@
-"""Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked KILLED.
+"""Runs whose process died or whose store was away. In: the run root. Out: their journals sent, and the dead marked: KILLED in the store,
+stopped in their folder.
 
 Done when the next training begins, once its own store has answered; of a sweep's trials also while it lasts. Runs that go on hold a
 lock, and are left alone.
@@ -18,10 +19,14 @@ from smallprint.core.files import write_json
 from smallprint.core.mlflow_store import tracking_uri
 from smallprint.core.progress import Say, counted
 from smallprint.core.settings import load_config
-from smallprint.training.journal import FILE, Journal, take_over
+from smallprint.training.journal import FILE, Journal, is_held, take_over
 from smallprint.training.sending import MAIN, Sender
 
 KEPT = "tracking"  # folder in a sweep's, with one for each run that is in the store alone
+SWEEP, WORKERS = (
+    "sweep",
+    "workers",
+)  # of these the one that all processes of the sweep share; folder of a lock for each process
 
 
 def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
@@ -33,7 +38,7 @@ def send_left_behind(root: Path, own: Path, uri: str, say: Say) -> int:
         uri: The store that answers; runs of another one are left alone.
         say: Takes a line, where there were any.
     """
-    places = ("*", f"*/{KEPT}/sweep", f"*/{KEPT}/*", "*/winner") if root.is_dir() else ()
+    places = ("*", f"*/{KEPT}/{SWEEP}", f"*/{KEPT}/*", "*/winner") if root.is_dir() else ()
     return send_folders(
         [file.parent for place in places for file in sorted(root.glob(f"{place}/run.json"))], own, uri, say
     )
@@ -65,7 +70,14 @@ def tidy(folder: Path) -> None:
             folder.rmdir()
 
 
+def is_worked_on(sweep: Path) -> bool:
+    """Whether a process works on a sweep at this moment."""
+    return any(is_held(lock) for lock in (sweep / WORKERS).glob("*.lock"))
+
+
 def _send_one(folder: Path, uri: str) -> int:
+    if folder.parent.name == KEPT and folder.name == SWEEP and is_worked_on(folder.parents[1]):
+        return 0  # whoever held its journal has gone, another process goes on
     journal = take_over(folder)
     if journal is None:
         return 0
@@ -105,6 +117,8 @@ def _send(folder: Path, journal: Journal, config: Config, uri: str) -> int:
             journal.add({"run": name, "kind": "end", "status": "KILLED", "time": now})
     done, error = sender.send(journal.waiting)
     journal.drop(done)
+    if not ended and error is None:  # a training can be resumed, a blend is made again: neither goes on by itself
+        write_json(folder / "run.json", {**state, **state_of(sender.ids), "status": "stopped"})
     return int(error is None)
 
 
@@ -125,4 +139,4 @@ def state_of(ids: dict[str, str]) -> dict[str, Any]:
     return {"mlflow_run_id": ids.get(MAIN), **({"mlflow_nested": nested} if nested else {})}
 
 
-__all__ = ["KEPT", "ids_of", "send_folders", "send_left_behind", "state_of", "tidy"]
+__all__ = ["KEPT", "SWEEP", "WORKERS", "ids_of", "is_worked_on", "send_folders", "send_left_behind", "state_of", "tidy"]

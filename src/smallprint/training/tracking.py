@@ -163,6 +163,15 @@ class Tracker:
         self.send(now=True)
         self._journal.close()
 
+    def leave(self) -> None:
+        """Sends what was kept and leaves the run open, for another process to end."""
+        if self.uri is None:
+            return
+        if self._watch is not None:
+            self._watch.stop()
+        self.send(now=True)
+        self._journal.close(keep=True)
+
     def send(self, now: bool = False) -> None:
         """Sends what waits, unless the store was away a moment ago or takes too much of the time."""
         if self.uri is None or self._held or not self._journal.waiting:

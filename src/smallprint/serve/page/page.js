@@ -28,7 +28,11 @@ async function begin() {
 }
 async function choose() {
   by("version").textContent = `${card().name}, version ${card().version.slice(0, 12)}, ${card().task}`;
-  state.reasons = (await (await ask(`/v1/labels?model=${encodeURIComponent(card().name)}`)).json()).reasons;
+  const known = await (await ask(`/v1/labels?model=${encodeURIComponent(card().name)}`)).json();
+  state.reasons = known.reasons;
+  const names = known.labels.map((name) => name.toLowerCase());
+  const fair = names.includes("unfair") && names.every((name) => ["fair", "none", "unfair"].includes(name));
+  by("legal").hidden = !fair && !Object.keys(state.reasons).length;
 }
 
 // reading
