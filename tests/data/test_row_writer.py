@@ -1,10 +1,13 @@
 import errno
 import io
 import json
+import os
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
+from smallprint.core import files
 from smallprint.core.errors import ConfigError, DataError, SmallprintError
 from smallprint.data import row_writer
 from smallprint.data.row_writer import RowWriter, find_output_format
@@ -159,13 +162,22 @@ def test_parquet_to_standard_output_is_wrong_use():
         RowWriter("-", "parquet")
 
 
-def test_a_closed_pipe_goes_on_as_it_is(monkeypatch):
+@pytest.mark.parametrize(
+    ("system", "told", "expected"),
+    [
+        ("posix", errno.EPIPE, BrokenPipeError),
+        ("nt", errno.EINVAL, BrokenPipeError),
+        ("posix", errno.EINVAL, DataError),
+    ],
+)
+def test_a_closed_pipe_goes_on_as_it_is_in_each_systems_words(monkeypatch, system, told, expected):
     class Closed(io.BytesIO):
         def write(self, _):
-            raise BrokenPipeError
+            raise OSError(told, "closed")
 
     monkeypatch.setattr("sys.stdout", type("Out", (), {"buffer": Closed()}))
-    with pytest.raises(BrokenPipeError):
+    monkeypatch.setattr(files, "os", SimpleNamespace(name=system, strerror=os.strerror))
+    with pytest.raises(expected):
         write("-", "csv", FRAME)
 
 

@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -47,7 +45,7 @@ def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkey
     until = time.monotonic() + 120
     while time.monotonic() < until and not list(shards.glob("scored-*")) and work.poll() is None:
         time.sleep(0.01)
-    os.kill(work.pid, signal.SIGKILL)
+    work.kill()
     work.wait()
     done = sorted(shards.glob("scored-*"))
     assert done

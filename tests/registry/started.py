@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ending import end_all
+
 # MLflow starts uvicorn, and Spark its workers, by name: as in an environment that is activated
 HERE = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -57,9 +59,7 @@ class Process:
         raise AssertionError((folder / f"{port}.log").read_text())
 
     def kill(self):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end_all(self.process)
         self.log.close()
 
 
@@ -67,6 +67,8 @@ class PostgreSQL:
     """A database of its own, which listens on a socket in its folder alone: no port, and nobody else may enter the folder."""
 
     def __init__(self):
+        if os.name == "nt":
+            pytest.skip("Windows has no sockets that are files")
         debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
         places = [*debian, *(Path(found).parent for found in [shutil.which("initdb")] if found)]
         self.bin = next(

@@ -18,7 +18,7 @@ from smallprint.sweep.command import sweep_data
 from smallprint.sweep.loop import Budget
 
 pytest.importorskip("optuna")
-pytest.importorskip("fcntl")
+pytest.importorskip("fcntl", reason="sweeps by several processes need file locks")
 
 SETTINGS = [
     "model.backbone=tfidf",

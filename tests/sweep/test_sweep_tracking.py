@@ -14,7 +14,7 @@ from smallprint.sweep.workers import Worker
 from smallprint.training.journal import FILE
 from smallprint.training.left_behind import send_left_behind, tidy
 
-pytest.importorskip("fcntl")
+pytest.importorskip("fcntl", reason="sweeps by several processes need file locks")
 PARENT = "mlflow.parentRunId"
 
 

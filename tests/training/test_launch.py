@@ -15,6 +15,7 @@ SLEEP = (
     "os.rename(mine + 'new', mine); REST"
 )
 FIRST = "[time.sleep(0.01) for _ in iter(lambda: os.path.exists(os.environ['OUT'] + '0'), True)]; "  # has begun
+needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to ask with, or to be told of")
 LONG = "time.sleep(600); open(os.environ['OUT'] + 'late', 'w')"
 
 
@@ -35,6 +36,7 @@ def test_all_know_of_each_other(out):
     assert told(out, 3) == [f"3{threads}"] * 3
 
 
+@needs_signals
 def test_the_code_of_the_one_that_failed_and_the_others_are_ended(out):
     code = SLEEP.replace("REST", f"{FIRST} os.environ['RANK'] == '1' and exit(5); {LONG}")
     assert launch([sys.executable, "-c", code], 2, print) == 5
@@ -43,6 +45,7 @@ def test_the_code_of_the_one_that_failed_and_the_others_are_ended(out):
         os.kill(int(told(out, 2)[0]), 0)
 
 
+@needs_signals
 def test_one_that_is_killed_is_told_and_the_others_are_ended(out):
     code = SLEEP.replace("REST", f"{FIRST} os.environ['RANK'] == '1' and os.kill(os.getpid(), 9); {LONG}")
     with pytest.raises(TrainingError, match="Process 2 of 2 was killed \\(signal 9\\); the others were ended"):
@@ -59,6 +62,7 @@ def test_one_that_does_not_listen_is_ended_all_the_same(out, monkeypatch):
     assert not out.with_name("outlate").exists()
 
 
+@needs_signals
 def test_sigterm_ends_them_all(out):
     code = SLEEP.replace("REST", LONG)
     script = f"import sys; from smallprint.training.launch import launch; sys.exit(launch([sys.executable, '-c', {code!r}], 2, print))"

@@ -15,7 +15,7 @@ from smallprint.core.settings import build_config, render_config
 from smallprint.training import left_behind
 from smallprint.training.journal import FILE, Journal
 
-pytest.importorskip("fcntl")
+pytest.importorskip("fcntl", reason="without file locks nobody knows who still works")
 BEGIN = """
 import sys, time
 from smallprint.core.run import create_run

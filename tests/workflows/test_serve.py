@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 import urllib.request
-from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
+from ending import end_all
 from smallprint.inference.engine import load_engine
 from smallprint.serve.client import Client, ServerError
 from smallprint.serve.keys import make_key
@@ -48,31 +49,24 @@ class Server:
         raise AssertionError(f"not ready: {self.said}")
 
     def memory_mb(self):
-        found = 0.0
-        for pid in [self.process.pid, *self.children()]:
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith("VmRSS"):
-                    found += int(line.split()[1]) / 1000
-        return found
+        return sum(psutil.Process(pid).memory_info().rss for pid in [self.process.pid, *self.children()]) / 1e6
 
     def children(self):
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"spawn_main" in self.command_of(pid)]
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [each.pid for each in children if "spawn_main" in self.command_of(each)]
 
     @staticmethod
-    def command_of(pid):
+    def command_of(process):
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:  # it has ended meanwhile
-            return b""
+            return " ".join(process.cmdline())
+        except psutil.Error:  # it has ended meanwhile
+            return ""
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def end(self):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end_all(self.process)
 
 
 def until(wanted, seconds=60):
@@ -298,6 +292,7 @@ def test_a_new_version_is_taken_while_requests_go_on(bundle, labelled_frame, tmp
         server.end()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
 def test_it_ends_by_answering_what_it_has_taken(bundle):
     server = Server(bundle)
     body = json.dumps({"texts": [" ".join(["scarlet leaf"] * 1_500)] * 200}).encode()
@@ -341,7 +336,7 @@ def test_a_worker_that_is_killed_comes_back(bundle, expected):
         [thread.start() for thread in threads]
         until(lambda: right[0] > 50)
         killed = server.children()[0]
-        os.kill(killed, signal.SIGKILL)
+        psutil.Process(killed).kill()
         until(lambda: len({*server.children()} - {killed}) == 2)
         since = right[0]
         until(lambda: right[0] > since + 50)

@@ -50,6 +50,7 @@ from smallprint.cli.terminal import (
 from smallprint.cli.train_command import train
 from smallprint.core.errors import ConfigError, SmallprintError, TrainingError
 from smallprint.core.extras import missing_extra
+from smallprint.core.files import pipe_errors
 from smallprint.core.telemetry import switch_off_telemetry
 
 
@@ -65,7 +66,8 @@ class Commands(typer.core.TyperGroup):
         say.last = ""
         try:
             value = super().invoke(ctx)
-            sys.stdout.flush()
+            with pipe_errors():
+                sys.stdout.flush()
             return value
         except SmallprintError as error:
             number = os.environ.get("RANK", "0")  # what all processes find the first tells
@@ -203,7 +205,15 @@ def ui(
         raise ConfigError(
             f"There is no tracking store at {store}.", "a run root with mlflow.db", "Train first, or give --root."
         )
-    command = ["server", "--backend-store-uri", f"sqlite:///{store}", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{store.as_posix()}",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
 
 

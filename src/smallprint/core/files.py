@@ -19,6 +19,20 @@ from smallprint.core.errors import ConfigError, SmallprintError
 
 
 @contextmanager
+def pipe_errors() -> Iterator[None]:
+    """Has a pipe whose reader has gone be a BrokenPipeError on Windows too, which calls it an invalid argument.
+
+    Only around what is written to standard output: elsewhere an invalid argument is something else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if os.name == "nt" and error.errno == errno.EINVAL:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        raise
+
+
+@contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
     """Turns a full, read-only or forbidden disk into a message that names `path`.
 

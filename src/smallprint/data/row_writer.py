@@ -14,7 +14,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -22,6 +22,7 @@ from typing import IO, Any, Literal
 import polars as pl
 
 from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.files import pipe_errors
 from smallprint.data.json_frames import json_series, objects_as_strings
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -157,7 +158,8 @@ class RowWriter:
     def _disk(self) -> Iterator[None]:
         """Turn an OSError of writing into a DataError that names the file; a closed pipe goes on as it is."""
         try:
-            yield
+            with pipe_errors() if self.path is None else nullcontext():
+                yield
         except BrokenPipeError:
             raise
         except OSError as error:

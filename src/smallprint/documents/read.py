@@ -179,7 +179,7 @@ def _files(path: Path) -> Iterator[Path | DocumentError]:
     if not path.exists():
         yield DocumentError(f"{_shown(path)} does not exist.", "a file or folder that is there", "Check the path.")
     elif path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(str(p.relative_to(path))))
+        found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path).as_posix()))
         known = [p for p in found if p.suffix.lower() in KINDS]
         if not known:
             yield DocumentError(f"{_shown(path)} has no document.", f"files of {', '.join(KINDS)}", "Check the path.")

@@ -10,6 +10,7 @@ import logging
 import time
 import traceback
 from collections import OrderedDict
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,7 +83,7 @@ class Guard:
             raise
         except Exception as error:  # a bug: its place goes to the log, without what it says, which may hold a text
             places = " < ".join(
-                f"{f.filename.rpartition('/')[2]}:{f.lineno}"
+                f"{PurePath(f.filename).name}:{f.lineno}"
                 for f in reversed(traceback.extract_tb(error.__traceback__)[-4:])
             )
             log.error("%s at %s", type(error).__name__, places)

@@ -22,7 +22,7 @@ def open_storage(folder: Path) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    url = f"sqlite:///{(folder / FILE).absolute()}"
+    url = f"sqlite:///{(folder / FILE).absolute().as_posix()}"
     return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": LOCKED_SECONDS}})
 
 
