@@ -148,8 +148,8 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
         f"Test: {data['n_test']:,} clauses of {documents}; {data['test_in_train']} stand word for word in train.",
         f"Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over {drawn}.",
         "ECE: adaptive calibration error over all labels, after calibration on validation.",
-        "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds from examples that were not learned from: tuned ones "
-        "where these pay, else 0.5.",
+        "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds from examples that were not learned from: "
+        "tuned ones where these pay, else 0.5.",
     ]
     if older := [row["title"] for row in figure["rows"] if "name" in row and "thresholds" not in row]:
         lines.append(f"Measured when thresholds were always tuned, and not again: {'; '.join(older)}.")
