@@ -61,7 +61,8 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
     alike = np.zeros(len(pairs))
-    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(4 * n, COMPARED_WORDS))):
+    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(3 * n, COMPARED_WORDS))):
+        give_back()
         mine = np.unique(pairs[part])
         starts = np.append(0, np.cumsum(sizes[mine], dtype=np.int64))
         words = np.empty(starts[-1], dtype=np.uint32)
@@ -120,6 +121,7 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     once = np.flatnonzero(first == np.arange(len(first))).astype(np.uint32)
     where = formed["at"].gather(once).to_numpy()
     del first
+    give_back()
 
     def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         for first, texts in rows.texts_at(where[positions]):
