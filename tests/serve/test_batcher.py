@@ -115,8 +115,7 @@ def test_an_engine_that_takes_two_calls_has_two_batches_of_like_size(engine, wor
 
     answers = run(engine, work)
     assert [answer.labels for answer, _ in answers[2:]] == [[["green"]]] * 6
-    assert words.sizes[2] in (4, 3), "a lane leaves the other its share"
-    assert sum(words.sizes) == 8
+    assert sorted(words.sizes) == [1, 1, 2, 4], "a lane leaves the other its share"
 
 
 def test_alone_shares_no_time_with_another(engine, words, gate):
