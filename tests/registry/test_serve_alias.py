@@ -34,7 +34,8 @@ def test_a_promoted_version_is_taken_and_a_rollback_too(two_runs, store, monkeyp
     assert renewed() == first
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     assert renewed() == second
-    models.executor.shutdown()
+    for lane in models.lanes:
+        lane.shutdown()
 
 
 def test_what_is_served_is_called_by_its_name():

@@ -53,7 +53,7 @@ def serve(engine):
     def make(host="127.0.0.1:8000", **more):
         settings = ServeSettings(models=(("words", "nowhere"),), reload_seconds=0, **more)
         models = Models(settings)
-        batcher = Batcher(engine, models.executor, batch=8, waiting=settings.waiting, seconds=settings.answer_seconds)
+        batcher = Batcher(engine, models.lanes, batch=8, waiting=settings.waiting, seconds=settings.answer_seconds)
         names = list(engine.labels.names)
         card = {
             "name": "words",

@@ -73,7 +73,8 @@ class OnnxScorer:
         stride = max_length // OVERLAP if windows else 0
         self._tokenizer.enable_truncation(max_length, stride=stride)
         self._lock = Lock()
-        self._calls = 0  # under way
+        self._busy = 0  # calls under way
+        self._pool: ThreadPoolExecutor | None = None  # of all calls: no core waits for the last batch of one of them
         self._cutter: Any = None  # made when a text is long
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -88,24 +89,22 @@ class OnnxScorer:
         plan = plan_equal_batches if opened.padding else plan_batches
         batches = plan(lengths, opened.batch_tokens, BATCH_SIZE)
         with self._lock:
-            self._calls += 1
-            shared = self._calls > 1
-        many = len(batches) > 1 or shared
+            self._busy += 1
+            many = opened.at_once > 1 and (len(batches) > 1 or self._busy > 1)
 
         def run(batch: NDArray[np.int64]) -> None:
             ids, mask = pad_arrays([tokens.ids[i] for i in batch], self.pad_id, int(lengths[batch].max()))
             logits[batch] = opened.run(ids, mask, many)
 
         try:
-            if len(batches) == 1 or opened.at_once == 1 or shared:  # other calls have the other cores
+            if many:
+                list(self._workers().map(run, reversed(batches)))  # the longest first, so that all end together
+            else:
                 for batch in batches:
                     run(batch)
-            else:
-                with ThreadPoolExecutor(min(opened.at_once, len(batches))) as pool:
-                    list(pool.map(run, reversed(batches)))  # the longest first, so that all end together
         finally:
             with self._lock:
-                self._calls -= 1
+                self._busy -= 1
         scores = scores_of(logits, self.task == "multiclass")
         if tokens.text_of is None or len(scores) == len(texts):
             return scores
@@ -113,8 +112,8 @@ class OnnxScorer:
 
     @property
     def at_once(self) -> int:
-        """Calls that are best made side by side: each then has a core of its own."""
-        return self._model.at_once
+        """Calls that are best made side by side: while one is answered, the next keeps the cores busy."""
+        return min(2, self._model.at_once)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Gives the windows in which a text can be read whole, as `EncoderScorer.spans` does."""
@@ -129,6 +128,12 @@ class OnnxScorer:
                 self._cutter.enable_truncation(self.max_length, stride=self.max_length // OVERLAP)
         encoded = self._cutter.encode(text)
         return place_windows(text, [part.offsets for part in (encoded, *encoded.overflowing)])
+
+    def _workers(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._model.at_once, thread_name_prefix="batch")
+            return self._pool
 
     def _tokenize(self, texts: Sequence[str]) -> Tokens:
         ids: list[NDArray[np.int32]] = []

@@ -55,7 +55,8 @@ def build_app(settings: ServeSettings, models: Models | None = None) -> ASGIApp:
         watch = asyncio.create_task(models.watch())
         yield
         watch.cancel()
-        models.executor.shutdown(wait=False, cancel_futures=True)
+        for lane in models.lanes:
+            lane.shutdown(wait=False, cancel_futures=True)
         if acting is not None:
             acting.close()
 

@@ -33,17 +33,18 @@ class Batcher:
 
     Args:
         engine: Whose.
-        executor: Of a thread for each lane; engines may share it.
+        lanes: Of one thread each, used from the first on: a request that is alone finds what it needs near the core of the last one.
+            Engines may share them.
         batch: Texts that are scored together; a request with more is scored by itself.
         waiting: Texts that may wait.
         seconds: Until a request that waits is given up.
     """
 
-    def __init__(self, engine: Engine, executor: Executor, *, batch: int, waiting: int, seconds: float) -> None:
-        self.engine, self.executor, self.batch, self.most, self.seconds = engine, executor, batch, waiting, seconds
+    def __init__(self, engine: Engine, lanes: Sequence[Executor], *, batch: int, waiting: int, seconds: float) -> None:
+        self.engine, self.lanes, self.batch, self.most, self.seconds = engine, lanes, batch, waiting, seconds
         self.jobs: deque[_Job] = deque()
         self.waiting = 0
-        self.running: list[list[_Job]] = []
+        self.running: dict[Executor, list[_Job]] = {}
 
     async def predict(self, texts: Sequence[str], alone: bool = False) -> tuple[Prediction, int]:
         """Gives the prediction, and with `alone`, which merges with no other request, how many texts were cut.
@@ -72,17 +73,19 @@ class Batcher:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Lets every lane that is free take what waits."""
-        while len(self.running) < self.engine.at_once and (jobs := self._next()):
-            self.running.append(jobs)
+        for lane in self.lanes[: self.engine.at_once]:
+            if lane in self.running or not (jobs := self._next()):
+                continue
+            self.running[lane] = jobs
             try:
-                scored = loop.run_in_executor(self.executor, self._score, jobs)
+                scored = loop.run_in_executor(lane, self._score, jobs)
             except RuntimeError as error:  # the server ends
                 scored = loop.create_future()
                 scored.set_result([error] * len(jobs))
-            scored.add_done_callback(functools.partial(self._answer, jobs, loop))
+            scored.add_done_callback(functools.partial(self._answer, lane, loop))
 
-    def _answer(self, jobs: list[_Job], loop: asyncio.AbstractEventLoop, scored: asyncio.Future[_Answers]) -> None:
-        self.running.remove(jobs)
+    def _answer(self, lane: Executor, loop: asyncio.AbstractEventLoop, scored: asyncio.Future[_Answers]) -> None:
+        jobs = self.running.pop(lane)
         self._start(loop)
         answers = [RuntimeError("ended")] * len(jobs) if scored.cancelled() else scored.result()
         for job, answer in zip(jobs, answers, strict=True):
@@ -97,14 +100,14 @@ class Batcher:
         """Takes the oldest job out of the queue, and those behind it that fit into a batch with it: its lane's share of all there is."""
         taken: list[_Job] = []
         kept: deque[_Job] = deque()
-        size, scored = 0, sum(len(job.texts) for jobs in self.running for job in jobs)
+        size, scored = 0, sum(len(job.texts) for jobs in self.running.values() for job in jobs)
         most = min(self.batch, -(-(self.waiting + scored) // self.engine.at_once))
         while self.jobs:
             job = self.jobs.popleft()
             if job.answer.done():  # given up, or its client has gone
                 self.waiting -= len(job.texts)
                 continue
-            if not taken and self.running and (job.alone or self.running[0][0].alone):
+            if not taken and self.running and (job.alone or any(jobs[0].alone for jobs in self.running.values())):
                 kept.append(
                     job
                 )  # what is cut in a job that is alone is told by the engine's count, which all lanes share

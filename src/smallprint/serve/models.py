@@ -12,7 +12,6 @@ from typing import Any
 
 from smallprint.core.errors import SmallprintError
 from smallprint.inference.engine import Engine, load_engine
-from smallprint.modeling.batching import usable_cores
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.manifest import read_manifest
 from smallprint.packaging.registered import find_version, read_word
@@ -23,6 +22,7 @@ from smallprint.serve.settings import ServeSettings
 
 log = logging.getLogger("smallprint.serve")
 MANIFEST = "manifest.json"
+LANES = 2  # calls of an engine at the same time, where it takes two; others have the first lane in turn
 AGAIN_SECONDS = 60.0  # until a version that was refused is tried again: it may not have arrived whole
 Stamp = tuple[str, int, int | str]
 
@@ -56,7 +56,7 @@ class Models:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.served: dict[str, Served] = {}
-        self.executor = ThreadPoolExecutor(usable_cores(), thread_name_prefix="score")
+        self.lanes = [ThreadPoolExecutor(1, thread_name_prefix="score") for _ in range(LANES)]
         self._refused: dict[str, tuple[Stamp, float]] = {}
 
     def load(self) -> None:
@@ -112,7 +112,7 @@ class Models:
         engine.predict(["."])  # what is made on first use is made now
         settings = self.settings
         batcher = Batcher(
-            engine, self.executor, batch=settings.batch, waiting=settings.waiting, seconds=settings.answer_seconds
+            engine, self.lanes, batch=settings.batch, waiting=settings.waiting, seconds=settings.answer_seconds
         )
         return Served(name, engine, batcher, _card(name, engine, read_manifest(place)), stamp)
 
