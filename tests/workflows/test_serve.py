@@ -178,6 +178,10 @@ def test_who_stops_in_the_middle_is_let_go(server, expected, start):
             plain.sendall(start)
         still_answers(server, expected)
         answer = plain.recv(10_000)  # else it raises after a minute
+        while answer and b"content-length" in start and b"}" not in answer:  # the body may come after the head
+            more = plain.recv(10_000)
+            assert more, answer
+            answer += more
     if b"content-length" in start:
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"too-slow"' in answer
