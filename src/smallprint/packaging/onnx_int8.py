@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smallprint.packaging.onnx_rows import ROWS
+
 LARGEST, MIDDLE = 127, 128
 SMALLEST = 1e-12  # stands for the maximum of a row that is all zero
 MIN_ROWS, MIN_COLUMNS = 16, 16
@@ -129,15 +131,28 @@ class _Rewritten:
             else:
                 self._add("Abs", [x], sizes)
             axis = self._constant("int8_last_axis", np.array([-1]))
-            self._add("ReduceMax", [sizes, axis], f"{x}_max", keepdims=1)
+            self._add("ReduceMax", [sizes, axis], f"{x}_max", keepdims=int(not x.endswith(ROWS)))
             self._add("Max", [f"{x}_max", self._constant(named, np.float32(least))], f"{x}_largest")
-            self._add("Mul", [f"{x}_largest", self._constant("int8_step", np.float32(1 / LARGEST))], f"{x}_row_scale")
-            self._add("Reciprocal", [f"{x}_row_scale"], f"{x}_factor")
-            self._add("Mul", [x, f"{x}_factor"], f"{x}_wide")
-            one, middle = self._constant("int8_one", np.float32(1)), self._constant("int8_middle", np.uint8(MIDDLE))
-            self._add("QuantizeLinear", [f"{x}_wide", one, middle], f"{x}_rows8")
+            step = self._constant("int8_step", np.float32(1 / LARGEST))
+            if x.endswith(ROWS):  # one step takes a scale for each row of a matrix
+                self._add("Mul", [f"{x}_largest", step], f"{x}_scales")
+                self._add("QuantizeLinear", [x, f"{x}_scales", self._middles(x)], f"{x}_rows8", axis=0)
+                self._add("Unsqueeze", [f"{x}_scales", axis], f"{x}_row_scale")
+            else:
+                self._add("Mul", [f"{x}_largest", step], f"{x}_row_scale")
+                self._add("Reciprocal", [f"{x}_row_scale"], f"{x}_factor")
+                self._add("Mul", [x, f"{x}_factor"], f"{x}_wide")
+                one, middle = self._constant("int8_one", np.float32(1)), self._constant("int8_middle", np.uint8(MIDDLE))
+                self._add("QuantizeLinear", [f"{x}_wide", one, middle], f"{x}_rows8")
             self._rows[x] = f"{x}_rows8", f"{x}_row_scale"
         return self._rows[x]
+
+    def _middles(self, x: str) -> str:
+        """Gives the name of as many middles as there are tokens, written once."""
+        if all("int8_middles" not in node.output for node in self.nodes):
+            self._add("Shape", [x], "int8_n_rows", end=1)
+            self._add("Expand", [self._constant("int8_one_middle", np.array([MIDDLE], np.uint8)), "int8_n_rows"], "int8_middles")
+        return "int8_middles"
 
     def _constant(self, name: str, value: Any) -> str:
         from onnx import numpy_helper
