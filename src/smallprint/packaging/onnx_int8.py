@@ -151,7 +151,11 @@ class _Rewritten:
         """Gives the name of as many middles as there are tokens, written once."""
         if all("int8_middles" not in node.output for node in self.nodes):
             self._add("Shape", [x], "int8_n_rows", end=1)
-            self._add("Expand", [self._constant("int8_one_middle", np.array([MIDDLE], np.uint8)), "int8_n_rows"], "int8_middles")
+            self._add(
+                "Expand",
+                [self._constant("int8_one_middle", np.array([MIDDLE], np.uint8)), "int8_n_rows"],
+                "int8_middles",
+            )
         return "int8_middles"
 
     def _constant(self, name: str, value: Any) -> str:

@@ -53,12 +53,9 @@ class _Laid:
     """
 
     def __init__(self, graph: Any, ids: str) -> None:
-        from onnx import numpy_helper
-
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self._given = {part.name: part for part in graph.initializer}
-        self._array = lambda name: numpy_helper.to_array(self._given[name]) if name in self._given else None
         self._sizes = {
             part.name: [size.dim_param or size.dim_value for size in part.type.tensor_type.shape.dim]
             for part in (*graph.value_info, *graph.input, *graph.output)
@@ -161,8 +158,14 @@ class _Laid:
         if not any(part in self._laid for part in node.input):
             return False
         if node.op_type == "MatMul":
-            return list(node.input[1:]) == others and len(self._given[others[0]].dims) == 2 if others and others[0] in self._given else False
-        if node.op_type == "LayerNormalization" and any(part.name == "axis" and part.i not in (-1, 2) for part in node.attribute):
+            return (
+                list(node.input[1:]) == others and len(self._given[others[0]].dims) == 2
+                if others and others[0] in self._given
+                else False
+            )
+        if node.op_type == "LayerNormalization" and any(
+            part.name == "axis" and part.i not in (-1, 2) for part in node.attribute
+        ):
             return False
         return all(part in self._given and len(self._given[part].dims) <= 1 for part in others)
 
@@ -194,7 +197,7 @@ class _Laid:
 
     def _see(self, view: Any, biased: bool = True) -> str:
         """Notes a view, and gives the tensor that it is of: what was before a constant was added, if that makes no difference."""
-        source = view.input[0]
+        source: str = view.input[0]
         self._gone |= {view.output[0], *(node.output[0] for node in self._readers[view.output[0]])}
         if not biased and (bias := self._bias(source)):
             self._gone.add(source)
@@ -250,6 +253,11 @@ class _Laid:
         readers = self._readers.get(name, [])
         fits = len(readers) == 1 and name not in self._kept and kind in (None, readers[0].op_type)
         return readers[0] if fits else None
+
+    def _array(self, name: str) -> Any:
+        from onnx import numpy_helper
+
+        return numpy_helper.to_array(self._given[name]) if name in self._given else None
 
     def _is_number(self, name: str) -> bool:
         return name in self._given and int(np.prod(self._given[name].dims)) == 1
