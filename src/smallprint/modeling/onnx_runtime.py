@@ -23,8 +23,9 @@ Runtime = Literal["onnxruntime", "openvino"]
 IDS, MASK, LOGITS = "input_ids", "attention_mask", "logits"
 # joined to one operator, these steps take longer on a processor than one after the other, layer norms several times as long
 SLOW = ["SkipLayerNormFusion", "BiasGeluFusion"]
-# a core that waits in a loop for more to do is taken from another batch, or another process
-SPINNING = "session.intra_op.allow_spinning"
+# a thread that waits for its part of the next step does so in a loop: waking it takes as long as many a step of one short text. It
+# sleeps between calls, and batches side by side have one thread each, so that no core is taken from another batch
+SPINNING, STOP_SPINNING = "session.intra_op.allow_spinning", "session.force_spinning_stop"
 # makes weights of 8 signed bits unsigned when a model is opened: products take more than twice as long, and cannot overflow
 UNSIGNED = "session.x64quantprecision"
 GROUP = "128"  # numbers of a token's vector that share a scale when OpenVINO rounds it
@@ -80,28 +81,39 @@ def _by_onnxruntime(model: bytes, threads: int) -> Opened:
     except ImportError:
         raise _missing("onnxruntime", "onnx") from None
 
-    def build(cores: int) -> Any:
+    def build(number: int) -> Any:
+        """Gives a session whose calls take so many threads each; those of several wait in a loop, while a call lasts alone."""
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = cores, 3
-        options.add_session_config_entry(SPINNING, "0")
+        options.intra_op_num_threads, options.log_severity_level = number, 3
+        options.add_session_config_entry(SPINNING, str(int(number > 1)))
+        options.add_session_config_entry(STOP_SPINNING, "1")
         options.add_session_config_entry(UNSIGNED, str(int(overflows())))
         # lengths differ from batch to batch: a plan of memory for each of them would only grow
         options.enable_mem_pattern = False
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
         )
 
     try:
         session = build(threads)
         _check_names({part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()})
+        return session
+
+    try:
+        opened = {threads: build(threads)}
     except Exception as error:  # plain exceptions of its own
         raise unreadable(error, "onnxruntime") from None
-    find = _once_each({threads: session}, build)
+    find, alone = _once_each(opened, build), Lock()
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64], many: bool = False) -> NDArray[np.float32]:
-        # many batches take a fifth less of the processor where each has one thread than where all share theirs
-        logits: NDArray[np.float32] = find(1 if many else threads).run([LOGITS], {IDS: ids, MASK: mask})[0]
-        return logits
+        # one call has all threads; of several at once, whoever makes them, each has its own: that takes a fifth less of the processor
+        first = not many and alone.acquire(blocking=False)
+        try:
+            logits: NDArray[np.float32] = find(threads if first else 1).run([LOGITS], {IDS: ids, MASK: mask})[0]
+            return logits
+        finally:
+            if first:
+                alone.release()
 
     return Opened(run, threads, padding=0, batch_tokens=256)
 

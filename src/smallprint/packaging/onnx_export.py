@@ -27,6 +27,7 @@ from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.modeling.tokenizer import padding_id, stand_in
 from smallprint.packaging.onnx_graph import join_operators
 from smallprint.packaging.onnx_int8 import round_graph
+from smallprint.packaging.onnx_rows import lay_rows
 from smallprint.packaging.onnx_weights import store_int8
 
 OPSET = 18
@@ -83,7 +84,7 @@ def _encoder(scorer: EncoderScorer, weights: str, runtime: Runtime) -> OnnxScore
         if runtime == "openvino":  # joins operators and rounds tokens itself
             content = content if weights == "fp32" else store_int8(content, LOGITS, spare)
         else:
-            content = join_operators(content, getattr(scorer.classifier.backbone, "config", None))
+            content = lay_rows(join_operators(content, getattr(scorer.classifier.backbone, "config", None)), IDS)
             content = content if weights == "fp32" else round_graph(content, LOGITS, spare)
     if len(content) > MOST_BYTES:
         raise ExportError(
