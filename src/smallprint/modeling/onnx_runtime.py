@@ -93,9 +93,6 @@ def _by_onnxruntime(model: bytes, threads: int) -> Opened:
         session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
         )
-
-    try:
-        session = build(threads)
         _check_names({part.name for part in session.get_inputs()}, {part.name for part in session.get_outputs()})
         return session
 
