@@ -220,7 +220,7 @@ def test_places_of_a_long_file_are_found_without_reading_it_for_each(tmp_path, m
     data = write(tmp_path / "t.csv", text=[*text, *text], label=["x", "y"] * 300)
     read = []
     real = formats._numbered
-    monkeypatch.setattr(formats, "_numbered", lambda path: read.append(1) or real(path))
+    monkeypatch.setattr(formats, "_numbered", lambda *given: read.append(1) or real(*given))
     repeated = next(finding for finding in check_data(data).findings if finding.kind == "repeated-in-train")
     assert repeated.places[0].where == "t.csv, line 602"
     assert repeated.places[0].detail == "as t.csv, line 2"

@@ -119,9 +119,9 @@ def test_it_is_a_run_like_any_other(blended, root):
 def test_thresholds_come_from_validation_alone(blended, trained, kernel, root, monkeypatch):
     tuned = blending.tune
 
-    def check(run, unseen, scored, say):
+    def check(run, unseen, scored, groups, say):
         assert unseen.split == scored.split == "validation"
-        return tuned(run, unseen, scored, say)
+        return tuned(run, unseen, scored, groups, say)
 
     monkeypatch.setattr(blending, "tune", check)
     other = root / "other-test"

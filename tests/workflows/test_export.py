@@ -159,6 +159,46 @@ def test_calls_side_by_side_share_the_cores_and_give_the_scores_of_each_alone(on
     assert scorer.at_once == 2
 
 
+def test_one_text_opens_one_session_and_calls_side_by_side_give_the_same(onnx_of, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    import onnxruntime
+
+    from smallprint.modeling import onnx_scorer
+
+    folder, _ = onnx_of("multilabel")  # made before anything is counted
+    opened, right = [], onnxruntime.InferenceSession
+    monkeypatch.setattr(onnx_scorer, "usable_cores", lambda: 2)
+
+    def watch(model, options, **more):
+        opened.append(
+            (options.intra_op_num_threads, options.get_session_config_entry("session.intra_op.allow_spinning"))
+        )
+        return right(model, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watch)
+    engine = api.load(folder)
+    texts = [" ".join(["sky", "leaf"] * (i % 9 + 1)) for i in range(200)]
+    alone = np.concatenate([engine.score([text]) for text in texts])
+    assert opened == [(2, "1")]
+    np.testing.assert_allclose(engine.score(texts), alone, atol=1e-5)
+    assert opened == [(2, "1"), (1, "0")]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda text: engine.score([text]), texts))
+    np.testing.assert_allclose(np.concatenate(parts), alone, atol=1e-5)
+
+
+def test_a_bert_is_laid_in_rows(onnx_of):
+    import onnx
+
+    graph = onnx.load_from_string(api.load(onnx_of("multilabel")[0]).scorer.model).graph
+    kinds = [node.op_type for node in graph.node]
+    layers = kinds.count("Softmax")
+    assert layers > 1
+    assert kinds.count("FusedMatMul") == 2 * layers
+    assert kinds.count("Transpose") == layers + 3  # tokens and the mask of the mean there, their product back
+
+
 def test_int8_without_labelled_rows_is_refused(trained, tmp_path):
     run = trained("multiclass")
     with pytest.raises(ConfigError, match="no labelled rows"):

@@ -48,8 +48,9 @@ def read(run, split):
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
 def test_every_score_is_calibrated(table, tmp_path, task):
     data = table(task)
-    plain = train(data, tmp_path / "plain", *LINEAR)
-    result = train(data, tmp_path / "run", *LINEAR, "evaluation.calibration=platt")
+    tuned = "evaluation.threshold=shrunk"
+    plain = train(data, tmp_path / "plain", *LINEAR, tuned)
+    result = train(data, tmp_path / "run", *LINEAR, tuned, "evaluation.calibration=platt")
     assert load_bundle(plain.bundle).calibration is None
     bundle, engine = load_bundle(result.bundle), smallprint.load(result.run)
 

@@ -95,7 +95,7 @@ class _Laid:
             self._laid.add(out)
         elif self._is_rowwise(node):
             node.input[:] = [self._as_rows(part) if self._is_tokens(part) else part for part in node.input]
-            node.output[0] = name + ROWS
+            node.name = node.output[0] = name + ROWS
             for attribute in node.attribute:
                 if attribute.name == "axis":
                     attribute.i = -1
