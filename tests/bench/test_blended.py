@@ -71,8 +71,8 @@ def test_weights_are_asked_for_where_they_are_needed(monkeypatch):
     with pytest.raises(ConfigError, match="'decoder' has no weights(.|\n)*--decoder"):
         choose_systems(["blend"], "/base")
     (blend,) = choose_systems(["blend"], "/base", "/small.gguf")
-    assert [part.name for part in blend.members] == ["linear", "mpnet", "upper", "decoder"]
-    assert "model.backbone=/base" in blend.members[1].settings
-    assert "model.backbone=/small.gguf" in blend.members[3].settings
+    assert [part.name for part in blend.members] == ["linear", "mpnet", "mpnet-upper", "upper", "decoder"]
+    assert all("model.backbone=/base" in part.settings for part in blend.members[1:3])
+    assert "model.backbone=/small.gguf" in blend.members[4].settings
     assert set(blend.once) < set(blend.averages)
     assert len(choose_systems(["blend", "decoder"], trained=True)) == 2
