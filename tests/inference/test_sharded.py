@@ -108,16 +108,16 @@ def test_a_folder_that_holds_something_else_is_left_alone(toy_run, table, tmp_pa
         predict_sharded(toy_run, table, tmp_path / "out.csv")
     assert (folder / "thesis.txt").read_text() == "years of work"
     (folder / "thesis.txt").unlink()
-    plan = sharded._plan(toy_run / "bundle", table, folder, None, None, lambda line: None)
+    plan = sharded._plan(toy_run / "bundle", table, folder, None, "utf-8", lambda line: None)
     assert pl.read_parquet(plan["shards"][0]["rows"]).height
 
 
 def test_shards_of_other_thresholds_are_not_gone_on_with(toy_run, table, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(toy_run / "bundle", bundle)
-    sharded._plan(bundle, table, tmp_path / "shards", None, None, lambda line: None)
+    sharded._plan(bundle, table, tmp_path / "shards", None, "utf-8", lambda line: None)
     manifest = bundle / "manifest.json"
     tree = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**tree, "thresholds": [0.9 for _ in tree["thresholds"]]}))
     with pytest.raises(ConfigError, match="another input or model"):
-        sharded._plan(bundle, table, tmp_path / "shards", None, None, lambda line: None)
+        sharded._plan(bundle, table, tmp_path / "shards", None, "utf-8", lambda line: None)
