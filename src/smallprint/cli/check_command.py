@@ -17,8 +17,8 @@ from smallprint.cli.terminal import (
     Settings,
     Task,
     Text,
+    overrides,
     print_json,
-    quoted,
     say,
 )
 
@@ -57,8 +57,7 @@ def check(
         "data.group": group,
         "data.encoding": encoding,
     }
-    given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
-    columns = load_config(config, [*(settings or []), *given]).data
+    columns = load_config(config, overrides(settings, flags)).data
     report = check_data(data, columns, deep=deep, say=say)
     if as_json:
         print_json(report.to_dict())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import DATA_HELP, Encoding, Labels, Sets, Settings, Task, Text, quoted, say
+from smallprint.cli.terminal import DATA_HELP, Encoding, Labels, Sets, Settings, Task, Text, overrides, say
 
 
 def split(
@@ -47,8 +47,7 @@ def split(
         "data.group": group,
         "data.encoding": encoding,
     }
-    given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
-    columns = load_config(config, [*(settings or []), *given]).data
+    columns = load_config(config, overrides(settings, flags)).data
     source = open_source(data, columns.encoding)
     plan = Plan(by, time, validation_share, test_share, folds, seed)  # type: ignore[arg-type]
     for number, counts in enumerate(write_splits(source, columns, plan, out, say), start=1):

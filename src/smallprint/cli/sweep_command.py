@@ -19,8 +19,8 @@ from smallprint.cli.terminal import (
     Settings,
     Task,
     Text,
+    overrides,
     print_json,
-    quoted,
     say,
 )
 
@@ -69,8 +69,7 @@ def sweep(
         "model.adapter": adapter,
         "training.seed": seed,
     }
-    given = [f"{key}={quoted(value)}" for key, value in flags.items() if value is not None]
-    chosen = load_config(config, [*(settings or []), *given])
+    chosen = load_config(config, overrides(settings, flags))
     budget = Budget(trials, minutes, seeds)
     found = sweep_data(data, chosen, budget=budget, out=out, processes=processes, worker=worker, say=say)
     if as_json and not worker:

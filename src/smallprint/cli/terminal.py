@@ -66,6 +66,11 @@ def quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def overrides(settings: list[str] | None, flags: dict[str, Any]) -> list[str]:
+    """Gives what `--set` said, and after it, so that they win, the flags that were given."""
+    return [*(settings or []), *(f"{key}={quoted(value)}" for key, value in flags.items() if value is not None)]
+
+
 def print_json(value: Any) -> None:
     """Prints a value on standard output."""
     print(json.dumps(value, ensure_ascii=False))

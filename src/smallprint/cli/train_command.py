@@ -21,8 +21,8 @@ from smallprint.cli.terminal import (
     Settings,
     Task,
     Text,
+    overrides,
     print_json,
-    quoted,
     say,
     typed,
     words,
@@ -90,8 +90,7 @@ def train(
     from smallprint.core.settings import load_config
 
     below = load_config(None, find_protocol(protocol)) if protocol else None
-    overrides = [*(settings or []), *(f"{key}={quoted(value)}" for key, value in given.items())]
-    chosen = load_config(config, overrides, below)
+    chosen = load_config(config, overrides(settings, given), below)
     if data is not None and not resume and not data.startswith("hub:"):
         from smallprint.data.read import open_source
 
