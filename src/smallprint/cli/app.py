@@ -150,13 +150,14 @@ def bench(
         str | None,
         typer.Option(
             "--rows",
-            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, best, distilled, static, decoder, blend: a,b,c.",
+            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, mpnet-upper, best, distilled, static, decoder, blend: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
     mpnet: Annotated[
-        str | None, typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, best, distilled, blend.")
+        str | None,
+        typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, mpnet-upper, best, distilled, blend."),
     ] = None,
     decoder: Annotated[
         str | None,
