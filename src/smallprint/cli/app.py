@@ -150,7 +150,8 @@ def bench(
         str | None,
         typer.Option(
             "--rows",
-            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, mpnet-upper, best, distilled, static, decoder, blend: a,b,c.",
+            help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, mpnet-upper, "
+            "best, distilled, static, decoder, blend: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
