@@ -15,6 +15,7 @@ from started import HERE, Process, free_port
 
 import smallprint
 from smallprint.core.errors import BundleError
+from smallprint.core.mlflow_store import told
 from smallprint.packaging.bundle import find_bundle
 from smallprint.registry.promote import promote
 
@@ -129,6 +130,14 @@ def test_a_server_that_is_slow(rubbish, monkeypatch):
     start = time.monotonic()
     assert "does not answer" in refusal()
     assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("port", [401, 40161, 14030])
+def test_a_port_is_no_status(port):
+    error = OSError(f"HTTPConnectionPool(host='127.0.0.1', port={port}): Read timed out. http://127.0.0.1:{port}/x")
+    assert "does not answer" in told(f"http://127.0.0.1:{port}", error).found
+    refused = OSError(f"API request to http://127.0.0.1:{port}/x failed with error code 403 != 200")
+    assert "does not let you in" in told(f"http://127.0.0.1:{port}", refused).found
 
 
 def test_a_server_that_is_away(monkeypatch):
