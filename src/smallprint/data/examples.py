@@ -77,9 +77,7 @@ def to_examples(
     rows = frame[ROW] if ROW in frame.columns else pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
     frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").hstack([rows.alias(ROW)])
-    # not by stripping: that would copy every text
-    seen = pl.col(schema.text).cast(pl.String).str.contains(r"\S").fill_null(False)
-    blank = frame.select((~seen).alias("blank"))["blank"]
+    blank = _blank(frame[schema.text].cast(pl.String))
     if blank.any():
         if schema.empty_text == "error":
             raise _blank_texts(frame.filter(blank)[ROW], split, source, schema.text)
@@ -96,7 +94,7 @@ def to_examples(
         return source.place(split, int(frame[ROW][position]))
 
     labels = _label_column(frame, schema, split, place)
-    group = frame[schema.group].cast(pl.String) if schema.group else pl.Series([None] * frame.height, dtype=pl.String)
+    group = frame[schema.group].cast(pl.String) if schema.group else _same(None, pl.String, frame.height)
     made = pl.DataFrame(
         {
             "row": frame[ROW].cast(pl.UInt32),
@@ -108,17 +106,28 @@ def to_examples(
     return Examples(split, made, int(blank.sum()) + int(bare.sum()))
 
 
+def _blank(texts: pl.Series) -> pl.Series:
+    """Which texts are none, or white space alone."""
+    if not texts.null_count() and ((texts >= "!") & (texts <= "~")).all():  # the first byte can be seen: no need to look further
+        return _same(False, pl.Boolean, len(texts))
+    return ~texts.str.contains(r"\S").fill_null(False)  # not by stripping: that would copy every text
+
+
+def _same(value: bool | None, kind: type[pl.DataType], n: int) -> pl.Series:
+    return pl.Series([value], dtype=kind).new_from_index(0, n)
+
+
 def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
     """Which rows have no label and are to be left out for it."""
     if schema.empty_label == "error" or schema.task == "multilabel" or schema.any_label:
-        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
+        return _same(False, pl.Boolean, frame.height)
     if schema.form in ("name", "ids"):
         return label_texts(frame[schema.labels[0]]) == ""
     rows = distinct_rows(frame, list(schema.labels))
     try:
         lists = read_label_lists(rows.frame, schema.labels, schema.form, schema.delimiter, schema.ids, str)
     except DataError:  # told with the places of all rows when they are read
-        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
+        return _same(False, pl.Boolean, frame.height)
     return pl.Series([not labels for labels in lists], dtype=pl.Boolean).gather(rows.codes)
 
 

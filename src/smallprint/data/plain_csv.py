@@ -1,8 +1,8 @@
 """CSV files read by Polars, piece by piece. In: a path. Out: the frames that `csv_rows` would give, or `NotPlainError`.
 
-Polars lets pass what `csv_rows` reports (short rows, quotes inside of a field). So the bytes of each piece are looked at first: only one
-in which every quote and line end stands where the rules of CSV want it, and every row has its fields, is read this way. `NotPlainError`
-says that it is not certain: then `csv_rows` reads the file row by row and tells what is wrong where.
+Polars lets pass what `csv_rows` reports (short rows, quotes inside of a field). So each piece is looked at: every quote must stand where
+the rules of CSV want one, and what was read must account for every byte, which it does not where a row lacks fields. `NotPlainError` says
+that it is not certain: then `csv_rows` reads the file row by row and tells what is wrong where.
 """
 
 from __future__ import annotations
@@ -50,10 +50,23 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
         CHUNK,
     )  # size and time tell one state of a file from another
     known = _BORDERS.get(key)
-    pieces = _known(path, start, known) if known else _looked_at(path, start, ord(separator), len(header) - 1, key)
     kept = list(columns) if columns is not None and set(columns) <= set(header) else header
-    for piece, rows in read_ahead(pieces):
-        yield _parse(piece, header, kept, separator, rows)
+    if known is not None:
+        for piece, rows in read_ahead(_known(path, start, known)):
+            frame = _parse(piece, header, kept, separator)
+            if frame.height != rows:
+                raise NotPlainError
+            yield frame
+        return
+    borders = []
+    for piece, more in read_ahead(_looked_at(path, start, ord(separator), len(header) == 1)):
+        frame = _parse(piece, header, header, separator)
+        _account(piece, frame, more)
+        borders.append((len(piece), frame.height))
+        yield frame.select(kept)
+    while len(_BORDERS) >= MOST_KNOWN:
+        _BORDERS.pop(next(iter(_BORDERS)))
+    _BORDERS[key] = borders
 
 
 def _header(path: Path, separator: str) -> tuple[list[str], int, str]:
@@ -81,67 +94,46 @@ def _known(path: Path, start: int, borders: list[tuple[int, int]]) -> Iterator[t
             yield file.read(size), rows
 
 
-def _looked_at(
-    path: Path, start: int, separator: int, each: int, key: tuple[str, int, int, str, int]
-) -> Iterator[tuple[bytes, int]]:
-    """Yields pieces of whole rows, and how many rows each has."""
-    borders: list[tuple[int, int]] = []
+def _looked_at(path: Path, start: int, separator: int, alone: bool) -> Iterator[tuple[bytes, int]]:
+    """Yields pieces of whole rows, and how many bytes of each are quotes that are part of no value.
+
+    Raises:
+        NotPlainError: A quote is not well placed, a row is too long, or (where a column is `alone`) blank.
+    """
     with path.open("rb") as file:
         file.seek(start)
-        rest = b""
-        while True:
+        rest, raw = b"", b"more"
+        while raw:
             raw = file.read(CHUNK)
             piece = rest + raw
             if not raw and not piece.endswith(b"\n"):
                 piece += b"\n" if piece else b""
             if b"\x00" in piece or (b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n")):
                 raise NotPlainError
-            end, rows = _whole_rows(piece, separator, each)
-            if rows:
-                borders.append((end, rows))
-                yield piece[:end], rows
+            edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)  # so that each byte has those beside it
+            quotes = np.flatnonzero(edged[1:-2] == QUOTE)
+            end = _last_end(piece, quotes)
+            quotes = quotes[: np.searchsorted(quotes, end)]
+            if not _well_placed(edged, quotes, separator):
+                raise NotPlainError
+            if alone and any(blank in b"\n" + piece[:end] for blank in (b"\n\n", b"\n\r\n")):
+                raise NotPlainError
+            if end:
+                yield piece[:end], len(quotes) - int((quotes[1:-1:2] + 1 == quotes[2::2]).sum())
             rest = piece[end:]
             if len(rest) > MAX_FIELD_CHARS or (rest and not raw):
                 raise NotPlainError
-            if not raw:
-                break
-    while len(_BORDERS) >= MOST_KNOWN:
-        _BORDERS.pop(next(iter(_BORDERS)))
-    _BORDERS[key] = borders
 
 
-def _whole_rows(piece: bytes, separator: int, each: int) -> tuple[int, int]:
-    """Gives where the last whole row ends, and how many rows end up to there.
-
-    Raises:
-        NotPlainError: A quote is not well placed, or a row is blank, too long, or has not `each` separators.
-    """
-    # a line feed stands for what comes before the first byte, and after the last
-    edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)
-    part = edged[1:-2]
-    found = part == separator
-    found |= part == LINE_FEED
-    found |= part == QUOTE
-    marks = np.flatnonzero(found)
-    kinds = part[marks]
-    quoting = kinds == QUOTE
-    plain = ~quoting
-    if quoting.any():
-        plain &= np.cumsum(quoting, dtype=np.int32) & 1 == 0  # after an odd number of quotes all is part of a field
-    between = marks[plain]
-    last = np.flatnonzero(kinds[plain] == LINE_FEED)
-    if not len(last):
-        return 0, 0
-    ends = between[last]
-    end, sizes = int(ends[-1]) + 1, np.diff(ends, prepend=-1)
-    quotes = marks[quoting]
-    if not _well_placed(edged, quotes[: np.searchsorted(quotes, end)], separator):
-        raise NotPlainError
-    if not (np.diff(last, prepend=-1) == each + 1).all() or int(sizes.max()) > MAX_FIELD_CHARS:
-        raise NotPlainError
-    if not each and int(sizes.min()) <= 2:  # blank, or a return alone: rarely a row
-        raise NotPlainError
-    return end, len(ends)
+def _last_end(piece: bytes, quotes: NDArray[np.int64]) -> int:
+    """Gives where the last whole row ends: after a line feed with an even number of quotes before it."""
+    place = len(piece)
+    while place:
+        place = piece.rfind(b"\n", 0, place) + 1
+        if np.searchsorted(quotes, place) % 2 == 0:
+            return place
+        place -= 1
+    return 0
 
 
 def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
@@ -155,10 +147,10 @@ def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator:
     return bool(opens.all() and closes.all())
 
 
-def _parse(piece: bytes, header: list[str], kept: list[str], separator: str, rows: int) -> pl.DataFrame:
-    """Gives some columns of the rows of some lines, each of which has its fields."""
+def _parse(piece: bytes, header: list[str], kept: list[str], separator: str) -> pl.DataFrame:
+    """Gives some columns of the rows of some lines."""
     try:
-        frame = (
+        return (
             pl.scan_csv(
                 piece,
                 separator=separator,
@@ -172,9 +164,20 @@ def _parse(piece: bytes, header: list[str], kept: list[str], separator: str, row
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise NotPlainError from error
-    if frame.height != rows:
+
+
+def _account(piece: bytes, frame: pl.DataFrame, quotes: int) -> None:
+    """Holds that values, quotes around them, separators and line ends are all that the bytes have: Polars itself refuses a row that
+    is too long, and gives one that is too short the separators that it lacks.
+
+    Raises:
+        NotPlainError: They are not.
+    """
+    held = sum(frame.select(pl.all().str.len_bytes().cast(pl.UInt64).sum()).row(0))
+    if returns := piece.count(b"\r"):
+        returns -= sum(frame.select(pl.all().str.count_matches("\r", literal=True).cast(pl.UInt64).sum()).row(0))
+    if held + frame.height * frame.width + quotes + returns != len(piece):
         raise NotPlainError
-    return frame
 
 
 __all__ = ["NotPlainError", "plain_pieces"]
