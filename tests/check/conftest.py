@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from smallprint.check.findings import Rows
-from smallprint.check.reading import COLUMNS
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +16,16 @@ def rows_of():
             for number, entry in enumerate(entries):
                 text, labels, group = (*entry, None, None)[:3] if isinstance(entry, tuple) else (entry, [], None)
                 table.append({"split": split, "row": number, "text": text, "labels": labels, "group": group})
-        frame = pl.DataFrame(table, schema=COLUMNS)
+        frame = pl.DataFrame(
+            table,
+            schema={
+                "split": pl.String,
+                "row": pl.UInt32,
+                "text": pl.String,
+                "labels": pl.List(pl.String),
+                "group": pl.String,
+            },
+        )
         found = sorted({label for labels in frame["labels"].drop_nulls().to_list() for label in labels})
         return Rows(frame, lambda split, row: f"{split}.csv, line {row + 2}", names or found, task)
 

@@ -132,7 +132,7 @@ def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     first = first_places(formed["form"])
     repeated = pl.Series(np.bincount(first, minlength=len(first))[first] > 1)
     several = formed.filter(repeated & formed["labels"].is_not_null())
-    said = several.with_columns(pl.col("labels").list.sort().list.join("\x00").alias("said"))
+    said = several.with_columns(pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join("\x00").alias("said"))
     odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
     if not odd.height:
         return []

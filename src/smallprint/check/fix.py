@@ -87,7 +87,7 @@ def _drops(rows: Rows) -> Iterator[tuple[str, str, int]]:
         copies = formed.filter((pl.col("split") == split) & pl.col("form").is_in(known.implode()))
         yield from once(f"copy of a text of {' or '.join(later)} removed", copies)
     train = formed.filter((pl.col("split") == "train") & pl.col("labels").is_not_null()).with_columns(
-        pl.col("labels").list.sort().list.join("\x00").alias("said")
+        pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join("\x00").alias("said")
     )
     alike = train.filter((pl.col("said").n_unique() == 1).over("form"))
     yield from once("repeat with equal labels removed", alike.filter(~pl.col("form").is_first_distinct()))

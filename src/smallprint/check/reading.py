@@ -26,13 +26,6 @@ from smallprint.data.schema import Schema, detect_schema
 from smallprint.data.split_column import ROW, part_batches, split_column
 
 SPLIT = pl.Enum(SPLITS)
-COLUMNS: dict[str, Any] = {
-    "split": pl.String,
-    "row": pl.UInt32,
-    "text": pl.String,
-    "labels": pl.List(pl.String),
-    "group": pl.String,
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,13 @@ class _Wanted:
     def texts(self, splits: Sequence[str]) -> Iterator[pl.Series]:
         for _, batch in part_batches(self.source, self.split_column, splits, self.columns(labels=False)):
             yield batch[self.text].cast(pl.String, strict=False)
+
+    @property
+    def kinds(self) -> dict[str, Any]:
+        """The types of labels and groups: a row is held as little as can be, since there may be millions."""
+        names = self.schema.names if self.schema is not None else ()
+        grouped = self.schema is not None and self.schema.group is not None
+        return {"labels": pl.List(pl.Enum(names)), "group": pl.String if grouped else pl.Null}
 
     def columns(self, labels: bool) -> list[str]:
         schema, more = self.schema, [self.split_column]
@@ -90,7 +90,8 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     frames: list[pl.DataFrame] = []
     for file in [(split,) for split in here] if source.splits else [here]:
         frames += _read_file(wanted, file, findings)
-    whole = _stacked(frames) if frames else pl.DataFrame(schema=COLUMNS)
+    nothing = {"split": SPLIT, "row": pl.UInt32, "text": pl.String, **wanted.kinds}
+    whole = _stacked(frames) if frames else pl.DataFrame(schema=nothing)
 
     def place(split: str, row: int) -> str:
         return source.place(split if source.splits else None, row)
@@ -134,13 +135,14 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
     frames: list[pl.DataFrame] = []
     broken: set[str] = set()  # a label is wrong somewhere
     unread: set[str] = set()  # so wrong that no label of the split is taken
+    kinds = [pl.col(name).cast(kind) for name, kind in wanted.kinds.items()]
     for split, batch in part_batches(source, wanted.split_column, splits, columns):
         base = batch.select(
             pl.lit(split, SPLIT).alias("split"),
             pl.col(ROW).alias("row"),
             *([] if source.streams else [pl.col(wanted.text).cast(pl.String, strict=False).alias("text")]),
         )
-        labels = _no_labels(base)
+        labels = base.select("row", pl.lit(None).alias("labels"), pl.lit(None).alias("group"))
         if schema is not None and split not in unread:
             try:
                 labels, whole = _labels(batch, schema, split, source)
@@ -148,7 +150,6 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
             except DataError:
                 broken.add(split)
                 unread.add(split)
-        kinds = [pl.col(name).cast(COLUMNS[name]) for name in ("labels", "group")]
         frames.append(base.join(labels, on="row", how="left", maintain_order="left").with_columns(kinds))
     for split in [split for split in splits if split in broken]:
         assert schema is not None
@@ -156,7 +157,7 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
     if not unread:
         return frames
     here = pl.col("split").is_in(sorted(unread))
-    empty = [pl.when(here).then(None).otherwise(pl.col(name)).alias(name) for name in ("labels", "group")]
+    empty = [pl.when(~here).then(pl.col(name)) for name in wanted.kinds]
     return [frame.with_columns(empty) for frame in frames]
 
 
@@ -176,11 +177,6 @@ def _labels(batch: pl.DataFrame, schema: Schema, split: str, source: Source) -> 
 
 def _told(examples: Examples) -> pl.DataFrame:
     return examples.frame.select("row", "labels", "group")
-
-
-def _no_labels(base: pl.DataFrame) -> pl.DataFrame:
-    nothing = pl.lit(None)
-    return base.select("row", *(nothing.cast(COLUMNS[name]).alias(name) for name in ("labels", "group")))
 
 
 def _why(wanted: _Wanted, schema: Schema, split: str) -> DataError:
@@ -211,4 +207,4 @@ def _unreadable(kind: str, error: DataError) -> Finding:
     return Finding(kind, "error", error.found, error.do or error.expected, 1)
 
 
-__all__ = ["COLUMNS", "read_rows", "unchanged"]
+__all__ = ["read_rows", "unchanged"]

@@ -108,7 +108,9 @@ def to_examples(
 
 def _blank(texts: pl.Series) -> pl.Series:
     """Which texts are none, or white space alone."""
-    if not texts.null_count() and ((texts >= "!") & (texts <= "~")).all():  # the first byte can be seen: no need to look further
+    if (
+        not texts.null_count() and ((texts >= "!") & (texts <= "~")).all()
+    ):  # the first byte can be seen: no need to look further
         return _same(False, pl.Boolean, len(texts))
     return ~texts.str.contains(r"\S").fill_null(False)  # not by stripping: that would copy every text
 
