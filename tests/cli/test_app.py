@@ -107,6 +107,14 @@ def test_flags_win_over_set_and_set_over_the_file(call, calls, tmp_path):
     assert config.data.delimiter == ";"
 
 
+def test_an_option_that_stands_twice_is_not_quietly_taken_once(call):
+    code, _, err = call("train", "data", "--labels", "a", "--seed", "1", "--labels", "b")
+    assert code == 2
+    assert "--labels stands 2 times" in err
+    code, _, err = call("actions", "status", "--json", "--json", "nowhere")
+    assert "stands" not in err
+
+
 def test_each_flag_sets_its_setting(call, calls):
     flags = {"task": "binary", "text": "my text: a, b", "labels": "a,b", "group": "c", "adapter": "lora"}
     flags["extra"] = "e: 1.csv"

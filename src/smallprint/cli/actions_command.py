@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smallprint.cli.terminal import AsJson, print_json, say
+from smallprint.cli.terminal import AsJson, Command, print_json, say
 
 actions = typer.Typer(
     help="Look after an outbox of --actions.\n\nShow what waits and what was given up, try that again, forget what is long delivered.",
@@ -22,7 +22,7 @@ File = Annotated[
 Names = Annotated[list[str] | None, typer.Option("--action", help="Of this action alone; repeatable.")]
 
 
-@actions.command()
+@actions.command(cls=Command)
 def status(
     file: File,
     action: Names = None,
@@ -43,7 +43,7 @@ def status(
         print("\n".join(tell_status(found)))
 
 
-@actions.command()
+@actions.command(cls=Command)
 def retry(file: File, action: Names = None, as_json: AsJson = False) -> None:
     """Make dead letters wait again.
 
@@ -59,7 +59,7 @@ def retry(file: File, action: Names = None, as_json: AsJson = False) -> None:
         say(f"{count:,} wait again, for whoever next delivers from {file}." if count else "There are no dead letters.")
 
 
-@actions.command()
+@actions.command(cls=Command)
 def clear(
     file: File,
     older_than: Annotated[

@@ -36,13 +36,14 @@ from smallprint.cli.terminal import (
     DATA_HELP,
     MODEL_HELP,
     AsJson,
+    Command,
     Encoding,
     Labels,
     Sets,
     Task,
     Text,
+    overrides,
     print_json,
-    quoted,
     say,
     speak_utf8,
     words,
@@ -134,8 +135,8 @@ def evaluate(
             "Leave it out; to change it train again with --set, or store borders with `smallprint policy`.",
         )
     given = {"data.text": text, "data.labels": labels, "data.task": task, "data.encoding": encoding}
-    overrides = [*(settings or []), *(f"{key}={quoted(value)}" for key, value in given.items() if value is not None)]
-    config = load_config(None, overrides, api.load_config_of(model)).data if overrides else None
+    chosen = overrides(settings, given)
+    config = load_config(None, chosen, api.load_config_of(model)).data if chosen else None
     metrics, _ = api.evaluate(model, data, split=split, config=config, say=say)
     if as_json:
         print_json(metrics.to_dict())
@@ -225,7 +226,7 @@ COMMANDS = (
     promote, rollback, models, monitor, card, push, bench, backbones, config, ui,
 )  # fmt: skip
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 app.add_typer(actions, name="actions")
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
+
+from smallprint.core.errors import ConfigError
 
 
 class Say:
@@ -59,6 +62,29 @@ Encoding = Annotated[str | None, typer.Option("--encoding", help=ENCODING_HELP)]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="full, lora or frozen.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting; repeatable.")]
+
+
+class Command(typer.core.TyperCommand):
+    """One command; of an option that takes one value it does not silently take the last of several."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the words after the command's name.
+
+        Raises:
+            ConfigError: An option stands twice.
+        """
+        given = self.make_parser(ctx).parse_args(list(args))[2]
+        for option in given:
+            one_value = option.param_type_name == "option" and not (
+                option.multiple or getattr(option, "is_flag", False)
+            )
+            if one_value and given.count(option) > 1:
+                raise ConfigError(
+                    f"{max(option.opts, key=len)} stands {given.count(option)} times.",
+                    "one value, as this option takes no more",
+                    f"Leave out all but one; `{ctx.command_path} --help` says what it takes.",
+                )
+        return super().parse_args(ctx, args)
 
 
 def quoted(value: Any) -> str:
