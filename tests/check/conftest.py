@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from smallprint.check.findings import Rows
+from smallprint.check.reading import SPLIT
 
 
 @pytest.fixture(scope="session")
@@ -16,17 +17,18 @@ def rows_of():
             for number, entry in enumerate(entries):
                 text, labels, group = (*entry, None, None)[:3] if isinstance(entry, tuple) else (entry, [], None)
                 table.append({"split": split, "row": number, "text": text, "labels": labels, "group": group})
-        frame = pl.DataFrame(
+        found = sorted({label for row in table for label in row["labels"] or []})
+        grouped = any(row["group"] is not None for row in table)
+        frame = pl.DataFrame(  # as `read_rows` makes them
             table,
             schema={
-                "split": pl.String,
+                "split": SPLIT,
                 "row": pl.UInt32,
                 "text": pl.String,
-                "labels": pl.List(pl.String),
-                "group": pl.String,
+                "labels": pl.List(pl.Enum(names or found)),
+                "group": pl.String if grouped else pl.Null,
             },
         )
-        found = sorted({label for labels in frame["labels"].drop_nulls().to_list() for label in labels})
         return Rows(frame, lambda split, row: f"{split}.csv, line {row + 2}", names or found, task)
 
     return make

@@ -54,7 +54,7 @@ def test_groups_in_two_splits(rows_of, kinds):
     rows = rows_of({"train": [("a", [], "one"), ("b", [], "two")], "test": [("c", [], "one"), ("d", [], None)]})
     finding = kinds(look(rows))["group-in-two-splits"]
     assert (finding.severity, finding.count) == ("error", 1)
-    assert "one (test, train)" in finding.found
+    assert "one (train, test)" in finding.found
 
 
 def test_ten_thousand_labels_are_not_looked_at_by_pairs(rows_of):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -35,11 +37,12 @@ def read_plain_csv(path: Path, separator: str) -> pl.DataFrame | None:
 
 @pytest.mark.parametrize("chunk", [3, 7, 2**23])
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(content=st.text(alphabet='ab",;\n\r é|\t\x00', max_size=40))
+@given(content=st.text(alphabet='ab",;\n\r é|\t\x00\ufeff', max_size=40))
 @example(content='b"a,c\n')
 @example(content='"a"b,c\n')
 @example(content='a,"b""c"\n"","d\r\ne"\r\n')
 @example(content='a,b\n1,"2"\r')
+@example(content="\ufeffa,\ufeff\r\n,b\n\n\n")
 def test_what_is_read_fast_is_what_row_by_row_gives(
     content: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +83,11 @@ def test_ordinary_files_are_read_fast(content: str, tmp_path: Path) -> None:
         b'a,b\n"1"2,3\n',
         b'a,b\n"1,3\n',
         b"a,b\n\n1,2\n",
+        b"a,b\n\n1\n",
+        b"a,b\n1\n\n\n2,3\n",
+        b"a,b,c,d\n\xef\xbb\xbf1,2,3,4\n\n5,6,7,8\n",
+        b"a\n1\n\n2\n",
+        b"a\n1\n\r\n2\n",
         b"a,b\n1,\xff\n",
         b"a,a\n1,2\n",
         b"a,b\n1\r,2\n",
@@ -103,6 +111,40 @@ def test_where_it_stops_being_plain_the_other_reader_goes_on(
     path.write_text("a,b\n1,2\n3,4\n5\n")
     with pytest.raises(DataError, match="line 4: 1 fields"):
         list(csv_batches(path, ","))
+
+
+@pytest.mark.parametrize("chunk", [7, 2**22])
+def test_a_single_column_of_paragraphs_is_read_fast(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_csv, "CHUNK", chunk)
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'a\n"one\n\ntwo\r\n\r\n"\nx\n""\n"\n"\n')
+    fast, slow = read_plain_csv(path, ","), by_rows(path)
+    assert fast is not None
+    assert slow is not None
+    assert fast.equals(slow)
+
+
+def test_a_quote_inside_a_field_is_seen_in_the_piece_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_csv, "CHUNK", 100)
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n5" disk,x\n' + "1,2\n" * 1000)
+    looked = []
+    monkeypatch.setattr(plain_csv, "_last_end", lambda *arguments: looked.append(arguments))
+    assert read_plain_csv(path, ",") is None
+    assert not looked
+
+
+def test_a_field_of_many_lines_is_passed_in_one_step(tmp_path: Path) -> None:
+    text = b'a,"' + b"line\n" * 100_000 + b'",b\nx,'
+    quotes = np.array([2, len(text) - 7])
+    start = time.perf_counter()
+    assert plain_csv._last_end(text, quotes) == len(text) - 2
+    assert plain_csv._last_end(b"a\n" + text[:-7], quotes[:1] + 2) == 2
+    assert time.perf_counter() - start < 0.05
 
 
 def test_a_file_that_shrinks_between_two_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

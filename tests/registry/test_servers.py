@@ -137,7 +137,8 @@ def test_a_port_is_no_status(port):
     error = OSError(f"HTTPConnectionPool(host='127.0.0.1', port={port}): Read timed out. http://127.0.0.1:{port}/x")
     assert "does not answer" in told(f"http://127.0.0.1:{port}", error).found
     refused = OSError(f"API request to http://127.0.0.1:{port}/x failed with error code 403 != 200")
-    assert "does not let you in" in told(f"http://127.0.0.1:{port}", refused).found
+    for error in (refused, OSError(f"http://127.0.0.1:{port}/x: status_code=401")):
+        assert "does not let you in" in told(f"http://127.0.0.1:{port}", error).found
 
 
 def test_a_server_that_is_away(monkeypatch):

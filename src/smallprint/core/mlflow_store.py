@@ -129,7 +129,7 @@ def told(uri: str, error: Exception) -> BundleError:
             "the version that is installed here",
             f"Copy it for safety, then: mlflow db upgrade {place}; or update MLflow.",
         )
-    if re.search(r"(?<![\d:=])40[13](?!\d)|PERMISSION_DENIED|UNAUTHENTICATED", said):
+    if re.search(r"(?<!port=)(?<![\d:/])40[13](?!\d)|PERMISSION_DENIED|UNAUTHENTICATED", said):
         return BundleError(
             f"The store {place} does not let you in.",
             "a user that may read and register models",

@@ -108,36 +108,49 @@ def _looked_at(path: Path, start: int, separator: int, alone: bool) -> Iterator[
             piece = rest + raw
             if not raw and not piece.endswith(b"\n"):
                 piece += b"\n" if piece else b""
-            if b"\x00" in piece or (b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n")):
+            if b"\x00" in piece or piece.startswith(BYTE_ORDER_MARK) or len(piece) > MAX_FIELD_CHARS:
+                raise NotPlainError
+            if b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n"):
                 raise NotPlainError
             edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)  # so that each byte has those beside it
             quotes = np.flatnonzero(edged[1:-2] == QUOTE)
-            end = _last_end(piece, quotes)
-            quotes = quotes[: np.searchsorted(quotes, end)]
             if not _well_placed(edged, quotes, separator):
                 raise NotPlainError
-            if alone and any(blank in b"\n" + piece[:end] for blank in (b"\n\n", b"\n\r\n")):
+            end = _last_end(piece, quotes)
+            if alone and _has_blank(edged[: end + 1], quotes):
                 raise NotPlainError
+            quotes = quotes[: np.searchsorted(quotes, end)]
             if end:
                 yield piece[:end], len(quotes) - int((quotes[1:-1:2] + 1 == quotes[2::2]).sum())
             rest = piece[end:]
-            if len(rest) > MAX_FIELD_CHARS or (rest and not raw):
+            if rest and not raw:
                 raise NotPlainError
 
 
 def _last_end(piece: bytes, quotes: NDArray[np.int64]) -> int:
     """Gives where the last whole row ends: after a line feed with an even number of quotes before it."""
     place = len(piece)
-    while place:
-        place = piece.rfind(b"\n", 0, place) + 1
-        if np.searchsorted(quotes, place) % 2 == 0:
-            return place
-        place -= 1
-    return 0
+    while place := piece.rfind(b"\n", 0, place) + 1:
+        before = int(np.searchsorted(quotes, place))
+        if before % 2 == 0:
+            break
+        place = int(quotes[before - 1])  # inside of a field, which begins here
+    return place
+
+
+def _has_blank(edged: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
+    """Says whether a row has no byte, besides a return; `edged` begins with the line feed before the first row and ends with the last's."""
+    starts = np.flatnonzero(edged[:-1] == LINE_FEED)
+    starts = starts[np.searchsorted(quotes, starts) % 2 == 0]
+    first = edged[starts + 1]
+    blank = first == LINE_FEED
+    blank |= (first == RETURN) & (edged[np.minimum(starts + 2, len(edged) - 1)] == LINE_FEED)
+    return bool(blank.any())
 
 
 def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
-    """Says whether each quote opens or closes a field, or is one of two; `edged` has one byte more before the first."""
+    """Says whether each quote opens or closes a field, or is one of two; `edged` has one byte more before the first, and line feeds after
+    the last, so that what goes on in the next piece is not blamed here."""
     opening, closing = quotes[::2], quotes[1::2]
     left, right = edged[opening], edged[closing + 2]
     opens = (left == separator) | (left == LINE_FEED) | (left == QUOTE)
