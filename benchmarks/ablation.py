@@ -103,7 +103,7 @@ GROUPS = {
         "A head of two layers over frozen MiniLM (layers 2, 4, 6)",
         [*FROZEN, *HEAD],
         {
-            "base": Lever("as above"),
+            "base": Lever("the base: what the heading says"),
             "zero-bias": Lever("bias starts at 0, not at the base rate", no_base_rates=True),
             "no-averaging": Lever("without the moving average of weights", ["training.averaging=0"]),
             "focal": Lever("focal loss", ["model.loss=focal"]),
@@ -131,7 +131,7 @@ GROUPS = {
         "MiniLM, the upper three layers trained",
         UPPER,
         {
-            "base": Lever("as above"),
+            "base": Lever("the base: what the heading says"),
             "two-layers": Lever("the upper two", ["model.train_layers=2"]),
             "layer-decay": Lever("layer-wise learning rates, factor 0.8", ["training.layer_decay=0.8"]),
             "no-averaging": Lever("without the moving average of weights", ["training.averaging=0"]),
@@ -160,7 +160,7 @@ GROUPS = {
             ),
             "base-upper": Lever("mpnet-base, upper four layers, alone", averages=("mpnet-upper",)),
             "linear+mpnet+mpnet-upper+upper+decoder": Lever(
-                "mean of these four and it", averages=("linear", "mpnet", "mpnet-upper", "upper", "decoder")
+                "mean of all five", averages=("linear", "mpnet", "mpnet-upper", "upper", "decoder")
             ),
         },
         "Nothing is trained for it (`smallprint blend`): runs of figure 1's rows, seeds 42 to 46, equal weights. mpnet-base and\n"

@@ -24,7 +24,7 @@ from smallprint.check.duplicates import check_duplicates, with_form
 from smallprint.check.embed import embed_texts
 from smallprint.check.findings import Rows
 from smallprint.check.near import near_pairs
-from smallprint.check.reading import COLUMNS
+from smallprint.check.reading import row_types
 from smallprint.check.semantic import ALIKE, joined
 from smallprint.check.suspects import check_suspects, doubtable
 from smallprint.core.files import write_json
@@ -37,8 +37,8 @@ PAGE = ROOT / "docs" / "check.md"
 
 def rows_of(table: list[dict[str, Any]], task: str) -> Rows:
     """Gives rows as a check sees them."""
-    frame = pl.DataFrame(table, schema=COLUMNS)
-    names = sorted({label for labels in frame["labels"].to_list() for label in labels})
+    names = sorted({label for row in table for label in row["labels"]})
+    frame = pl.DataFrame(table, schema=row_types(names, grouped=False))
     return Rows(frame, lambda split, row: f"{split}, row {row + 1}", names, task)
 
 

@@ -25,8 +25,9 @@ PICTURE = re.compile(r"(!\[[^\]]*\]\([^)\s]+)-light\.png\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {".py": "python", ".json": "json", ".yml": "yaml", ".toml": "toml", ".csv": "text", ".jsonl": "json"}
 EXIT_CODES = (
-    "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug, 2 wrong use or "
-    "settings, 3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed."
+    "Written from the command line itself; `smallprint COMMAND --help` says the same. Exit codes: 0 done, 1 a bug (or actions that were "
+    "given up), 2 wrong use or settings, 3 data, 4 document, 5 training, 6 bundle, 7 export, 8 something optional is not installed, "
+    "9 monitor: something moved, 130 stopped by Ctrl-C."
 )
 LONGEST = 60_000  # characters of a file that a page shows
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from smallprint.check.findings import Rows
-from smallprint.check.reading import SPLIT
+from smallprint.check.reading import row_types
 
 
 @pytest.fixture(scope="session")
@@ -19,16 +19,7 @@ def rows_of():
                 table.append({"split": split, "row": number, "text": text, "labels": labels, "group": group})
         found = sorted({label for row in table for label in row["labels"] or []})
         grouped = any(row["group"] is not None for row in table)
-        frame = pl.DataFrame(  # as `read_rows` makes them
-            table,
-            schema={
-                "split": SPLIT,
-                "row": pl.UInt32,
-                "text": pl.String,
-                "labels": pl.List(pl.Enum(names or found)),
-                "group": pl.String if grouped else pl.Null,
-            },
-        )
+        frame = pl.DataFrame(table, schema=row_types(names or found, grouped=grouped))
         return Rows(frame, lambda split, row: f"{split}.csv, line {row + 2}", names or found, task)
 
     return make

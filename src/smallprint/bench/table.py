@@ -148,6 +148,8 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
         f"Test: {data['n_test']:,} clauses of {documents}; {data['test_in_train']} stand word for word in train.",
         f"Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over {drawn}.",
         "ECE: adaptive calibration error over all labels, after calibration on validation.",
+        "'Better' is said where the 95% interval of the paired difference leaves out 0; p is of approximate randomisation.",
+        "Clauses a second: the trained bundle itself, by torch; exports are faster (docs/export.md).",
         "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds from examples that were not learned from: "
         "tuned ones where these pay, else 0.5.",
     ]

@@ -25,7 +25,21 @@ from smallprint.data.read import SPLITS, Source
 from smallprint.data.schema import Schema, detect_schema
 from smallprint.data.split_column import ROW, part_batches, split_column
 
-SPLIT = pl.Enum(SPLITS)
+
+def row_types(names: Sequence[str], *, grouped: bool) -> dict[str, Any]:
+    """Gives the columns of `Rows.frame`: a row is held as little as can be, since there may be millions.
+
+    Args:
+        names: All labels.
+        grouped: Some row has a group.
+    """
+    return {
+        "split": pl.Enum(SPLITS),
+        "row": pl.UInt32,
+        "text": pl.String,
+        "labels": pl.List(pl.Enum(names)),
+        "group": pl.String if grouped else pl.Null,
+    }
 
 
 @dataclass(frozen=True)
@@ -43,10 +57,10 @@ class _Wanted:
 
     @property
     def kinds(self) -> dict[str, Any]:
-        """The types of labels and groups: a row is held as little as can be, since there may be millions."""
-        names = self.schema.names if self.schema is not None else ()
-        grouped = self.schema is not None and self.schema.group is not None
-        return {"labels": pl.List(pl.Enum(names)), "group": pl.String if grouped else pl.Null}
+        """The types of labels and groups."""
+        schema = self.schema
+        types = row_types(schema.names if schema else (), grouped=bool(schema and schema.group))
+        return {name: types[name] for name in ("labels", "group")}
 
     def columns(self, labels: bool) -> list[str]:
         schema, more = self.schema, [self.split_column]
@@ -90,8 +104,7 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     frames: list[pl.DataFrame] = []
     for file in [(split,) for split in here] if source.splits else [here]:
         frames += _read_file(wanted, file, findings)
-    nothing = {"split": SPLIT, "row": pl.UInt32, "text": pl.String, **wanted.kinds}
-    whole = _stacked(frames) if frames else pl.DataFrame(schema=nothing)
+    whole = _stacked(frames) if frames else pl.DataFrame(schema=row_types((), grouped=False))
 
     def place(split: str, row: int) -> str:
         return source.place(split if source.splits else None, row)
@@ -138,7 +151,7 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
     kinds = [pl.col(name).cast(kind) for name, kind in wanted.kinds.items()]
     for split, batch in part_batches(source, wanted.split_column, splits, columns):
         base = batch.select(
-            pl.lit(split, SPLIT).alias("split"),
+            pl.lit(split, pl.Enum(SPLITS)).alias("split"),
             pl.col(ROW).alias("row"),
             *([] if source.streams else [pl.col(wanted.text).cast(pl.String, strict=False).alias("text")]),
         )
@@ -207,4 +220,4 @@ def _unreadable(kind: str, error: DataError) -> Finding:
     return Finding(kind, "error", error.found, error.do or error.expected, 1)
 
 
-__all__ = ["read_rows", "unchanged"]
+__all__ = ["read_rows", "row_types", "unchanged"]
