@@ -269,6 +269,7 @@ BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS / "static.md": {"static_tier": of_benchmark("static_tier")},
     DOCS / "scan.md": {name: of_benchmark(name) for name in ("formats", "long_text", "sentences")},
     DOCS / "how-to" / "many-machines.md": {"memory": of_benchmark("memory")},
+    DOCS / "sweep.md": {"sweep_killed": of_benchmark("sweep_killed")},
     DOCS / "suggest.md": {"suggest": of_benchmark("suggest")},
 }
 
