@@ -27,6 +27,8 @@ def test_a_rare_label_that_is_spelt_like_another_is_named_with_it(rows_of, kinds
     assert "Fraud (1, like 'fraud')" in told
     assert "card_pn (1, like 'card_pin')" in told
     assert "refund (1)" in told
+    places = kinds(look(rows))["rare-label"].places
+    assert [(place.row, place.detail) for place in places] == [(18, "Fraud"), (19, "card_pn"), (20, "refund")]
 
 
 def test_labels_that_could_not_be_read_are_not_called_missing(rows_of, kinds):

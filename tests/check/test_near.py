@@ -82,6 +82,18 @@ def test_findings(rows_of, kinds):
     assert found["near-copy"].count == 1
 
 
+@pytest.mark.parametrize(
+    ("splits", "group", "severity"),
+    [(["train"], None, "warning"), (["train"], "g", "note"), (["train", "test"], None, "note")],
+)
+def test_templates_are_a_warning_where_splits_are_still_to_be_made(rows_of, kinds, splits, group, severity):
+    texts = [f"the service number {i} is provided as it is to everybody" for i in range(30)]
+    rows = rows_of({split: [(f"{split} {text} {split}", [], group) for text in texts] for split in splits})
+    found = kinds(check_near(rows, with_form(rows)))["near-copy"]
+    assert found.severity == severity
+    assert ("--group" in found.do) == (severity == "warning")
+
+
 def test_nothing_at_all(rows_of):
     rows = rows_of({"train": ["a", ""]})
     assert check_near(rows, with_form(rows)) == []

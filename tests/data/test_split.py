@@ -1,3 +1,5 @@
+import itertools
+
 import polars as pl
 import pytest
 
@@ -88,6 +90,12 @@ def test_equal_texts_stay_together():
     doubled = pl.concat([table(), table()])
     parts = texts_of(split(doubled))
     assert sum(len(part) for part in parts) == 200
+
+
+def test_texts_that_differ_in_case_or_punctuation_stay_together():
+    parts = texts_of(split(pl.concat([table(), table().with_columns(pl.col("text").str.to_uppercase() + ".")])))
+    forms = [{text.rstrip(".").lower() for text in part} for part in parts]
+    assert all(one.isdisjoint(other) for one, other in itertools.combinations(forms, 2))
 
 
 def test_a_test_file_is_opened_by_open_test_and_not_before(tmp_path, monkeypatch):

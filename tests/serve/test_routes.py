@@ -14,7 +14,7 @@ TEXT = "COLOURS\n\nWe may use the crimson ink at any time. You will pay in leaf 
 
 
 def test_predictions_are_the_engines(serve, engine):
-    texts = ["the crimson ink", "nothing", "a leaf and crimson", ""]
+    texts = ["the crimson ink", "nothing", "a leaf and crimson", "?"]
     answer = serve().post("/v1/predict", json={"texts": texts})
     assert answer.status_code == 200
     tree, expected = answer.json(), engine.predict(texts)
@@ -23,6 +23,14 @@ def test_predictions_are_the_engines(serve, engine):
     scores = np.array([[*each["scores"].values()] for each in tree["predictions"]], dtype=np.float32)
     assert np.array_equal(scores, expected.scores)
     assert {each["decision"] for each in tree["predictions"]} == {None}
+
+
+def test_a_text_without_words_gets_nothing_as_in_a_table(serve):
+    client = serve()
+    for texts in (["the crimson ink", "", " \n"], [""]):
+        predictions = client.post("/v1/predict", json={"texts": texts}).json()["predictions"]
+        assert predictions[-1] == {"labels": [], "scores": {}, "decision": None}
+    assert predictions == [{"labels": [], "scores": {}, "decision": None}]
 
 
 @pytest.mark.parametrize(

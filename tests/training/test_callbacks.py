@@ -102,7 +102,7 @@ def test_progress_says_one_line_an_epoch(toy, tmp_path):
     assert len(lines) == 2
     assert "epoch 1/2 done" in lines[0]
     assert "average precision 0." in lines[0]
-    assert "at most 0:00 left" in lines[1]
+    assert "about 0:00 left" in lines[1]
 
 
 def test_progress_within_long_epochs(toy, tmp_path):

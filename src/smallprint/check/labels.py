@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import numpy as np
 import polars as pl
 
-from smallprint.check.findings import Finding, Rows
+from smallprint.check.findings import SHOWN, Finding, Place, Rows
 
 FEW, HARDLY = 2, 5
 MOST_LABELS = 400  # of more labels pairs are not counted
@@ -58,6 +58,7 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
     ]
     if rare:
         single = sum(1 for n in train.values() if 0 < n < FEW)
+        places = _places_of(rows, {name for name, n in train.items() if 0 < n < HARDLY})
         findings.append(
             Finding(
                 "rare-label",
@@ -66,6 +67,7 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
                 f"{_named(rare)}.",
                 "Label more of them, or merge them with a label that they belong to; see whether they are misspelt.",
                 len(rare),
+                places,
             )
         )
     for split in rows.splits[1:]:
@@ -81,6 +83,15 @@ def _support(rows: Rows, support: dict[str, dict[str, int]]) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _places_of(rows: Rows, names: set[str]) -> list[Place]:
+    """Gives the first rows of train that have one of these labels, and which."""
+    each = (
+        rows.frame.select("split", "labels").with_row_index("at").filter(pl.col("split") == "train").explode("labels")
+    )
+    each = each.filter(pl.col("labels").cast(pl.String).is_in(sorted(names))).head(SHOWN)
+    return rows.places(rows.frame[each["at"].to_list()], each["labels"].to_list())
 
 
 def _joined(rows: Rows) -> list[Finding]:

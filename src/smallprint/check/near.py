@@ -26,6 +26,11 @@ FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
 MOST_WORDS = 2**24  # held at once to be compared
 COMPARED_WORDS = 2**14  # looked at at once
+MANY = 0.1  # of all texts are nearly another: a split at random parts them
+APART = (
+    "Templates that are filled in many times: splits made at random share them, and scores are too good by it. Name what holds them "
+    "together with --group, or make the splits by time."
+)
 SEED = 20_240_607
 FormsAt = Callable[[NDArray[Any]], Iterator[tuple[int, pl.Series]]]
 
@@ -149,8 +154,14 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     for kind, part, words, do in kinds:
         chosen = np.flatnonzero(part)
         if len(chosen):
+            many = (
+                len(rows.splits) == 1
+                and rows.frame["group"].is_null().all()
+                and (len(np.unique(pairs[chosen])) >= MANY * len(where))
+            )
             order = chosen[np.argsort(-alike[chosen], kind="stable")]
-            severity = "warning" if kind == "near-copy-across-splits" else "note"
+            severity = "warning" if many or kind == "near-copy-across-splits" else "note"
+            do = APART if many else do
             found = f"{len(chosen):,} pairs of texts that share at least {ALIKE:.0%} of their words {words}."
             places = _places(rows, formed, once[pairs[order[:25]]], alike[order[:25]])
             findings.append(Finding(kind, severity, found, do, len(chosen), places))  # type: ignore[arg-type]

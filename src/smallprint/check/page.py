@@ -20,9 +20,12 @@ def tell_report(report: Report, places: int = 3) -> list[str]:
         for place in finding.places[:places]:
             detail = f"  ({place.detail})" if place.detail else ""
             lines.append(f"          {place.where}{detail}: {place.text[:80]}")
+        if len(finding.places) > places:
+            lines.append(f"          and {len(finding.places) - places} more; `--html FILE` shows them")
     worst = {severity: sum(finding.severity == severity for finding in report.findings) for severity in MARKS}
     told = ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in worst.items() if n)
-    lines.append(f"{told or 'Nothing found'}; {sum(report.seconds.values()):.1f} s")
+    code = " (the exit code says so with --strict)" if worst["error"] else ""
+    lines.append(f"{told or 'Nothing found'}{code}; {sum(report.seconds.values()):.1f} s")
     return lines
 
 

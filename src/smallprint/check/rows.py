@@ -120,4 +120,4 @@ def _lengths(rows: Rows, lengths: pl.Series) -> list[Finding]:
     ]
 
 
-__all__ = ["check_rows"]
+__all__ = ["BLANK", "check_rows"]

@@ -47,7 +47,9 @@ def check(
     """
     from smallprint.check.command import check_data, clean_data
     from smallprint.check.page import render_page, tell_report
+    from smallprint.check.rows import BLANK
     from smallprint.core.files import write_text
+    from smallprint.core.progress import counted
     from smallprint.core.settings import load_config
 
     flags = {
@@ -70,5 +72,9 @@ def check(
         for change, count in clean_data(data, columns, fix).items():
             say(f"{count:,} x {change}")
         say(f"Cleaned copy: {fix}; every change stands in {fix / 'changes.jsonl'}")
+        if left := [finding for finding in report.findings if finding.severity == "error" and finding.kind != BLANK]:
+            say(
+                f"{counted(len(left), 'error')} of the above that only you can mend {'is' if len(left) == 1 else 'are'} in it as well."
+            )
     if strict and any(finding.severity == "error" for finding in report.findings):
         raise SystemExit(3)

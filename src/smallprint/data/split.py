@@ -18,6 +18,7 @@ from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
 from smallprint.core.progress import counted
 from smallprint.data.examples import Examples, read_labels, to_examples
+from smallprint.data.normalise import normal_forms
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema
 from smallprint.data.split_column import ROW, Parts, read_parts, split_values
@@ -184,9 +185,9 @@ def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: 
 
 
 def _unit_keys(examples: Examples, grouped: bool) -> list[str]:
-    """What keeps rows together: their group, or the same text where there are no groups."""
+    """What keeps rows together: their group, or the same text (but for case, spaces and punctuation) where there are no groups."""
     if not grouped:
-        return examples.texts
+        return normal_forms(examples.frame["text"]).to_list()
     return [f"={group}" if group is not None else f"row {row}" for row, group in enumerate(examples.groups)]
 
 

@@ -5,6 +5,7 @@ Rows keep their order and columns their values. It trains nothing and compares w
 
 from __future__ import annotations
 
+import codecs
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, get_args
 import polars as pl
 
 from smallprint.core.config import Config
+from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
@@ -94,7 +96,9 @@ def predict_file(
     truncated = engine.n_truncated - cut_before
     notes = [f"{skipped:,} without text, left without a label"] if skipped else []
     notes += [f"{truncated:,} cut at {engine.max_length} tokens"] if truncated else []
-    where = [] if str(output) == "-" else [f"written to {output}"]
+    other = encoding_of(engine, encoding)
+    told = "" if codecs.lookup(other) == codecs.lookup(UTF_8) else f" in UTF-8, not in {other}"
+    where = [] if str(output) == "-" else [f"written to {output}{told}"]
     say("; ".join([f"{counted(rows, 'row')} predicted", *notes, *where]))
     return PredictSummary(rows, skipped, str(output), truncated)
 

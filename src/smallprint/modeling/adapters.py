@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,8 @@ def add_lora(backbone: nn.Module, lora: LoraConfig, n_trained: int | None = None
     """
     import peft
 
+    # peft asks transformers by a name that is on its way out
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
     try:
         wrapped: nn.Module = peft.get_peft_model(
             backbone,

@@ -68,9 +68,9 @@ def find_preset(name: str) -> Preset | None:
     return read_presets().get(name)
 
 
-def nearest_preset(name: str) -> str | None:
+def nearest_preset(name: str, cutoff: float = 0.7) -> str | None:
     """Gives the short name (a preset's, tfidf, static or stack) that was probably meant, or None where none is near."""
-    near = difflib.get_close_matches(name.lower(), [TFIDF, STATIC, STACK, *read_presets()], n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.lower(), [TFIDF, STATIC, STACK, *read_presets()], n=1, cutoff=cutoff)
     return near[0] if near else None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from smallprint.core.errors import MissingExtraError, TrainingError
 from smallprint.modeling.presets import EMBEDDED, find_preset, nearest_preset
 
-GGUF = ".gguf"
+GGUF, MISSPELT = ".gguf", 0.8
 OFFLINE_HELP = (
     "Without a network, use the embedded 'minilm' or a folder that holds the checkpoint (config.json, tokenizer.json, "
     "model.safetensors): on a machine with a network run `hf download NAME --local-dir FOLDER`, copy it, and give the folder's path."
@@ -80,6 +80,12 @@ def reachable(name: str, revision: str | None = None) -> Iterator[None]:
         _check_gguf(name)
     elif name.startswith((".", "/", "~")) or name.count("/") > 1 or (Path(name).exists() and not find_preset(name)):
         _check_folder(name)
+    elif "/" not in name and (near := nearest_preset(name, MISSPELT)) not in (None, name) and missing_files(name):
+        raise TrainingError(  # at once: to ask the network for it would take half a minute
+            f"There is no backbone '{name}'.",
+            "a name that `smallprint backbones` lists, a folder, or a Hub name",
+            f"Did you mean '{near}'? A model of that very name on the Hub: give it as OWNER/{name}.",
+        )
     from safetensors import SafetensorError
 
     try:

@@ -116,12 +116,16 @@ async def label(
     answer, _ = await served.batcher.predict(given.texts)
     decisions: Sequence[str | None] = answer.decisions or [None] * len(given.texts)
     names = list(answer.label_names)
-    predictions = [
+    predictions: list[dict[str, Any]] = [
         {"labels": labels, "scores": dict(zip(names, row, strict=True)), "decision": decision}
-        for labels, row, decision in zip(answer.labels, answer.scores.tolist(), decisions, strict=True)
+        if text.strip()
+        else {"labels": [], "scores": {}, "decision": None}  # as `smallprint predict` leaves such a row
+        for text, labels, row, decision in zip(
+            given.texts, answer.labels, answer.scores.tolist(), decisions, strict=True
+        )
     ]
     state.measures.texts.labels(served.name).inc(len(predictions))
-    for name in (name for row in answer.labels for name in row):
+    for name in (name for one in predictions for name in one["labels"]):
         state.measures.findings.labels(served.name, name).inc()
     told = {"model": served.name, "version": served.card["version"], "predictions": predictions}
     if acting is not None:

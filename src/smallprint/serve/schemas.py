@@ -37,7 +37,7 @@ class ExplainIn(_In):
 
 
 class PredictionOut(BaseModel):
-    """What the model says of one text."""
+    """What the model says of one text: nothing of one that is empty or white space."""
 
     labels: list[str]
     scores: dict[str, float]

@@ -157,7 +157,7 @@ class Progress(L.Callback):
         total = self.epochs * -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         pace = (time.monotonic() - self._start) / max(steps - self._first_step, 1)
         seconds = max(0, round(pace * (total - steps)))
-        return f"at most {seconds // 60}:{seconds % 60:02d} left"
+        return f"about {seconds // 60}:{seconds % 60:02d} left"
 
 
 def peak_memory_mb() -> float:
