@@ -40,7 +40,8 @@ def survey_source(source: Source, schema: Schema, splits: Sequence[str] = SPLITS
     prints: dict[str, Fingerprint] = {}
     rows: dict[str, int] = {}
     blank: dict[str, int] = {}
-    for examples in read_ahead(example_batches(source, schema, splits)):
+    # some are held: the fingerprint takes several batches at once
+    for examples in read_ahead(example_batches(source, schema, splits), held=4):
         split = examples.split
         prints.setdefault(split, Fingerprint()).add(examples.frame)
         rows[split] = rows.get(split, 0) + len(examples)

@@ -1,10 +1,11 @@
 """One step ahead: what comes next is made while the last is worked on. In: an iterator. Out: the same things in the same order.
 
-For steps that leave Python (Polars, NumPy, hashes, files); it makes nothing faster that runs in Python. One thread, one thing held.
+For steps that leave Python (Polars, NumPy, hashes, files); it makes nothing faster that runs in Python. One thread, few things held.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,16 +14,21 @@ Thing = TypeVar("Thing")
 _END = object()
 
 
-def read_ahead(things: Iterable[Thing]) -> Iterator[Thing]:
-    """Yields what `things` gives; an error in making one is raised when it would have come."""
+def read_ahead(things: Iterable[Thing], held: int = 1) -> Iterator[Thing]:
+    """Yields what `things` gives; an error in making one is raised when it would have come.
+
+    Args:
+        things: Made one after the other, in a thread.
+        held: How many may wait: more than one where they are taken by fits and starts.
+    """
     source = iter(things)
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        coming = thread.submit(next, source, _END)
+        coming = deque(thread.submit(next, source, _END) for _ in range(held))
         while True:
-            thing = coming.result()
+            thing = coming.popleft().result()
             if thing is _END:
                 return
-            coming = thread.submit(next, source, _END)
+            coming.append(thread.submit(next, source, _END))
             yield thing  # type: ignore[misc]
 
 

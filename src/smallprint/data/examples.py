@@ -108,11 +108,12 @@ def to_examples(
 
 def _blank(texts: pl.Series) -> pl.Series:
     """Which texts are none, or white space alone."""
-    if (
-        not texts.null_count() and ((texts >= "!") & (texts <= "~")).all()
-    ):  # the first byte can be seen: no need to look further
-        return _same(False, pl.Boolean, len(texts))
-    return ~texts.str.contains(r"\S").fill_null(False)  # not by stripping: that would copy every text
+    looked_at = ~((texts >= "!") & (texts <= "~")).fill_null(False)  # the others begin with a byte that can be seen
+    blank = _same(False, pl.Boolean, len(texts))
+    if looked_at.any():  # not by stripping: that would copy every text
+        places = looked_at.arg_true()
+        blank = blank.scatter(places, ~texts.gather(places).str.contains(r"\S").fill_null(False))
+    return blank
 
 
 def _same(value: bool | None, kind: type[pl.DataType], n: int) -> pl.Series:
@@ -243,9 +244,9 @@ def fingerprint(examples: Examples) -> str:
     return print_.value()
 
 
-def _numbers(column: pl.Series) -> bytes:
+def _numbers(column: pl.Series) -> memoryview:
     """Lengths before their contents, so that no two contents give the same bytes."""
-    return column.cast(pl.Int64).to_numpy().astype("<i8").tobytes()
+    return column.cast(pl.Int64).to_numpy().astype("<i8", copy=False).data
 
 
 def _bytes_of(column: pl.Series) -> memoryview:
