@@ -1,7 +1,7 @@
 """Near-copies: texts that share most of their words. In: rows with their normal forms. Out: pairs and findings.
 
 MinHash (Broder 1997) over sets of words, sixteen bands of four; what meets in a band is compared exactly, so that no pair is reported
-that is not one. Memory holds two bands at a time, and the words of those alone that are compared; pairs are linked along each band,
+that is not one. Memory holds half of the bands at a time, and the words of those alone that are compared; pairs are linked along each band,
 not all with all, so that a thousand alike cost a thousand comparisons.
 """
 
@@ -20,11 +20,11 @@ from smallprint.core.freed import give_back
 from smallprint.data.normalise import normal_forms
 
 BANDS, WIDTH = 16, 4
-BANDS_AT_ONCE = 2  # memory holds these; the texts are read again for the others
+BANDS_AT_ONCE = 8  # memory holds these; the texts are read again for the others
 ALIKE = 0.7  # of all words that either text has, both have
 FEWEST_WORDS = 4  # shorter texts share their words by chance
 MOST_LINKS = 2_000_000
-MOST_WORDS = 2**24  # held at once to be compared
+LEAST_WORDS, MOST_WORDS = 2**19, 2**24  # held at once to be compared; the texts are read again for others
 COMPARED_WORDS = 2**14  # looked at at once
 MANY = 0.1  # of all texts are nearly another: a split at random parts them
 APART = (
@@ -66,7 +66,7 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
     pairs = pairs[shorter >= ALIKE * longer]
     alike = np.zeros(len(pairs))
-    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(3 * n, COMPARED_WORDS))):
+    for part in _blocks(pairs, sizes, min(MOST_WORDS, max(3 * n, LEAST_WORDS))):
         give_back()
         mine = np.unique(pairs[part])
         starts = np.append(0, np.cumsum(sizes[mine], dtype=np.int64))
