@@ -57,7 +57,7 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
             yield _parse_again(piece, header, kept, separator, rows)
         return
     borders = []
-    for piece in read_ahead(_looked_at(path, start, ord(separator))):
+    for piece in read_ahead(_looked_at(path, start, ord(separator)), held=3):
         frame = _parse(piece, header, kept, separator)
         if (frame[kept[0]] == "").any() and _has_blank(piece):  # Arrow gives a blank line as a row
             raise NotPlainError
