@@ -85,7 +85,7 @@ def test_it_ends_with_the_bits_of_lightning_s(name, toy, tmp_path):
     assert weights == expected
     assert points == all_points
     assert len(points) > 6
-    assert [line.split("  at most")[0] for line in lines] == [line.split("  at most")[0] for line in all_lines]
+    assert [line.split("  about")[0] for line in lines] == [line.split("  about")[0] for line in all_lines]
     for what in ("best_epoch", "steps", "stopped_early"):
         assert getattr(ours, what) == getattr(theirs, what), what
     assert ours.stopped_early == (name == "stopped early")
