@@ -99,6 +99,15 @@ def export(
             "labelled data",
             "Name it: --data DATA (its validation split is used).",
         )
+    if to != "transformers":
+        from smallprint.packaging.onnx_export import has_encoder
+
+        if not has_encoder(bundle.scorer):
+            raise ExportError(
+                "This model has no encoder: it needs neither torch nor ONNX as it is.",
+                "an encoder",
+                "Use the bundle itself.",
+            )
     say(f"Exporting; then {counted(len(examples.texts), 'text')} of {named} are scored by both.")
     before = _engine(bundle, bundle.scorer)
     original = before.score(examples.texts)
@@ -108,12 +117,6 @@ def export(
 
     for weights in WEIGHTS[to]:
         converted = to_onnx(bundle.scorer, weights, say, "openvino" if to.startswith("openvino") else "onnxruntime")
-        if converted is bundle.scorer:
-            raise ExportError(
-                "This model has no encoder: it needs neither torch nor ONNX as it is.",
-                "an encoder",
-                "Use the bundle itself.",
-            )
         scores = _engine(bundle, converted).score(examples.texts)
         found = _compare(before, original, scores, examples, named, to, folder, out)
         if weights == WEIGHTS[to][-1] or not _refusal(found):

@@ -15,16 +15,17 @@ from smallprint.serve.settings import ServeSettings
 
 
 class Words:
-    """A scorer that knows two words, and remembers the sizes of its batches."""
+    """A scorer that knows two words, and remembers its batches and their sizes."""
 
     max_length, n_truncated = None, 0
 
     def __init__(self):
-        self.sizes = []
+        self.sizes, self.batches = [], []
         self.wait = None
 
     def score(self, texts):
         self.sizes.append(len(texts))
+        self.batches.append(list(texts))
         if self.wait is not None:
             self.wait()
         if any("BUG" in text for text in texts):

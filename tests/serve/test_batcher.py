@@ -37,6 +37,21 @@ def test_each_gets_its_own_answer_and_many_share_a_batch(engine, words, gate):
     assert words.sizes == [1, 7, 2], "what waited was scored together, up to the batch's size"
 
 
+def test_the_oldest_is_next_and_has_company_of_its_length(engine, words, gate):
+    short, long = [f"text {i}" for i in range(5)], [f"{'word ' * 40}{i}" for i in range(4)]
+
+    async def work(batcher):
+        tasks = [await begun(batcher, ["a"])]
+        mixed = [long[0], *(text for pair in zip(short, long[1:], strict=False) for text in pair), *short[3:]]
+        tasks += [asyncio.create_task(batcher.predict([text])) for text in mixed]
+        await asyncio.sleep(0.05)
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    run(engine, work, batch=4)
+    assert [sorted(batch) for batch in words.batches] == [["a"], long, short[:4], short[4:]]
+
+
 def test_a_request_larger_than_a_batch_is_scored_whole(engine, words):
     answer, _ = run(engine, lambda batcher: batcher.predict(["leaf"] * 20))
     assert answer.labels == [["green"]] * 20

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from smallprint.bench.published import read_published
-from smallprint.modeling.presets import EMBEDDED, Preset, read_presets
+from smallprint.modeling.presets import BUILT_IN, EMBEDDED, Preset, read_presets
 from smallprint.modeling.sources import missing_files
 
 
@@ -43,6 +43,8 @@ def render_backbones(rows: list[dict[str, Any]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in [heads, *cells]
     ]
+    width = max(len(name) for name in BUILT_IN)
+    lines += ["", *(f"{name:{width}}  {note}" for name, note in BUILT_IN.items())]
     lines += ["", "micro, macro: F1 on UNFAIR-ToS as LexGLUE published it; here: on this machine, no network needed"]
     return "\n".join(lines)
 

@@ -152,7 +152,7 @@ def bench(
         typer.Option(
             "--rows",
             help="Some of linear, frozen, light, lora, full, upper, stack, mpnet, mpnet-upper, "
-            "best, distilled, static, decoder, blend: a,b,c.",
+            "best, distilled, static, decoder, blend, or of `smallprint backbones`: a,b,c.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,

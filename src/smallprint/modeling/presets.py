@@ -74,10 +74,18 @@ def nearest_preset(name: str, cutoff: float = 0.7) -> str | None:
     return near[0] if near else None
 
 
+BUILT_IN = {
+    TFIDF: "no encoder: words and runs of characters, a linear SVM; seconds",
+    STATIC: "no encoder: tables of words; for millions of texts",
+    STACK: "no backbone of its own: learns from the scores of several (stack.members)",
+}
+
+
 def render_presets() -> str:
     """Gives the table in Markdown; docs/backbones.md holds it."""
     heads = ("name", "checkpoint", "licence", "million parameters", "longest input", "note")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines += [f"| `{name}` | in the package |  |  |  | {note} |" for name, note in BUILT_IN.items()]
     for preset in read_presets().values():
         cells = (
             f"`{preset.name}`",
@@ -91,4 +99,4 @@ def render_presets() -> str:
     return "\n".join(lines)
 
 
-__all__ = ["EMBEDDED", "Preset", "find_preset", "nearest_preset", "read_presets", "render_presets"]
+__all__ = ["BUILT_IN", "EMBEDDED", "Preset", "find_preset", "nearest_preset", "read_presets", "render_presets"]

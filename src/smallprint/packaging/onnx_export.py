@@ -36,6 +36,13 @@ EXAMPLE = (3, 17)  # texts and tokens of what is traced; odd numbers, so that no
 OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|quantized)[.:]+\w+(?:\.\w+)?")
 
 
+def has_encoder(scorer: Scorer) -> bool:
+    """Says whether something in a scorer can be written in ONNX."""
+    if isinstance(scorer, StackScorer):
+        return any(has_encoder(model) for member in scorer.members for model in member.scorers)
+    return isinstance(scorer, EncoderScorer)
+
+
 def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing, runtime: Runtime = "onnxruntime") -> Scorer:
     """Gives the same model with every encoder in ONNX; what needs no torch stays as it is, the scorer itself where nothing does.
 
@@ -192,4 +199,4 @@ def _unheard() -> Iterator[None]:
         logging.disable(before)
 
 
-__all__ = ["to_onnx"]
+__all__ = ["has_encoder", "to_onnx"]

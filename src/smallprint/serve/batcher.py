@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import islice
 
 from smallprint.core.results import Prediction
 from smallprint.inference.engine import Engine
 from smallprint.serve.problems import Problem
+
+LOOKED_AT = 512  # jobs that wait, among which company is chosen
 
 
 @dataclass
@@ -23,13 +26,14 @@ class _Job:
     texts: list[str]
     alone: bool
     answer: asyncio.Future[tuple[Prediction, int]]
+    length: float  # characters, of the mean text
 
 
 _Answers = list[tuple[Prediction, int] | BaseException]
 
 
 class Batcher:
-    """Scores texts of one engine in the order they came.
+    """Scores texts of one engine, the oldest first and with it those that are like it in length.
 
     Args:
         engine: Whose.
@@ -56,7 +60,7 @@ class Batcher:
         if self.waiting and self.waiting + len(texts) > self.most:
             raise Problem("overloaded", f"{self.waiting:,} texts wait already. Try again soon.")
         loop = asyncio.get_running_loop()
-        job = _Job(list(texts), alone, loop.create_future())
+        job = _Job(list(texts), alone, loop.create_future(), sum(map(len, texts)) / max(1, len(texts)))
         self.jobs.append(job)
         self.waiting += len(job.texts)
         timer = loop.call_later(self.seconds, self._give_up, job)
@@ -97,31 +101,28 @@ class Batcher:
                 job.answer.set_result(answer)
 
     def _next(self) -> list[_Job]:
-        """Takes the oldest job out of the queue, and those behind it that fit into a batch with it: its lane's share of all there is."""
-        taken: list[_Job] = []
-        kept: deque[_Job] = deque()
-        size, scored = 0, sum(len(job.texts) for jobs in self.running.values() for job in jobs)
-        most = min(self.batch, -(-(self.waiting + scored) // self.engine.at_once))
-        while self.jobs:
-            job = self.jobs.popleft()
-            if job.answer.done():  # given up, or its client has gone
-                self.waiting -= len(job.texts)
-                continue
-            if not taken and self.running and (job.alone or any(jobs[0].alone for jobs in self.running.values())):
-                kept.append(
-                    job
-                )  # what is cut in a job that is alone is told by the engine's count, which all lanes share
-                break
-            fits = not taken or not (job.alone or taken[0].alone or size + len(job.texts) > most)
-            if not fits:
-                kept.append(job)
-                if len(kept) > self.batch or taken[0].alone:
-                    break
-                continue
-            taken.append(job)
-            size += len(job.texts)
-        kept.extend(self.jobs)
-        self.jobs = kept
+        """Takes the oldest job out of the queue, and with it, up to its lane's share of all there is, those of texts most like it in
+        length: they need little padding. Who waits longest is never passed over, so nobody waits for ever."""
+        gone = [job for job in self.jobs if job.answer.done()]  # given up, or its client has gone
+        if gone:
+            self.jobs = deque(job for job in self.jobs if not job.answer.done())
+            self.waiting -= sum(len(job.texts) for job in gone)
+        if not self.jobs:
+            return []
+        first = self.jobs[0]
+        if self.running and (first.alone or any(jobs[0].alone for jobs in self.running.values())):
+            return []  # what is cut in a job that is alone is told by the engine's count, which all lanes share
+        taken, size = [first], len(first.texts)
+        if not first.alone:
+            scored = sum(len(job.texts) for jobs in self.running.values() for job in jobs)
+            most = min(self.batch, -(-(self.waiting + scored) // self.engine.at_once))
+            others = [job for job in islice(self.jobs, 1, LOOKED_AT) if not job.alone]
+            for job in sorted(others, key=lambda job: abs(job.length - first.length)):
+                if size + len(job.texts) <= most:
+                    taken.append(job)
+                    size += len(job.texts)
+        chosen = {id(job) for job in taken}
+        self.jobs = deque(job for job in self.jobs if id(job) not in chosen)
         self.waiting -= size
         return taken
 
