@@ -127,7 +127,9 @@ def server(command: list[str], port: int, **environment: str) -> Iterator[tuple[
     """Starts a server, and gives its process number and the seconds until it was ready."""
     start = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             try:
                 ready(process, port)
@@ -138,6 +140,8 @@ def server(command: list[str], port: int, **environment: str) -> Iterator[tuple[
         finally:
             process.terminate()
             process.wait(60)
+            with contextlib.suppress(ProcessLookupError):  # LitServe leaves workers behind, which poll
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -282,8 +286,8 @@ def render(found: dict[str, Any]) -> None:
     memory, answers = found["memory"], found["answers"]
     lines += [
         "",
-        f"Many at once against one at a time: {statistics.median(rounds):.1f} times (median of {len(rounds)} rounds in turns, {min(rounds):.1f} to "
-        f"{max(rounds):.1f}); against the pipeline's app: {base / peer:.1f} times. "
+        f"Many at once against one at a time: {statistics.median(rounds):.2f} times (median of {len(rounds)} rounds in turns, "
+        f"{min(rounds):.1f} to {max(rounds):.1f}); against the pipeline's app: {base / peer:.1f} times. "
         f"Process start to the first right answer: {found['first_right_answer_s']:.1f} s; "
         "both of two workers killed, to the next right answer: "
         f"{found['killed_workers_back_s']:.1f} s. Memory after {memory['requests']:,} requests: "

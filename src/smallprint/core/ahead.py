@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Thing = TypeVar("Thing")
 _END = object()
 
 
 def read_ahead(things: Iterable[Thing], held: int = 1) -> Iterator[Thing]:
-    """Yields what `things` gives; an error in making one is raised when it would have come.
+    """Yields what `things` gives; an error in making one is raised when it would have come. The first is not made ahead.
 
     Args:
         things: Made one after the other, in a thread.
         held: How many may wait: more than one where they are taken by fits and starts.
     """
     source = iter(things)
+    first: Any = next(source, _END)
+    if first is _END:
+        return
+    yield first  # who wants no more has caused no more
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
         coming = deque(thread.submit(next, source, _END) for _ in range(held))
         while True:

@@ -19,7 +19,11 @@ from smallprint.core.ahead import read_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
-CHUNK = 2**21  # bytes
+CHUNK, LEAST_CHUNK, PARTS = (
+    2**22,
+    2**20,
+    32,
+)  # bytes; a small file is read in smaller pieces: memory is to follow its size
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16
@@ -43,25 +47,29 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
     """
     header, start, separator = _header(path, separator)
     stamp = path.stat()
+    chunk = min(CHUNK, max(LEAST_CHUNK, stamp.st_size // PARTS))
     key = (
         str(path),
         stamp.st_size,
         stamp.st_mtime_ns,
         separator,
-        CHUNK,
+        chunk,
     )  # size and time tell one state of a file from another
     known = _BORDERS.get(key)
     kept = list(columns) if columns is not None and set(columns) <= set(header) else header
     if known is not None:
-        for piece, rows in read_ahead(_known(path, start, known)):
-            yield _parse_again(piece, header, kept, separator, rows)
+        again = (
+            _parse_again(piece, header, kept, separator, rows) for piece, rows in read_ahead(_known(path, start, known))
+        )
+        yield from read_ahead(again)
         return
     borders = []
-    for piece in read_ahead(_looked_at(path, start, ord(separator)), held=3):
-        frame = _parse(piece, header, kept, separator)
-        if (frame[kept[0]] == "").any() and _has_blank(piece):  # Arrow gives a blank line as a row
-            raise NotPlainError
-        borders.append((len(piece), frame.height))
+    first = (
+        (len(piece), _parse(piece, header, kept, separator))
+        for piece in read_ahead(_looked_at(path, start, ord(separator), chunk), held=3)
+    )
+    for size, frame in read_ahead(first):
+        borders.append((size, frame.height))
         yield frame
     while len(_BORDERS) >= MOST_KNOWN:
         _BORDERS.pop(next(iter(_BORDERS)))
@@ -93,37 +101,42 @@ def _known(path: Path, start: int, borders: list[tuple[int, int]]) -> Iterator[t
             yield file.read(size), rows
 
 
-def _looked_at(path: Path, start: int, separator: int) -> Iterator[bytes]:
-    """Yields pieces of whole rows.
+def _looked_at(path: Path, start: int, separator: int, chunk: int) -> Iterator[memoryview]:
+    """Yields pieces of whole rows; nothing is copied, and what can be is used again: fresh memory costs more than the looking.
 
     Raises:
         NotPlainError: A quote is not well placed, or a row is blank or too long.
     """
     with path.open("rb") as file:
         file.seek(start)
-        rest, raw = b"", b"more"
-        while raw:
-            raw = file.read(CHUNK)
-            piece = rest + raw
-            if not raw and not piece.endswith(b"\n"):
-                piece += b"\n" if piece else b""
+        rest, given, mask = b"", 1, np.empty(0, dtype=np.bool_)
+        while given:
+            piece = bytearray(len(rest) + chunk)
+            piece[: len(rest)] = rest
+            with memoryview(piece) as view:
+                given = file.readinto(view[len(rest) :])
+            del piece[len(rest) + given :]
+            if not given and piece and not piece.endswith(b"\n"):
+                piece += b"\n"
             if b"\x00" in piece or piece.startswith(BYTE_ORDER_MARK) or len(piece) > MAX_FIELD_CHARS:
                 raise NotPlainError
             if b"\r" in piece and piece.count(b"\r", 0, -1) != piece.count(b"\r\n"):
                 raise NotPlainError
-            edged = np.frombuffer(b"\n" + piece + b"\n\n", dtype=np.uint8)  # so that each byte has those beside it
-            quotes = np.flatnonzero(edged[1:-2] == QUOTE)
-            if not _well_placed(edged, quotes, separator):
+            if len(mask) < len(piece):
+                mask = np.empty(len(piece) + chunk, dtype=np.bool_)
+            numbers = np.frombuffer(piece, dtype=np.uint8)
+            quotes = np.flatnonzero(np.equal(numbers, QUOTE, out=mask[: len(piece)]))
+            if not _well_placed(numbers, quotes, separator):
                 raise NotPlainError
             end = _last_end(piece, quotes)
             if end:
-                yield piece[:end]
-            rest = piece[end:]
-            if rest and not raw:
+                yield memoryview(piece)[:end]
+            rest = bytes(memoryview(piece)[end:])
+            if rest and not given:
                 raise NotPlainError
 
 
-def _last_end(piece: bytes, quotes: NDArray[np.int64]) -> int:
+def _last_end(piece: bytearray, quotes: NDArray[np.int64]) -> int:
     """Gives where the last whole row ends: after a line feed with an even number of quotes before it."""
     place = len(piece)
     while place := piece.rfind(b"\n", 0, place) + 1:
@@ -134,7 +147,7 @@ def _last_end(piece: bytes, quotes: NDArray[np.int64]) -> int:
     return place
 
 
-def _has_blank(piece: bytes) -> bool:
+def _has_blank(piece: memoryview) -> bool:
     """Says whether a row has no byte, besides a return."""
     edged = np.frombuffer(b"\n" + piece, dtype=np.uint8)
     starts = np.flatnonzero(edged[:-1] == LINE_FEED)
@@ -145,19 +158,25 @@ def _has_blank(piece: bytes) -> bool:
     return bool(blank.any())
 
 
-def _well_placed(edged: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
-    """Says whether each quote opens or closes a field, or is one of two; `edged` has one byte more before the first, and line feeds after
-    the last, so that what goes on in the next piece is not blamed here."""
-    opening, closing = quotes[::2], quotes[1::2]
-    left, right = edged[opening], edged[closing + 2]
+def _well_placed(piece: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
+    """Says whether each quote opens or closes a field, or is one of two; before the first byte and after the last a line feed is thought,
+    so that what goes on in the next piece is not blamed here."""
+
+    def at(places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        inside = (places >= 0) & (places < len(piece))
+        return np.where(inside, piece[np.where(inside, places, 0)], LINE_FEED)
+
+    if not len(quotes):
+        return True
+    left, right = at(quotes[::2] - 1), at(quotes[1::2] + 1)
     opens = (left == separator) | (left == LINE_FEED) | (left == QUOTE)
     closes = (right == separator) | (right == LINE_FEED) | (right == QUOTE)
     if not closes.all():
-        closes |= (right == RETURN) & (edged[closing + 3] == LINE_FEED)
+        closes |= (right == RETURN) & (at(quotes[1::2] + 2) == LINE_FEED)
     return bool(opens.all() and closes.all())
 
 
-def _parse(piece: bytes, header: list[str], kept: list[str], separator: str) -> pl.DataFrame:
+def _parse(piece: memoryview, header: list[str], kept: list[str], separator: str) -> pl.DataFrame:
     """Gives some columns of the rows of some lines."""
     try:
         import pyarrow
@@ -176,7 +195,10 @@ def _parse(piece: bytes, header: list[str], kept: list[str], separator: str) -> 
         )
     except pyarrow.ArrowInvalid as error:
         raise NotPlainError from error
-    return cast(pl.DataFrame, pl.from_arrow(table))
+    frame = cast(pl.DataFrame, pl.from_arrow(table))
+    if (frame[kept[0]] == "").any() and _has_blank(piece):  # Arrow gives a blank line as a row
+        raise NotPlainError
+    return frame
 
 
 def _parse_again(piece: bytes, header: list[str], kept: list[str], separator: str, rows: int) -> pl.DataFrame:
