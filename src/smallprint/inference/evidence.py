@@ -1,4 +1,4 @@
-"""Which words carried a score: each is taken out in turn, and what the score loses is its weight. In: an engine and a text.
+"""Which words carried a score: each is taken out in turn, and what the logit loses is its weight. In: an engine and a text.
 
 Out: words with places and weights. It works for every family, as it asks the engine and looks at nothing inside (occlusion: Zeiler &
 Fergus 2014; Li, Monroe & Jurafsky 2016). Words that stand in for each other hide each other: both can be taken out alone
