@@ -110,12 +110,14 @@ def _looked_at(path: Path, start: int, separator: int, chunk: int) -> Iterator[m
     with path.open("rb") as file:
         file.seek(start)
         rest, given, mask = b"", 1, np.empty(0, dtype=np.bool_)
+        size = min(chunk, LEAST_CHUNK)  # of the first: it may be all that is wanted
         while given:
-            piece = bytearray(len(rest) + chunk)
+            piece = bytearray(len(rest) + size)
             piece[: len(rest)] = rest
             with memoryview(piece) as view:
                 given = file.readinto(view[len(rest) :])
             del piece[len(rest) + given :]
+            size = chunk
             if not given and piece and not piece.endswith(b"\n"):
                 piece += b"\n"
             if b"\x00" in piece or piece.startswith(BYTE_ORDER_MARK) or len(piece) > MAX_FIELD_CHARS:
