@@ -74,11 +74,14 @@ def test_each_task_in_formats_that_keep_lists(table, tmp_path, labels, column, f
     table.write_parquet(source) if suffix == ".parquet" else table.write_ndjson(source)
     predict_file(toy(labels), source, target)
     out = pl.read_parquet(target) if suffix == ".parquet" else pl.read_ndjson(target)
-    assert out.columns == [*table.columns, column, *(f"score_{name}" for name in labels.score_names)]
+    sure = ["label_score"] if labels.task == "multiclass" else []
+    assert out.columns == [*table.columns, column, *sure, *(f"score_{name}" for name in labels.score_names)]
     assert out[column].to_list() == found
     assert out.select(table.columns).equals(table)  # floats of the input in full
     expected = toy(labels).score(table["text"].to_list())
     np.testing.assert_allclose(out.select(pl.col("^score_.*$")).to_numpy(), expected, atol=1e-6)
+    if sure:
+        np.testing.assert_allclose(out["label_score"].to_numpy(), expected.max(axis=1), atol=1e-6)
 
 
 def test_a_text_column_of_another_name(tmp_path):

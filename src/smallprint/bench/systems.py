@@ -82,7 +82,10 @@ SYSTEMS = {
             needs_base=True,
         ),
         System(
-            "distilled", "MiniLM distilled from the best stack, stored in int8", (*UPPER, "model.weights=int8"), teacher="best"
+            "distilled",
+            "MiniLM distilled from the best stack, stored in int8",
+            (*UPPER, "model.weights=int8"),
+            teacher="best",
         ),
         System("static", "tables of words", ("model.backbone=static",)),
         System("decoder", "SmolLM2-135M, LoRA in its upper ten layers", DECODER, needs_decoder=True),

@@ -38,9 +38,9 @@ def predict(
 ) -> None:
     """Add labels and scores to every row.
 
-    Added are label (or labels), score_NAME for each label, and decision where the model has a policy. Order, columns and a CSV's separator
-    are kept, what is written is UTF-8, and the file may be larger than memory. With --engine ray the file is scored in shards by several
-    workers; what was stopped goes on with the shards that are missing.
+    Added are label (or labels), label_score where one label of several is given, score_NAME for each label, and decision where the model
+    has a policy. Order, columns and a CSV's separator are kept, what is written is UTF-8, and the file may be larger than memory.
+    With --engine ray the file is scored in shards by several workers; what was stopped goes on with the shards that are missing.
     """
     # not by way of `api`: a bundle in ONNX needs no torch
     from smallprint.core.files import refuse_same

@@ -26,6 +26,7 @@ from smallprint.inference.engine import Engine, open_model
 SAY_SECONDS = 5.0
 Take = Callable[[list[dict[str, Any]]], None]
 DECISION = "decision"  # column of what a policy decides
+LABEL_SCORE = "label_score"  # column of how sure a multiclass label is
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def predict_file(
     encoding: str | None = None,
     say: Say = say_nothing,
 ) -> PredictSummary:
-    """Writes the rows of a table with `label` (multilabel: `labels`) and `score_NAME` for each output of the model.
+    """Writes the rows of a table with `label` (multilabel: `labels`; multiclass: also its score, `label_score`) and `score_NAME` for each
+    output of the model.
 
     Where the model has a policy, `decision` says 'cleared', 'flagged' or 'person'.
 
@@ -133,10 +135,11 @@ def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: i
     several = labels.task == "multilabel"
     label_name, score_names = "labels" if several else "label", [f"score_{name}" for name in labels.score_names]
     decided = [DECISION] if engine.policy is not None else []
-    if taken := [name for name in (label_name, *decided, *score_names) if name in frame.columns]:
+    best = [LABEL_SCORE] if labels.task == "multiclass" else []
+    if taken := [name for name in (label_name, *best, *decided, *score_names) if name in frame.columns]:
         raise DataError(
             f"The input already has a column {taken[0]!r}, which the prediction would write.",
-            f"no column named {' or '.join(repr(name) for name in (label_name, *decided))} or 'score_...'",
+            f"no column named {' or '.join(repr(name) for name in (label_name, *best, *decided))} or 'score_...'",
             f"Rename {taken[0]!r} in the input.",
         )
     texts = list(frame[column])
@@ -156,6 +159,11 @@ def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: i
         for values, score in zip(scores, row, strict=True):
             values[place] = score
     new = [_lists(label_name, found) if several else pl.Series(label_name, found, dtype=pl.String)]
+    if best:  # so that what is unsure can be sorted out without knowing every label
+        highest: list[float | None] = [None] * len(texts)
+        for place, score in zip(full, prediction.scores.max(axis=1).tolist(), strict=True):
+            highest[place] = score
+        new.append(pl.Series(LABEL_SCORE, highest, dtype=pl.Float32))
     if prediction.decisions is not None:
         decisions: list[str | None] = [None] * len(texts)
         for place, decision in zip(full, prediction.decisions, strict=True):
