@@ -43,6 +43,14 @@ def test_nothing_at_all_is_an_error():
         rows("\n\n")
 
 
+def test_all_rows_with_other_fields_are_told_at_once():
+    wrong = [f"a,b,{i}\n" for i in range(10)]
+    with pytest.raises(DataError, match=r"t\.csv, line 3: 3 fields; lines 5, 6, 7, 8, 9, 10, 11, 12 and 1 more too\."):
+        list(csv_rows(["text,label\n", "a,b\n", wrong[0], "a,b\n", *wrong[1:], "a,b\n"], "t.csv", ","))
+    with pytest.raises(DataError, match=r"line 2: 1 fields; line 4 too\."):
+        list(csv_rows(["text,label\n", "a\n", "b,c\n", "d\n"], "t.csv", ","))
+
+
 def test_long_fields_are_read():
     assert len(rows("a,b\n" + "x" * 300_000 + ",1\n")[1][1][0]) == 300_000
 

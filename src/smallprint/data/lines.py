@@ -9,6 +9,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from smallprint.core.data_config import UTF_8
@@ -16,6 +17,7 @@ from smallprint.core.errors import DataError
 
 MAX_FIELD_CHARS = 2**26
 MAX_LINE_BYTES = 2**28  # a longer one is a file that has no lines
+LOOKED_AT_FURTHER, TOLD = 1_000_000, 8  # rows after a wrong one, and how many lines of these are told
 
 
 def decode_lines(raw: Iterable[bytes], where: str, encoding: str = UTF_8) -> Iterator[str]:
@@ -104,7 +106,7 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
                 _check_header(header, where)
             elif len(row) != len(header):
                 raise DataError(
-                    f"{where}, line {start}: {len(row)} fields.",
+                    f"{where}, line {start}: {len(row)} fields{_further(reader, len(header))}.",
                     f"{len(header)} fields, as in the header ({', '.join(map(repr, header[:8]))})",
                     "Put text that holds the separator in double quotes, or remove the row.",
                 )
@@ -112,6 +114,21 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
         start = reader.line_num + 1
     if header is None:
         raise empty_file(where)
+
+
+def _further(reader: Any, width: int) -> str:
+    """Tells where else rows are as wrong, so that all can be mended at once."""
+    found, start = [], reader.line_num + 1
+    with suppress(StopIteration, csv.Error, DataError):
+        for _ in range(LOOKED_AT_FURTHER):
+            row = next(reader)
+            if row and len(row) != width:
+                found.append(start)
+            start = reader.line_num + 1
+    if not found:
+        return ""
+    more = f" and {len(found) - TOLD:,} more" if len(found) > TOLD else ""
+    return f"; {'line' if len(found) == 1 else 'lines'} {', '.join(map(str, found[:TOLD]))}{more} too"
 
 
 def separator_of(header: str, separator: str) -> str:

@@ -19,11 +19,8 @@ from smallprint.core.ahead import read_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
-CHUNK, LEAST_CHUNK, PARTS = (
-    2**22,
-    2**20,
-    32,
-)  # bytes; a small file is read in smaller pieces: memory is to follow its size
+# bytes; a small file is read in smaller pieces: memory is to follow its size
+CHUNK, LEAST_CHUNK, PARTS = 2**21, 2**20, 32
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16
@@ -58,18 +55,13 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
     known = _BORDERS.get(key)
     kept = list(columns) if columns is not None and set(columns) <= set(header) else header
     if known is not None:
-        again = (
-            _parse_again(piece, header, kept, separator, rows) for piece, rows in read_ahead(_known(path, start, known))
-        )
-        yield from read_ahead(again)
+        for piece, rows in read_ahead(_known(path, start, known)):
+            yield _parse_again(piece, header, kept, separator, rows)
         return
     borders = []
-    first = (
-        (len(piece), _parse(piece, header, kept, separator))
-        for piece in read_ahead(_looked_at(path, start, ord(separator), chunk), held=3)
-    )
-    for size, frame in read_ahead(first):
-        borders.append((size, frame.height))
+    for piece in read_ahead(_looked_at(path, start, ord(separator), chunk)):
+        frame = _parse(piece, header, kept, separator)
+        borders.append((len(piece), frame.height))
         yield frame
     while len(_BORDERS) >= MOST_KNOWN:
         _BORDERS.pop(next(iter(_BORDERS)))
