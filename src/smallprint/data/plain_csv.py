@@ -59,9 +59,9 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
             yield _parse_again(piece, header, kept, separator, rows)
         return
     borders = []
-    for piece in read_ahead(_looked_at(path, start, ord(separator), chunk)):
-        frame = _parse(piece, header, kept, separator)
-        borders.append((len(piece), frame.height))
+    for lines in read_ahead(_looked_at(path, start, ord(separator), chunk)):
+        frame = _parse(lines, header, kept, separator)
+        borders.append((len(lines), frame.height))
         yield frame
     while len(_BORDERS) >= MOST_KNOWN:
         _BORDERS.pop(next(iter(_BORDERS)))
