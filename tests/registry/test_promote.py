@@ -101,7 +101,7 @@ def test_the_whole_way(two_runs, store, capsys, tmp_path):
     code, _, err = command(capsys, "policy", "toys@3", two_runs["table"], "--save")
     assert (code, "does not change" in err) == (2, True)
     code, _, err = command(capsys, "export", "toys@3", "--to", "onnx")
-    assert (code, "no encoder" in err) == (7, True)
+    assert (code, "no encoder" in err, "scored" in err) == (7, True, False), "before anything is scored"
 
 
 @pytest.fixture

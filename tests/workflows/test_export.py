@@ -246,12 +246,13 @@ def test_a_processor_that_computes_otherwise_is_found(onnx_of, monkeypatch):
 def test_a_stack_of_linear_models_needs_no_export_either(toy_run):
     from smallprint.evaluation.stack import Stack
     from smallprint.modeling.stack_scorer import Member, StackScorer
-    from smallprint.packaging.onnx_export import to_onnx
+    from smallprint.packaging.onnx_export import has_encoder, to_onnx
 
     scorer = api.load(toy_run).scorer
     members = [Member("one", [scorer]), Member("two", [scorer, scorer])]
     stack = StackScorer(members, Stack(np.array([0.7, 0.4]), np.zeros(3)))
-    assert to_onnx(stack) is stack  # by which `export` knows and refuses it, as it does a linear model
+    assert to_onnx(stack) is stack
+    assert not has_encoder(stack)  # by which `export` knows and refuses it, as it does a linear model
 
 
 def test_a_linear_model_needs_no_export(labelled_frame, tmp_path):
