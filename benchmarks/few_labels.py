@@ -81,9 +81,12 @@ def setfit(train: Examples, scored: Examples, labels: LabelSet, seed: int) -> Ar
     model = SetFitModel.from_pretrained(
         resolve_backbone("minilm"), multi_target_strategy="one-vs-rest" if several else None
     )
-    arguments = TrainingArguments(num_iterations=20, num_epochs=1, seed=seed, report_to="none", show_progress_bar=False)
     table = Dataset.from_dict({"text": train.texts, "label": targets})
-    Trainer(model=model, args=arguments, train_dataset=table).train()
+    with tempfile.TemporaryDirectory() as folder:  # it writes checkpoints where it stands
+        arguments = TrainingArguments(
+            folder, num_iterations=20, num_epochs=1, seed=seed, report_to="none", show_progress_bar=False
+        )
+        Trainer(model=model, args=arguments, train_dataset=table).train()
     return np.asarray(model.predict_proba(scored.texts, as_numpy=True))
 
 
