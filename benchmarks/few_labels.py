@@ -42,7 +42,6 @@ MEMBERS = {
 }
 SETTINGS = ["model.backbone=stack", f"stack.members={json.dumps(MEMBERS)}", "stack.folds=4"]
 SCORED = 1500
-
 NAMES = {"smallprint": "smallprint", "setfit": "SetFit"}
 
 

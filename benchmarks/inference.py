@@ -199,13 +199,11 @@ def render(results: dict[str, Any]) -> str:
         "| | clauses a second | times the default | times the best | one clause, p50 | p99 |",
         "|---|---|---|---|---|---|",
     ]
-    told_of: list[str] = []
+    usual, told_of = results["rows"]["pipeline, defaults"], []
     for name, row in results["rows"].items():
         single = [f"{row[key]:.1f} ms" if key in row else "" for key in ("p50_ms", "p99_ms")]
         told = f"{row['a_second']:.0f} | {row['times_default']:.1f} | {row['times_best']:.1f} | {' | '.join(single)}"
         lines.append(f"| {name} | {told} |")
-    usual = results["rows"]["pipeline, defaults"]
-    for name, row in results["rows"].items():
         if "p50_ms" in row and row is not usual:
             shares_of = [f"{row[key] / usual[key]:.2f}" for key in ("p50_ms", "p99_ms")]
             told_of.append(f"{name} {' and '.join(shares_of)}")

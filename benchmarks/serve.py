@@ -91,7 +91,7 @@ def load(port: int, texts: list[str], clients: int, seconds: int, wait_ms: int =
 def in_turns(port: int, texts: list[str], seconds: int, kind: str = "") -> dict[str, Any]:
     """Gives one client's load and 32 clients', in turns: the median round of each, by requests a second, and the ratio of each round."""
     load(port, texts, 8, 3)
-    rounds = [[load(port, texts, clients, max(3, seconds // 4)) for clients in (1, 32)] for _ in range(ROUNDS)]
+    rounds = [[load(port, texts, clients, seconds) for clients in (1, 32)] for _ in range(ROUNDS)]
     middle = [sorted(of, key=lambda row: row["a_second"])[ROUNDS // 2] for of in zip(*rounds, strict=True)]
     times = [round(many["a_second"] / one["a_second"], 2) for one, many in rounds]
     return {f"{kind}one at a time": middle[0], f"{kind}32 clients": middle[1], f"{kind}times, by round": times}
@@ -230,7 +230,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"first_right_answer_s": first_answer(given.onnx, texts[0], want)}
     found["killed_workers_back_s"] = workers_back(given.onnx, texts[0], want)
     print(found, flush=True)
-    port, short = free_port(), max(5, given.seconds // 4)
+    port, short = free_port(), max(3, given.seconds // 20)
     with server(serve_command(given.onnx, port), port) as (pid, _):
         found |= in_turns(port, texts, short)
         capacity = found["32 clients"]["a_second"]

@@ -110,9 +110,9 @@ def export(
             )
     say(f"Exporting; then {counted(len(examples.texts), 'text')} of {named} are scored by both.")
     before = _engine(bundle, bundle.scorer)
-    original = before.score(examples.texts)
     if to == "transformers":
-        return _as_transformers(bundle, before, original, examples, named, folder, out)
+        return _as_transformers(bundle, before, examples, named, folder, out)
+    original = before.score(examples.texts)
     from smallprint.packaging.onnx_export import to_onnx
 
     for weights in WEIGHTS[to]:
@@ -147,15 +147,14 @@ def _beside(model: str | Path, folder: Path, to: str) -> Path:
     return Path.cwd() / f"{word.name}-{folder.name.partition('-')[0]}-{to}"  # its own folder is but a copy
 
 
-def _as_transformers(
-    bundle: Bundle, engine: Engine, original: Any, rows: _Rows, named: str, folder: Path, out: Path
-) -> Exported:
+def _as_transformers(bundle: Bundle, engine: Engine, rows: _Rows, named: str, folder: Path, out: Path) -> Exported:
     """Writes weights, config and tokenizer by transformers itself, reads them back by its own classes, and compares these."""
     from smallprint.packaging.transformers_export import score_folder, to_transformers
 
     if out.exists() and any(out.iterdir()):
         raise ExportError(f"{out} is there already.", "a new folder", "Name another with --out, or remove it.")
     model, tokenizer = to_transformers(bundle.scorer, bundle.labels)
+    original = engine.score(rows.texts)
     with atomic_folder(out) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -152,24 +152,24 @@ def score_frame(engine: Engine, frame: pl.DataFrame, column: str, rows_before: i
             )
     full = [place for place, text in enumerate(texts) if text is not None and text.strip()]
     prediction = engine.predict([texts[place] for place in full])
-    found: list[list[str] | str | None] = [None] * len(texts)
-    scores: list[list[float | None]] = [[None] * len(texts) for _ in score_names]
-    for place, names, row in zip(full, prediction.labels, prediction.scores.tolist(), strict=True):
-        found[place] = names if several else names[0]
-        for values, score in zip(scores, row, strict=True):
-            values[place] = score
-    new = [_lists(label_name, found) if several else pl.Series(label_name, found, dtype=pl.String)]
+
+    def spread(values: Sequence[Any]) -> list[Any]:
+        """Gives the values of the rows with a text at their places, None between them."""
+        rows: list[Any] = [None] * len(texts)
+        for place, value in zip(full, values, strict=True):
+            rows[place] = value
+        return rows
+
+    if several:
+        new = [_lists(label_name, spread(prediction.labels))]
+    else:
+        new = [pl.Series(label_name, spread([names[0] for names in prediction.labels]), dtype=pl.String)]
     if best:  # so that what is unsure can be sorted out without knowing every label
-        highest: list[float | None] = [None] * len(texts)
-        for place, score in zip(full, prediction.scores.max(axis=1).tolist(), strict=True):
-            highest[place] = score
-        new.append(pl.Series(LABEL_SCORE, highest, dtype=pl.Float32))
+        new.append(pl.Series(LABEL_SCORE, spread(prediction.scores.max(axis=1).tolist()), dtype=pl.Float32))
     if prediction.decisions is not None:
-        decisions: list[str | None] = [None] * len(texts)
-        for place, decision in zip(full, prediction.decisions, strict=True):
-            decisions[place] = decision
-        new.append(pl.Series(DECISION, decisions, dtype=pl.String))
-    new += [pl.Series(name, values, dtype=pl.Float32) for name, values in zip(score_names, scores, strict=True)]
+        new.append(pl.Series(DECISION, spread(prediction.decisions), dtype=pl.String))
+    columns = zip(score_names, prediction.scores.T.tolist(), strict=True)
+    new += [pl.Series(name, spread(scores), dtype=pl.Float32) for name, scores in columns]
     return frame.with_columns(new), len(texts) - len(full)
 
 

@@ -14,6 +14,11 @@ from importlib.resources import files
 from smallprint.core.config import STACK, STATIC, TFIDF
 
 EMBEDDED = "minilm"
+BUILT_IN = {
+    TFIDF: "no encoder: words and runs of characters, a linear SVM; seconds",
+    STATIC: "no encoder: tables of words; for millions of texts",
+    STACK: "no backbone of its own: learns from the scores of several (stack.members)",
+}
 
 
 @dataclass(frozen=True)
@@ -70,15 +75,8 @@ def find_preset(name: str) -> Preset | None:
 
 def nearest_preset(name: str, cutoff: float = 0.7) -> str | None:
     """Gives the short name (a preset's, tfidf, static or stack) that was probably meant, or None where none is near."""
-    near = difflib.get_close_matches(name.lower(), [TFIDF, STATIC, STACK, *read_presets()], n=1, cutoff=cutoff)
+    near = difflib.get_close_matches(name.lower(), [*BUILT_IN, *read_presets()], n=1, cutoff=cutoff)
     return near[0] if near else None
-
-
-BUILT_IN = {
-    TFIDF: "no encoder: words and runs of characters, a linear SVM; seconds",
-    STATIC: "no encoder: tables of words; for millions of texts",
-    STACK: "no backbone of its own: learns from the scores of several (stack.members)",
-}
 
 
 def render_presets() -> str:

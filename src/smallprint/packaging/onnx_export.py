@@ -57,23 +57,18 @@ def to_onnx(scorer: Scorer, weights: str = "fp32", say: Say = say_nothing, runti
         ExportError: An encoder cannot be written in ONNX; the operator is named where it can be told.
         MissingExtraError: The packages that write ONNX are not installed.
     """
-    if isinstance(scorer, StackScorer):
-        members = []
-        for member in scorer.members:
-            models = []
-            for number, model in enumerate(member.scorers, start=1):
-                say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
-                models.append(to_onnx(model, weights, runtime=runtime))
-            members.append(replace(member, scorers=models))
-        same = all(
-            new is old
-            for one, other in zip(members, scorer.members, strict=True)
-            for new, old in zip(one.scorers, other.scorers, strict=True)
-        )
-        return scorer if same else StackScorer(members, scorer.stack)
     if isinstance(scorer, EncoderScorer):
         return _encoder(scorer, weights, runtime)
-    return scorer
+    if not isinstance(scorer, StackScorer) or not has_encoder(scorer):
+        return scorer
+    members = []
+    for member in scorer.members:
+        models = []
+        for number, model in enumerate(member.scorers, start=1):
+            say(f"Exporting {member.name}, model {number} of {len(member.scorers)}.")
+            models.append(to_onnx(model, weights, runtime=runtime))
+        members.append(replace(member, scorers=models))
+    return StackScorer(members, scorer.stack)
 
 
 def _encoder(scorer: EncoderScorer, weights: str, runtime: Runtime) -> OnnxScorer:
