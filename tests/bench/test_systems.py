@@ -20,7 +20,7 @@ def test_a_teacher_is_trained_before_what_learns_from_it():
 
 @pytest.mark.parametrize("rows", [DEFAULT_ROWS, WITH_BASE_ROWS, QUICK_ROWS])
 def test_settings_of_every_row_are_known(rows):
-    for system in choose_systems(list(rows), "/somewhere"):
+    for system in choose_systems(list(rows), "/somewhere", "/small.gguf"):
         config = load_config(None, system.settings)
         check_family(config, Parts())
         assert ("/somewhere" in str(config)) == system.needs_base

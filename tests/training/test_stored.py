@@ -222,5 +222,36 @@ def test_what_would_not_fit_into_memory_is_read_anew(partly, monkeypatch):
     monkeypatch.setattr(stored, "MOST_BYTES", 10)
     make, data = partly
     classifier, lines = make(), []
-    assert store_hidden(classifier, data, 1, "fp32", lines.append) == (classifier, data)
+    assert store_hidden(classifier, data, 1, "fp32", say=lines.append) == (classifier, data)
     assert "read anew each epoch" in lines[0]
+
+
+def test_states_that_are_known_are_not_read_again(partly, monkeypatch):
+    from smallprint.training import stored
+    from smallprint.training.stored import VectorCache
+
+    make, data = partly
+    cache, read = VectorCache(), []
+    inner = stored._read
+    monkeypatch.setattr(stored, "_read", lambda *given: read.append(len(given[2])) or inner(*given))
+    first = store_hidden(make(), data, 1, "fp32", cache.hidden("one"))[1]
+    again = store_hidden(make(), data, 1, "fp32", cache.hidden("one"))[1]
+    texts = {row.tobytes() for part in (data.train_set, data.validation_set) for row in part.ids}
+    assert read == [len(texts), 0]
+    for one, other in ((first.train_set, again.train_set), (first.validation_set, again.validation_set)):
+        assert all(torch.equal(a, b) for a, b in zip(one.hidden, other.hidden, strict=True))
+    store_hidden(make(), data, 1, "fp32", cache.hidden("another"))
+    assert read == [len(texts), 0, len(texts)]
+
+
+def test_known_states_of_other_texts_are_let_go_where_memory_would_not_do(partly, monkeypatch):
+    from smallprint.training import stored
+
+    make, data = partly
+    known = {b"other": torch.zeros(100, 100)}
+    store_hidden(make(), data, 1, "fp32", known)
+    assert b"other" in known
+    monkeypatch.setattr(stored, "MOST_BYTES", sum(states.nbytes for states in known.values()) - 1)
+    store_hidden(make(), data, 1, "fp32", known)
+    assert b"other" not in known
+    assert known

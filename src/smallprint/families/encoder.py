@@ -70,10 +70,12 @@ def build_encoder(
             classifier, tokenizer, labels.task, labels.n_outputs, max_length=max_length, windows=windows
         )
 
+    unnamed = parts.backbone is not None or parts.tokenizer is not None  # own objects have no name to be remembered by
+
     def vectors_of(dataset: TokenDataset) -> Tensor:
         name = f"{model.backbone} {model.revision} {model.pooling} {model.weights}"
-        if parts.backbone is not None or parts.tokenizer is not None:
-            return read_vectors(classifier, dataset, module)  # own objects have no name to be remembered by
+        if unnamed:
+            return read_vectors(classifier, dataset, module)
         return cache.read(name, classifier, dataset, module, kept)
 
     if model.head == SVM and parts.head is None:
@@ -91,7 +93,9 @@ def build_encoder(
         if model.adapter == "frozen":
             trained, data = store_vectors(classifier, module, vectors_of)
         elif model.train_layers is not None:
-            trained, data = store_hidden(classifier, module, model.train_layers, precision, say)
+            name = f"{model.backbone} {model.revision} {model.train_layers} {precision}"
+            known = None if unnamed else cache.hidden(name)
+            trained, data = store_hidden(classifier, module, model.train_layers, precision, known, say)
         tracked: list[Callback] = [TrackerCallback(tracker)]
         if model.adapter == "frozen" and is_small(trained.head, data, loss, settings, folder):
             result = fit_head(

@@ -90,7 +90,7 @@ class StoredVectors(nn.Module):
 
 
 class VectorCache:
-    """What frozen encoders gave for texts, in memory: folds, members and trials of one encoder read each text once.
+    """What frozen encoders gave for texts, in memory: folds, members, seeds and trials of one encoder read each text once.
 
     What `read` is given to keep them in holds them from one process to the next: by texts and weights, so that folds and other splits
     find them too. A text's vector moves by some 1e-7 with those that shared its batch when it was read.
@@ -106,6 +106,7 @@ class VectorCache:
         self.foreseen, self.scoring, self.by_order = tuple(foreseen), scoring, by_order
         self._known: dict[tuple[str, int | None, bytes], Tensor] = {}
         self._distances: dict[tuple[int, bytes], Tensor] = {}
+        self._hidden: tuple[str, dict[bytes, Tensor]] = ("", {})
         self._digests: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
     def read(
@@ -155,6 +156,16 @@ class VectorCache:
                 place.add([texts[i] for i in new], dict(zip(read, vectors.chunk(len(read), dim=1), strict=True)))
         return torch.cat([torch.stack([self._known[name, k, text] for text in texts]) for k in wanted], dim=1)
 
+    def hidden(self, name: str) -> dict[bytes, Tensor]:
+        """Gives the hidden states that are known, by token ids, to read from and to add to; those of any other name are let go.
+
+        Args:
+            name: Of the encoder, of how far it reads and how precisely.
+        """
+        if self._hidden[0] != name:
+            self._hidden = name, {}
+        return self._hidden[1]
+
     def distances(self, vectors: Tensor, blocks: int) -> Tensor | None:
         """Gives what `unit_distances` gives, and keeps the last few; None where they are not kept.
 
@@ -191,7 +202,12 @@ def store_vectors(
 
 
 def store_hidden(
-    classifier: TextClassifier, data: TextDataModule, n_trained: int, precision: str, say: Say = say_nothing
+    classifier: TextClassifier,
+    data: TextDataModule,
+    n_trained: int,
+    precision: str,
+    known: dict[bytes, Tensor] | None = None,
+    say: Say = say_nothing,
 ) -> tuple[TextClassifier, TextDataModule]:
     """Gives a classifier of the upper layers over stored hidden states, and the data module of these.
 
@@ -203,13 +219,15 @@ def store_hidden(
         data: Train and validation tokens.
         n_trained: How many layers, from the top, are trained.
         precision: bf16 halves the memory where training multiplies in it anyway, else fp32.
+        known: Hidden states by token ids, of the same layers and precision: these texts are not read. What is read is added.
         say: Takes lines for a person.
     """
     _, layers = find_layers(classifier.backbone)
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     tokens = int(data.train_set.lengths.sum() + data.validation_set.lengths.sum())
     width = classifier.backbone.config.hidden_size  # type: ignore[union-attr]
-    if tokens * int(width) * kind.itemsize > MOST_BYTES:  # type: ignore[arg-type]
+    needed = tokens * int(width) * kind.itemsize  # type: ignore[arg-type]
+    if needed > MOST_BYTES:
         say("The lower layers are read anew each epoch: what they give would not fit into memory.")
         return classifier, data
     lower = LowerLayers(classifier.backbone, len(layers) - n_trained)
@@ -221,18 +239,25 @@ def store_hidden(
     def read(ids: Tensor, mask: Tensor) -> Tensor:
         return lower(ids, mask, **classifier.more_arguments(mask))
 
-    stored, done, start = [], 0, time.monotonic()
-    said = start
-    for part in (data.train_set, data.validation_set):
-        hidden: list[Tensor] = [torch.empty(0)] * len(part)
-        for indices, states in _read(classifier, read, part, data, precision):
-            for row, index in enumerate(indices):
-                hidden[index] = states[row, : part.lengths[index]].to(kind).clone()
-            done += int(part.lengths[indices].sum())
-            if (now := time.monotonic()) - said >= PROGRESS_SECONDS:
-                said, left = now, round((now - start) * (tokens - done) / done)
-                say(f"  layers below the trained ones read: {100 * done // tokens}%  {left // 60}:{left % 60:02d} left")
-        stored.append(HiddenDataset(part.ids, hidden, part.targets))
+    known = {} if known is None else known
+    parts = (data.train_set, data.validation_set)
+    new = {row.tobytes(): row for part in parts for row in part.ids}
+    others = [text for text in known if text not in new]
+    if needed + sum(known[text].nbytes for text in others) > MOST_BYTES:
+        for text in others:
+            del known[text]
+    missing = [row for text, row in new.items() if text not in known]
+    unread = TokenDataset(missing, np.zeros((len(missing), 1), dtype=np.int8))
+    done, start = 0, time.monotonic()
+    said, to_read = start, int(unread.lengths.sum())
+    for indices, states in _read(classifier, read, unread, data, precision):
+        for row, index in enumerate(indices):
+            known[unread.ids[index].tobytes()] = states[row, : unread.lengths[index]].to(kind).clone()
+        done += int(unread.lengths[indices].sum())
+        if (now := time.monotonic()) - said >= PROGRESS_SECONDS:
+            said, left = now, round((now - start) * (to_read - done) / done)
+            say(f"  layers below the trained ones read: {100 * done // to_read}%  {left // 60}:{left % 60:02d} left")
+    stored = [HiddenDataset(part.ids, [known[row.tobytes()] for row in part.ids], part.targets) for part in parts]
     whole = classifier.backbone
     trained = TextClassifier(upper, classifier.head, classifier.pooling, classifier.dropout.p, whole=whole)
     return trained, TextDataModule(stored[0], stored[1], data.pad_id, data.batch_tokens, data.batch_size, data.seed)
