@@ -73,7 +73,7 @@ def test_the_interval_of_several_seeds_draws_the_same_documents_for_all():
     assert (interval.units, interval.over_groups) == (20, True)
     assert interval.low < mean < interval.high
     sums = np.hstack([result.counts["nine"].sum(axis=0) for result in results])[None]
-    assert seed_mean(macro_f1_of, 3)(sums)[0] == pytest.approx(mean)
+    assert seed_mean([macro_f1_of] * 3)(sums)[0] == pytest.approx(mean)
 
 
 def test_three_times_the_same_seed_has_the_interval_of_one():

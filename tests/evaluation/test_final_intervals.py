@@ -48,6 +48,16 @@ def test_with_a_rare_label_card_and_report_tell_one_interval():
     assert build_intervals(split, thresholds)["f1_macro"] == leading
 
 
+def test_perfect_answers_of_a_rare_label_have_perfect_intervals():
+    split = scored("multilabel")
+    split.targets[:, 2], split.targets[:3, 2] = 0, 1
+    split.scores[:] = split.targets
+    thresholds = np.full(3, 0.5)
+    found = {**score_intervals(split, thresholds), **build_intervals(split, thresholds)}
+    assert {(interval.low, interval.high) for interval in found.values()} == {(1.0, 1.0)}
+    assert {"label:c", "f1_macro_at_0.5", "lexglue_f1_macro", "lexglue_f1_macro_tuned"} <= set(found)
+
+
 def test_they_are_drawn_by_group():
     split, groups = scored("multilabel"), [f"d{i // 40}" for i in range(120)]
     found = build_intervals(split, np.full(3, 0.45), groups)

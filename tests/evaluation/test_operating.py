@@ -65,6 +65,15 @@ def test_recall_and_precision_with_a_person_between():
     assert truth[score >= easy.low].mean() >= 0.4
 
 
+def test_both_hold_where_the_highest_scores_are_wrong():
+    scores = np.array([0.96, 0.95, 0.8, *[0.2] * 9, *[0.1] * 6])[:, None]
+    truth = np.array([0, 0, 1, *[1] * 9, *[0] * 6])[:, None]
+    band = tune_band(truth, scores, Aim(recall=0.1, precision=0.6))
+    flagged = scores[:, 0] >= band.high
+    assert truth[flagged].mean() >= 0.6
+    assert truth[scores[:, 0] >= band.low].sum() >= 0.1 * truth.sum()
+
+
 def test_what_cannot_be_is_told():
     with pytest.raises(ConfigError, match="tuned to one thing"):
         tune_band(TRUTH, SCORES, Aim(f_beta=1, budget=0.1))

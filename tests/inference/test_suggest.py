@@ -78,6 +78,22 @@ def test_multiclass_asks_where_two_labels_are_near():
     assert next(part.reason for part in found if part.index == 1) == "the two likeliest labels are near each other"
 
 
+@pytest.mark.parametrize("n_labels", [4, 8, 12])
+def test_every_label_asks_by_both_of_its_ways(n_labels):
+    names = [f"L{k}" for k in range(n_labels)]
+    scores = np.random.default_rng(2).random((400, n_labels))
+    found = suggest_texts(make(scores, LabelSet("multilabel", names)), named(400), 2 * n_labels + n_labels)
+    reasons = {part.reason for part in found}
+    assert {f"near the threshold of {name}" for name in names} | {f"likely {name}" for name in names} <= reasons
+
+
+def test_multiclass_asks_by_each_of_its_ways():
+    names = list("abcdefg")
+    scores = np.random.default_rng(2).dirichlet(np.ones(7), 200)
+    found = suggest_texts(make(scores, LabelSet("multiclass", names)), named(200), 12)
+    assert len({part.reason for part in found}) == 1 + 7 + 1
+
+
 def test_the_same_seed_gives_the_same():
     scores = np.random.default_rng(1).random((60, 2))
     assert suggest_texts(make(scores), named(60), 20, 3) == suggest_texts(make(scores), named(60), 20, 3)

@@ -14,7 +14,7 @@ import numpy as np
 
 from smallprint.core.results import Array
 from smallprint.evaluation.calibration import adaptive_ece, fit_calibration
-from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of, resampled
 from smallprint.evaluation.earned import tune_thresholds_earned
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.ranking import any_score, average_precision_macro, average_precision_micro
@@ -110,11 +110,12 @@ def decision_counts(truth: Array, decided: Array) -> dict[str, Array]:
     return {"nine": f1_counts(truth, decided, none_column=True), "eight": f1_counts(truth, decided)}
 
 
-def seed_mean(statistic: Statistic, seeds: int) -> Statistic:
-    """Gives the mean of a statistic over seeds whose counts stand side by side: the same texts are drawn for all."""
+def seed_mean(statistics: Sequence[Statistic]) -> Statistic:
+    """Gives the mean over seeds, a statistic each, whose counts stand side by side: the same texts are drawn for all."""
 
     def mean(sums: Array) -> Array:
-        return np.asarray(np.mean([statistic(part) for part in np.split(sums, seeds, axis=1)], axis=0))
+        parts = np.split(sums, len(statistics), axis=1)
+        return np.asarray(np.mean([of(part) for of, part in zip(statistics, parts, strict=True)], axis=0))
 
     return mean
 
@@ -127,9 +128,8 @@ def counts_of(results: Sequence[SeedResult], what: str) -> Array:
 def interval_of(results: Sequence[SeedResult], name: str, groups: Sequence[object] | None) -> Interval | None:
     """Gives the 95% interval of a column's mean over seeds, by drawing whole documents."""
     what, statistic = MEASURES[name]
-    return bootstrap_interval(
-        counts_of(results, what), seed_mean(statistic, len(results)), groups=groups, resamples=RESAMPLES
-    )
+    of = [resampled(statistic, result.counts[what]) for result in results]
+    return bootstrap_interval(counts_of(results, what), seed_mean(of), groups=groups, resamples=RESAMPLES)
 
 
 def _values(counts: dict[str, Array]) -> dict[str, float]:

@@ -72,7 +72,7 @@ def compare_rows(
     what, statistic = MEASURES[measure]
     seeds = min(len(ours), len(baseline))
     a, b = counts_of(baseline[:seeds], what), counts_of(ours[:seeds], what)
-    mean = seed_mean(statistic, seeds)
+    mean = seed_mean([statistic] * seeds)
     paired = paired_bootstrap(a, b, mean, groups=groups)
     row: dict[str, Any] = {
         "difference": paired.difference,

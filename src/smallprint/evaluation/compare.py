@@ -209,6 +209,25 @@ def macro_f1_of(sums: Array) -> Array:
     return np.asarray(f1(_counts_of(sums)).mean(axis=1))
 
 
+def resampled(statistic: Callable[[Array], Array], counts: Array) -> Callable[[Array], Array]:
+    """Gives the statistic for resamples of `counts`, `[n, n_counts]`: of `macro_f1_of` one that leaves out what a resample lost.
+
+    A label of which a resample holds no trace, neither true nor said, would count 0 and push the interval down for no fault of the model.
+    One of which the counts hold no trace at all counts 0, as in the score itself. Where nothing is left the score is NaN.
+    """
+    if statistic is not macro_f1_of:
+        return statistic
+    _, predicted, support = _counts_of(np.asarray(counts).sum(axis=0, dtype=np.int64)[None])
+    empty = predicted + support == 0
+
+    def macro_f1(sums: Array) -> Array:
+        parts = _counts_of(sums)
+        counted = (((parts.predicted + parts.support) > 0) | empty).sum(axis=1)
+        return np.asarray(np.divide(f1(parts).sum(axis=1), counted, out=np.full(len(sums), np.nan), where=counted > 0))
+
+    return macro_f1
+
+
 def micro_f1_of(sums: Array) -> Array:
     """F1 of all columns' counts together, `[r]`, from sums `[r, 3 k]` of `f1_counts`."""
     return f1(Counts(*(part.sum(axis=1) for part in _counts_of(sums))))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from smallprint.core.results import Array, ScoredSplit
-from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of, resampled
 from smallprint.evaluation.compare_ranked import draw_weights, weighted_ap
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.intervals import Interval, bootstrap_interval, number_units
@@ -65,7 +65,9 @@ def build_intervals(
     else:
         wanted["f1_macro"] = (plain, macro_of_seen)
     found = {
-        name: bootstrap_interval(counts, statistic, groups=over, resamples=resamples, level=LEVEL, seed=seed)
+        name: bootstrap_interval(
+            counts, resampled(statistic, counts), groups=over, resamples=resamples, level=LEVEL, seed=seed
+        )
         for name, (counts, statistic) in wanted.items()
     }
     leading = build_headline(scored, thresholds, over, resamples, seed)  # the same interval as in the report

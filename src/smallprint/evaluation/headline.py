@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallprint.core.results import Array, ScoredSplit
-from smallprint.evaluation.counts import Counts, f1
+from smallprint.evaluation.compare import f1_counts, macro_f1_of, resampled
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.thresholds import apply_thresholds
 
@@ -45,9 +45,6 @@ def build_headline(
 ) -> Headline:
     """The headline of a checked split, with a 95% bootstrap interval over groups, or over examples without groups.
 
-    A label that a resample happens to hold no trace of is left out of that resample's macro mean; counting it as 0
-    would push the interval down for no fault of the model.
-
     Raises:
         DataError: Groups that are not aligned with the examples.
     """
@@ -70,27 +67,12 @@ def build_headline(
             LEADING[scored.task], float(correct.mean()), float(support.max() / n), answer, interval, n, None
         )
     truth = targets.astype(bool)
-    rows = np.hstack([truth & decided.astype(bool), decided.astype(bool), truth]).astype(np.int32)
-    total = rows.sum(axis=0, dtype=np.int64)[None]
-    empty = _split_counts(total).predicted[0] + _split_counts(total).support[0] == 0
+    counts = f1_counts(truth, decided)
     interval = bootstrap_interval(
-        rows, lambda sums: _macro_f1(sums, empty), groups=groups, resamples=resamples, seed=seed
+        counts, resampled(macro_f1_of, counts), groups=groups, resamples=resamples, seed=seed
     )
     support = truth.sum(axis=0)
     floor = float(np.mean(2 * support / (n + support)))  # F1 of saying yes to all: precision s/n, recall 1
     answer = f"always “{scored.label_names[1]}”" if scored.task == "binary" else "every label for every text"
-    value = float(_macro_f1(total.astype(np.float64), empty)[0])
+    value = float(macro_f1_of(counts.sum(axis=0)[None])[0])
     return Headline(LEADING[scored.task], value, floor, answer, interval, n, int(truth.any(axis=1).sum()))
-
-
-def _split_counts(sums: Array) -> Counts:
-    """Counts `[r, n_labels]` from sums `[r, 3 n_labels]`: hits, predicted, support side by side."""
-    hits, predicted, support = np.split(sums, 3, axis=1)
-    return Counts(hits, predicted, support)
-
-
-def _macro_f1(sums: Array, empty: Array) -> Array:
-    """Macro F1 `[r]` of sums `[r, 3 n_labels]`; labels in `empty` count as 0 always, as in the score itself."""
-    counts = _split_counts(sums)
-    counted = ((counts.predicted + counts.support) > 0) | empty
-    return np.asarray(f1(counts).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))

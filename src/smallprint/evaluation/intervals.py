@@ -46,7 +46,7 @@ def bootstrap_interval(
 
     Args:
         counts: `[n, n_counts]`, what each example adds (hits, predicted, support, a one for the mean...).
-        statistic: Sums `[resamples, n_counts]` to scores `[resamples]`.
+        statistic: Sums `[resamples, n_counts]` to scores `[resamples]`; NaN where a resample has none.
         groups: One value an example; equal values are drawn together. None inside means a group of its own.
         resamples: How many times the split is drawn again.
         level: Share of resamples inside the interval.
@@ -68,7 +68,10 @@ def bootstrap_interval(
     for start in range(0, resamples, at_once):
         draws = rng.multinomial(units, times / units, size=min(at_once, resamples - start))
         scores.append(statistic(draws.astype(np.float64) @ kinds.astype(np.float64)))
-    low, high = np.quantile(np.concatenate(scores), [(1 - level) / 2, (1 + level) / 2])
+    drawn = np.concatenate(scores)
+    if np.isnan(drawn).all():
+        return None
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level, resamples, units, groups is not None)
 
 

@@ -170,8 +170,8 @@ def _choose(aim: Aim, at: Array, missed: Array, right: Array, alarms: Array, n: 
         if aim.precision is not None:
             enough = np.flatnonzero(precision >= aim.precision - 1e-9)
             high = int(enough[0]) if len(enough) else len(at) - 1
-            low = high if aim.recall is None else min(low, high) if high > low else low
-        return (low, high) if high > low else (low, low)
+            low = high if aim.recall is None else low
+        return min(low, high), high  # the higher border keeps both where one of them is enough
     # the more is read, the fewer false alarms: the upper border stands as far up as the budget lets it
     farthest = np.searchsorted(at, at + int((aim.budget or 0.0) * n + 1e-9), side="right") - 1
     cost = (aim.cost_ratio or 1.0) * missed + alarms[farthest]

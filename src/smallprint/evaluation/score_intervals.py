@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from smallprint.core.results import Array, ScoredSplit
-from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of
+from smallprint.evaluation.compare import f1_counts, macro_f1_of, micro_f1_of, resampled
 from smallprint.evaluation.headline import build_headline
 from smallprint.evaluation.intervals import Interval, bootstrap_interval
 from smallprint.evaluation.ranking import one_hot
@@ -66,7 +66,7 @@ def score_intervals(
     for name, (counts, statistic) in count_measures(scored, thresholds).items():
         if name.startswith(PER_LABEL) and not counts[:, 2].any():
             continue
-        interval = bootstrap_interval(counts, statistic, groups=groups, resamples=resamples)
+        interval = bootstrap_interval(counts, resampled(statistic, counts), groups=groups, resamples=resamples)
         if interval is not None:
             found[name] = interval
     leading = build_headline(scored, thresholds, groups, resamples)  # the same interval as in the report

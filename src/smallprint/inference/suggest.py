@@ -7,6 +7,7 @@ What shares most of its words with a chosen text is passed over. (Uncertainty sa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,11 +84,10 @@ def _asked(
     streams += [(-scores[:, k], f"likely {names[k]}") for k in known]
     asking = [(iter(np.argsort(values, kind="stable").tolist()), why) for values, why in streams]
     drawn = iter(rng.permutation(len(scores)).tolist()), "drawn at random"
+    turns = itertools.cycle(asking)  # on their own: counted with the random ones, some labels would never have a turn
     given: set[int] = set()
-    turn = 0
     while len(given) < len(scores):
-        turn += 1
-        positions, why = drawn if turn % RANDOM_EACH == 0 or not asking else asking[turn % len(asking)]
+        positions, why = drawn if (len(given) + 1) % RANDOM_EACH == 0 or not asking else next(turns)
         position = next(p for p in positions if p not in given)  # each holds all, so there is one
         given.add(position)
         yield position, why
