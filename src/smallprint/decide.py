@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError
-from smallprint.core.progress import Say, say_nothing
+from smallprint.core.errors import ConfigError, DataError
+from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.operating import Aim, check_documents, tune_band
 from smallprint.evaluation.policy import Policy, find_policy
@@ -31,18 +31,20 @@ def policy(
     confidence: float = 0.95,
     aim: Aim | None = None,
     save: bool = False,
+    say: Say = say_nothing,
 ) -> tuple[Policy, ScoredSplit, list[str | None]]:
     """Gives how far a model may decide alone, and the scores and documents that this stands on.
 
     Args:
         model: Folder of a run, or of a bundle where `data` is given.
-        data: Labelled data whose validation split is scored; when left out the run's own scores of examples that it did
-            not learn from are taken: validation's, and of a stack the held-out ones of train too.
+        data: Labelled data whose validation split is scored, but for texts that the model was trained on; when left out the run's own
+            scores of examples that it did not learn from are taken: validation's, and of a stack the held-out ones of train too.
         recall: To be kept of the texts with a label, by what is cleared.
         precision: To be kept of the labels that are flagged alone; None flags nothing alone.
         confidence: Share of new sets of documents in which it shall hold.
         aim: Tune borders to this instead, of which nothing is promised.
         save: Store it in the bundle: `predict` then adds a column `decision`.
+        say: Takes lines for a person: which rows of `data` the model was trained on, and are left out.
 
     Raises:
         BundleError: There is no bundle, or no run whose scores could be taken.
@@ -56,7 +58,7 @@ def policy(
             f"Store the policy in the run's bundle, then: smallprint promote RUN --as {word.name}",
         )
     bundle = find_bundle(model)
-    scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data)
+    scored, groups = unseen_scores(Path(model)) if data is None else _score_groups(model, data, say)
     if scored.task == "multiclass":
         raise ConfigError(
             "This model is multiclass: it gives every text a label, so there is nothing to clear.",
@@ -69,6 +71,13 @@ def policy(
         check_documents(units(groups))  # what cannot be measured is not stored
         found = Policy(None, None, tune_band(scored.targets, scored.scores, aim))
     else:
+        if None in groups:
+            raise DataError(
+                f"{counted(sum(group is None for group in groups), 'example')} of {len(groups):,} name no document.",
+                "a document each: a promise over documents stands on documents",
+                "Name the column that tells them apart (--group in training), or tune without a promise (--f-beta, --cost-ratio, "
+                "--tuned-recall).",
+            )
         found = find_policy(
             scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
         )
@@ -178,17 +187,14 @@ class _Post:
         return counts
 
 
-def _score_groups(model: str | Path, data: Any) -> tuple[ScoredSplit, list[str | None]]:
-    from smallprint import runs  # with it comes all of training
-    from smallprint.api import score_examples
+def _score_groups(model: str | Path, data: Any, say: Say) -> tuple[ScoredSplit, list[str | None]]:
+    from smallprint.api import score_examples  # with it comes all of training
     from smallprint.data.read import open_source
+    from smallprint.unseen import read_unseen
 
     engine = open_model(model)
     config = engine.config or Config()
-    source = open_source(data, config.data.encoding)
-    wanted = config.data.model_copy(update={"task": engine.labels.task})
-    seed = config.training.seed
-    examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)
+    examples = read_unseen(engine, open_source(data, config.data.encoding), say)
     return score_examples(engine, examples), examples.groups
 
 

@@ -6,7 +6,6 @@ A step of its own beside `api`. The reference is in the bundle, or is made here 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,29 +149,15 @@ def read_reference(engine: Engine, data: Any, say: Say) -> Reference:
         DataError: The data cannot be read, or nothing is left of it.
     """
     from smallprint import runs  # with it comes all of training
-    from smallprint.data.normalise import text_hashes
     from smallprint.data.read import open_source
+    from smallprint.unseen import read_unseen
 
     config = engine.config or Config()
     source = open_source(data, config.data.encoding)
-    wanted = runs.columns_for(config.data, engine.labels)
-    seed = config.training.seed
-    examples = runs.read_split(source, wanted, "validation", engine.labels, seed, engine.trained_on)
-    if engine.known_texts is not None:
-        fresh = ~np.isin(text_hashes(examples.texts), engine.known_texts)
-        if not fresh.all():
-            say(f"{counted(int((~fresh).sum()), 'row')} of the reference left out: the model was trained on them.")
-        examples = replace(examples, frame=examples.frame.filter(fresh))
-    elif examples.split == "all":
-        say("Whether the model was trained on the reference is not known: scores of such texts are too sure.")
-    if not len(examples):
-        raise DataError(
-            "Nothing is left of the reference: the model was trained on all of it.",
-            "texts that it was not trained on",
-            "Name other data.",
-        )
+    examples = read_unseen(engine, source, say)
     learned = None
     if examples.split == "validation":
+        wanted, seed = runs.columns_for(config.data, engine.labels), config.training.seed
         learned = runs.read_split(source, wanted, "train", engine.labels, seed, engine.trained_on).texts
     return build_reference(examples.texts, engine.score(examples.texts), examples.groups, learned)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from smallprint.core.errors import DataError
+from smallprint.evaluation.operating import Band
 from smallprint.evaluation.policy import FEWEST, Policy, Promise, find_policy, tell_policy, trade
 
 
@@ -58,6 +59,26 @@ def test_decisions():
     assert Policy(None, None).decide(scores) == ["person"] * 4
     assert Policy.from_dict(policy.to_dict()) == policy
     assert Policy.from_dict(Policy(None, None).to_dict()) == Policy(None, None)
+
+
+def test_labels_are_those_that_the_decision_is_about():
+    promise = {"wanted": 0.9, "confidence": 0.95, "aimed": 0.95, "kept": 1.0, "alone": 0.5, "documents": 10}
+    policy = Policy(Promise("recall", border=0.2, **promise), Promise("precision", border=0.4, **promise))
+    scores = np.array([[0.01, 0.15], [0.3, 0.1], [0.45, 0.39], [0.6, 0.1]], dtype=np.float32)
+    assert policy.decide(scores) == ["cleared", "person", "flagged", "flagged"]
+    given = policy.labels(scores, np.array([0.5, 0.1]))
+    assert given.tolist() == [[0, 0], [0, 1], [1, 0], [1, 0]]  # 0.39 is at its threshold, and nothing is promised of it
+    band = Policy(None, None, Band("F2", 0.2, 0.3))
+    assert band.decide(scores) == ["cleared", "flagged", "flagged", "flagged"]
+    assert band.labels(scores, np.array([0.5, 0.2])).tolist() == [[0, 0], [1, 0], [1, 1], [1, 0]]
+
+
+def test_a_promise_is_printed_as_it_was_asked_for():
+    truth, scores, groups = world(16, 3)
+    found = find_policy(truth, scores, groups, recall=0.995, confidence=0.8)
+    told = " ".join(tell_policy(found, trade(truth, scores, groups, [0.995], 0.8), len(scores)))
+    assert "99.5%" in told
+    assert "100% in" not in told
 
 
 def test_the_same_seed_gives_the_same_policy_and_more_recall_clears_less():

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,6 +13,7 @@ from smallprint import api, decide
 from smallprint.cli.app import main
 from smallprint.core.errors import BundleError, ConfigError, DataError
 from smallprint.core.settings import build_config
+from smallprint.data.normalise import text_hashes
 from smallprint.evaluation.operating import Aim
 
 
@@ -79,6 +81,43 @@ def test_without_a_policy_nothing_is_decided(run, tmp_path):
     pl.DataFrame({"text": ["fine"]}).write_csv(tmp_path / "new.csv")
     smallprint.predict_file(engine, tmp_path / "new.csv", tmp_path / "out.csv")
     assert "decision" not in pl.read_csv(tmp_path / "out.csv").columns
+
+
+def test_what_is_flagged_has_a_label_and_what_is_cleared_has_none(run, tmp_path):
+    decide.policy(run.run, recall=0.8, precision=0.6, save=True)
+    engine = smallprint.load(run.run)
+    texts = pl.read_parquet(tmp_path / "table.parquet")["text"].to_list()
+    given = engine.predict(texts)
+    assert "flagged" in given.decisions
+    for labels, decision in zip(given.labels, given.decisions, strict=True):
+        assert decision == "person" or bool(labels) == (decision == "flagged")
+
+
+def test_texts_that_the_model_knows_promise_nothing(run, tmp_path, labelled_frame):
+    table = pl.read_parquet(tmp_path / "table.parquet")
+    rows = pl.read_parquet(run.run / "validation_scores.parquet")["text"]
+    known = table.filter(~table["text"].is_in(rows.implode()))
+    known.write_parquet(tmp_path / "known.parquet")
+    lines = []
+    engine = smallprint.load(run.run)
+    assert len(engine.known_texts)
+    scored = decide.policy(run.bundle, tmp_path / "known.parquet", recall=0.5, say=lines.append)[1]
+    assert not np.isin(text_hashes(scored.texts), engine.known_texts).any()
+    assert "left out: the model was trained on them" in lines[0]
+    table.filter(pl.Series(np.isin(text_hashes(table["text"].to_list()), engine.known_texts))).write_parquet(
+        tmp_path / "all.parquet"
+    )
+    with pytest.raises(DataError, match="the model was trained on all of it"):
+        decide.policy(run.bundle, tmp_path / "all.parquet")
+
+
+def test_rows_without_a_document_have_no_promise_and_may_be_tuned(labelled_frame, tmp_path):
+    config = build_config({"model": {"backbone": "tfidf"}, "tracking": {"enabled": False}})
+    run = api.train(labelled_frame("multilabel", 240), config=config, out=tmp_path / "loose")
+    with pytest.raises(DataError, match=r"37 examples of 37 name no document(.|\n)*--group"):
+        decide.policy(run.run, save=True)
+    assert smallprint.load(run.run).policy is None
+    assert decide.policy(run.run, aim=Aim(f_beta=2))[0].band is not None
 
 
 def test_scores_of_other_data(run, tmp_path):

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from smallprint.cli.terminal import say
+
 RECALLS = (0.8, 0.9, 0.95, 0.98)
 
 
@@ -82,11 +84,13 @@ def policy(
     aim = Aim(f_beta, cost_ratio, budget, tuned_recall, tuned_precision)
     tuned = aim if aim.given else None
     found, scored, groups = decide.policy(
-        model, data, recall=recall, precision=precision, confidence=confidence, aim=tuned, save=save
+        model, data, recall=recall, precision=precision, confidence=confidence, aim=tuned, save=save, say=say
     )
     drawn, wanted = units(groups), sorted({*RECALLS, recall})
     done = measure_aim(scored.targets, scored.scores, drawn, aim) if tuned else None
-    enough = len(set(drawn)) >= FEWEST  # else nothing can be promised, which a tuned band does not
+    enough = (
+        len(set(drawn)) >= FEWEST and None not in groups
+    )  # else nothing can be promised, which a tuned band does not
     rows = trade(scored.targets, scored.scores, drawn, wanted, confidence) if enough or not tuned else []
     if as_json:
         import json

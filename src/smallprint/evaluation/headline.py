@@ -68,9 +68,7 @@ def build_headline(
         )
     truth = targets.astype(bool)
     counts = f1_counts(truth, decided)
-    interval = bootstrap_interval(
-        counts, resampled(macro_f1_of, counts), groups=groups, resamples=resamples, seed=seed
-    )
+    interval = bootstrap_interval(counts, resampled(macro_f1_of, counts), groups=groups, resamples=resamples, seed=seed)
     support = truth.sum(axis=0)
     floor = float(np.mean(2 * support / (n + support)))  # F1 of saying yes to all: precision s/n, recall 1
     answer = f"always “{scored.label_names[1]}”" if scored.task == "binary" else "every label for every text"

@@ -20,6 +20,15 @@ from smallprint.evaluation.ranking import any_score
 FOLDS = 5
 
 
+def percent(value: float) -> str:
+    """Gives a share as it was asked for: rounded to whole percents, 99.5% would promise everything.
+
+    >>> percent(0.995)
+    '99.5%'
+    """
+    return f"{100 * value:.6g}%"
+
+
 @dataclass(frozen=True)
 class Aim:
     """What a band is tuned to: one of F-beta, a cost ratio (with a budget or without), or a lowest recall, precision or both.
@@ -67,10 +76,10 @@ class Aim:
             return f"highest F-{self.f_beta:g}"
         if self.recall is not None or self.precision is not None:
             parts = (("recall", self.recall), ("precision", self.precision))
-            return " and ".join(f"{name} of {value:.0%} or more" for name, value in parts if value is not None)
+            return " and ".join(f"{name} of {percent(value)} or more" for name, value in parts if value is not None)
         ratio = self.cost_ratio or 1
         cost = f"lowest cost, a miss costing {ratio:g} false {'alarm' if ratio == 1 else 'alarms'}"
-        return cost + ("" if self.budget is None else f", with a person reading {self.budget:.0%} at most")
+        return cost + ("" if self.budget is None else f", with a person reading {percent(self.budget)} at most")
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ def tune_band(targets: Array, scores: Array, aim: Aim) -> Band:
     low, high, precision = _tune(anything, truth, aim)
     if aim.precision is not None and precision < aim.precision - 1e-9:
         raise DataError(
-            f"No border has a precision of {aim.precision:.0%} on these examples; the highest is {precision:.0%}.",
+            f"No border has a precision of {percent(aim.precision)} on these examples; the highest is {precision:.1%}.",
             "a precision that is reached",
             "Ask for less.",
         )
@@ -267,4 +276,4 @@ def band_of(tree: Any) -> Band | None:
     return band
 
 
-__all__ = ["Aim", "Band", "Done", "band_of", "measure_aim", "tell_band", "tune_band"]
+__all__ = ["Aim", "Band", "Done", "band_of", "measure_aim", "percent", "tell_band", "tune_band"]

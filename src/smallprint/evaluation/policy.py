@@ -16,8 +16,9 @@ from smallprint.core.errors import DataError
 from smallprint.core.progress import counted
 from smallprint.core.results import Array
 from smallprint.evaluation.checks import check_arrays
-from smallprint.evaluation.operating import Band, band_of
+from smallprint.evaluation.operating import Band, band_of, percent
 from smallprint.evaluation.ranking import any_score
+from smallprint.evaluation.thresholds import apply_thresholds
 
 Decision = Literal["cleared", "flagged", "person"]
 LEVELS, ROUNDS = 24, 400
@@ -83,6 +84,27 @@ class Policy:
             "flagged" if up else "cleared" if down else "person"
             for up, down in zip(flagged, anything < low, strict=True)
         ]
+
+    def labels(self, scores: Array, thresholds: Array) -> Array:
+        """Gives which labels go with what `decide` says, 0/1 `[n, n_outputs]`.
+
+        None of a text that is cleared; of one that is flagged those at or above the promised border, since of others nothing is
+        promised. By a tuned band, which is about texts, and for a person those at their thresholds; of what a band flags the
+        likeliest at least.
+
+        Args:
+            scores: As for `decide`.
+            thresholds: `[n_outputs]`.
+        """
+        decisions = np.array(self.decide(scores), dtype=object)
+        flagged = np.flatnonzero(decisions == "flagged")
+        given = apply_thresholds(scores, thresholds, "multilabel")
+        given[decisions == "cleared"] = 0
+        if self.band is None and self.flag is not None and self.flag.border is not None:
+            given[flagged] = scores[flagged] >= self.flag.border
+        elif len(flagged):
+            given[flagged, scores[flagged].argmax(axis=1)] = 1
+        return given
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""
@@ -256,18 +278,18 @@ def tell_policy(policy: Policy, rows: Sequence[Promise], n: int) -> list[str]:
         ]
     for row in rows:
         if row.border is None:
-            lines.append(f"{row.wanted:>6.0%}  no border keeps it on so few documents: a person reads all")
+            lines.append(f"{percent(row.wanted):>6}  no border keeps it on so few documents: a person reads all")
         else:
-            lines.append(f"{row.wanted:>6.1%}  {row.alone:>18.1%}  {1 - row.alone:>14.1%}")
+            lines.append(f"{percent(row.wanted):>6}  {row.alone:>18.1%}  {1 - row.alone:>14.1%}")
     for part, does in ((policy.clear, "cleared below"), (policy.flag, "flagged from")):
         if part is not None and part.border is not None:
             lines.append(
-                f"Chosen: {does} {part.border:.4f}: {part.of} of at least {part.wanted:.0%} in {part.confidence:.0%} of new "
+                f"Chosen: {does} {part.border:.4f}: {part.of} of at least {percent(part.wanted)} in {percent(part.confidence)} of new "
                 f"sets of documents (simulated: {part.kept:.1%}); {part.alone:.1%} of the texts decided alone."
             )
         elif part is not None:
             lines.append(
-                f"No border keeps {part.of} of {part.wanted:.0%}: nothing is {does.split()[0]} by the machine alone."
+                f"No border keeps {part.of} of {percent(part.wanted)}: nothing is {does.split()[0]} by the machine alone."
             )
     return lines
 

@@ -124,7 +124,7 @@ class Engine:
         return scores if self.calibration is None else self.calibration.apply(scores)
 
     def predict(self, texts: Sequence[str]) -> Prediction:
-        """Gives scores, by the thresholds labels, and by the policy, where there is one, decisions.
+        """Gives scores, labels by the thresholds, and by the policy, where there is one, decisions and the labels that go with them.
 
         `label_names` names the columns of the scores.
 
@@ -135,8 +135,10 @@ class Engine:
 
     def decide(self, scores: NDArray[np.float32]) -> Prediction:
         """Gives what follows from scores `[n, n_outputs]`, as `predict` does."""
-        decisions = None if self.policy is None else [*map(str, self.policy.decide(scores))]
-        return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds), decisions)
+        if self.policy is None:
+            return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds), None)
+        labels = self.labels.decode_targets(self.policy.labels(scores, self.thresholds))
+        return Prediction(self.labels.score_names, scores, labels, [*map(str, self.policy.decide(scores))])
 
 
 def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
