@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from typing import Any
 
 from smallprint.core.errors import DocumentError
@@ -36,7 +37,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
                 b'TargetMode="External"' in _part(archive, part, name, limits) for part in _relations(archive)
             )
             styles = _part(archive, STYLES, name, limits) if STYLES in archive.namelist() else b""
-    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, OSError, zlib.error) as error:
         raise DocumentError(f"{name} is no whole Word document ({error}).", "a .docx file", DAMAGED) from None
     if outside:
         builder.notes.append("It refers to what lies outside (links, pictures); nothing of that was fetched.")
