@@ -17,6 +17,11 @@ from smallprint.documents.document import Builder, Document, Limits
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 BODY, STYLES = "word/document.xml", "word/styles.xml"
+TWICE = (  # what stands elsewhere too: a text box drawn for older readers, and text at the place that it was moved from
+    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
+    f"{W}moveFrom",
+)
+LEVELS = frozenset("012345678")  # of headings; 9 is the body's
 HEADING = re.compile(r"heading|title|berschrift|titre|titel", re.IGNORECASE)
 DAMAGED = "Open it in Word or LibreOffice and save it again."
 
@@ -46,6 +51,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
         root, named = etree.fromstring(body, parser), _heading_styles(styles, etree, parser)
     except etree.XMLSyntaxError as error:
         raise DocumentError(f"{name} holds XML that cannot be read ({error}).", "a .docx file", DAMAGED) from None
+    etree.strip_elements(root, *TWICE, with_tail=False)
     for paragraph in root.iter(f"{W}p"):
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         key = "" if style is None else style.get(f"{W}val", "")
@@ -81,8 +87,8 @@ def _heading_styles(styles: bytes, etree: Any, parser: Any) -> set[str]:
     found = set()
     for style in etree.fromstring(styles, parser).iter(f"{W}style"):
         called = style.find(f"{W}name")
-        level = style.find(f"{W}pPr/{W}outlineLvl")
-        if level is not None or (called is not None and HEADING.match(called.get(f"{W}val", ""))):
+        levels = {level.get(f"{W}val") for level in style.iterfind(f"{W}pPr/{W}outlineLvl")}
+        if levels & LEVELS or (called is not None and HEADING.match(called.get(f"{W}val", ""))):
             found.add(style.get(f"{W}styleId", ""))
     return found
 

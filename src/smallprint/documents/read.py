@@ -195,7 +195,7 @@ def _form_of(content: bytes, name: str) -> str:
 
 
 def _kind_of_zip(content: bytes) -> str:
-    """Gives docx, office or zip by what an archive lists; a broken one is what its bytes speak of, so that its reader says what is wrong."""
+    """Gives docx, office or zip by what an archive lists; of a broken one by its bytes, so that its reader says what is wrong."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             listed = set(archive.namelist())
