@@ -1,7 +1,7 @@
 """Web pages. In: bytes. Out: a document of the main text, a block a line. Nothing is fetched, and nothing runs.
 
-Menus, headers of the site, footers, scripts, controls of forms and what is hidden are left out by what the page says (nav, aside, header and
-footer outside of the text, roles), not by guessing which paragraphs matter: every clause must be read.
+Menus, headers of the site, footers, scripts, controls of forms and what is hidden are left out by what the page says (nav, aside, header
+and footer outside of the text, roles), not by guessing which paragraphs matter: every clause must be read.
 """
 
 from __future__ import annotations
