@@ -103,6 +103,15 @@ def test_the_page_escapes_what_it_quotes(tmp_path):
     assert "<b>y" not in page
 
 
+def test_the_terminal_is_told_no_control_characters():
+    raw = "\x1b[2J\x1b]0;title\x07 a text"
+    report = check_data(pl.DataFrame({"text": ["one", raw, raw, "two"], "label": ["x", "x", "x", "\x1b[31my\x9b"]}))
+    told = "\n".join(tell_report(report))
+    assert "[2J" in told
+    assert "[31my" in told
+    assert all(character.isprintable() or character == "\n" for character in told)
+
+
 def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     data = write(tmp_path / "t.csv", text=["a", "b"], label=["x", "y"])
     real = command.check_rows

@@ -26,7 +26,7 @@ def tell_report(report: Report, places: int = 3) -> list[str]:
     told = ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in worst.items() if n)
     code = " (the exit code says so with --strict)" if worst["error"] else ""
     lines.append(f"{told or 'Nothing found'}{code}; {sum(report.seconds.values()):.1f} s")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def render_page(report: Report) -> str:

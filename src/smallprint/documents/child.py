@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from smallprint.core.errors import DocumentError, MissingExtraError, SmallprintError
 from smallprint.documents.document import Document, Limits
-from smallprint.documents.read import Read, kind_of, read_archive, read_document
+from smallprint.documents.read import Read, kind_of, read_archive, read_document, unreadable
 
 
 def read_apart(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
@@ -29,24 +29,32 @@ def read_apart(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
     command = [sys.executable, "-m", "smallprint.documents.child", name, json.dumps(asdict(limits))]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=limits.seconds, check=False)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as ended:
+        yield from _told(ended.stdout or b"")
         raise DocumentError(
             f"{name} took more than {limits.seconds:,.0f} s to read.",
             "a document of usual size",
             "Split it, or save it anew.",
         ) from None
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
-    for entry in found:
+    yield from _told(done.stdout)
+    if done.returncode:
+        memory = b"MemoryError" in done.stderr or done.returncode in (-9, 137)
+        why = f"took more than {limits.memory_mb:,} MB of memory" if memory else "made its reader end"
+        raise DocumentError(f"{name} {why}.", "a whole document of usual size", "Split it, or save it anew.")
+
+
+def _told(written: bytes) -> Iterator[Read]:
+    """Gives what a process has written, as far as its lines are whole: the last may have been cut."""
+    for line in written[: written.rfind(b"\n") + 1].splitlines():
+        if not (line.startswith(b"{") and line.endswith(b"}")):
+            continue
+        entry = json.loads(line)
         if "document" in entry:
             yield entry["name"], Document.from_dict(entry["document"])
         elif entry["kind"] == "missing":
             raise MissingExtraError(*entry["error"])
         else:
             yield entry["name"], DocumentError(*entry["error"])
-    if done.returncode:
-        memory = b"MemoryError" in done.stderr or done.returncode in (-9, 137)
-        why = f"took more than {limits.memory_mb:,} MB of memory" if memory else "made its reader end"
-        raise DocumentError(f"{name} {why}.", "a whole document of usual size", "Split it, or save it anew.")
 
 
 def main(arguments: list[str]) -> None:
@@ -66,8 +74,7 @@ def main(arguments: list[str]) -> None:
         print("MemoryError", file=sys.stderr)
         os._exit(1)
     except Exception as error:  # whatever a damaged file makes a reader raise
-        reason = f"{type(error).__name__}: {error}"[:160]
-        _write(name, DocumentError(f"{name} cannot be read ({reason}).", "a whole document", "Save or send it anew."))
+        _write(name, unreadable(name, error))
 
 
 def _write(name: str, read: Document | SmallprintError) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from typing import Any
 
 from smallprint.core.errors import DocumentError
@@ -16,6 +17,11 @@ from smallprint.documents.document import Builder, Document, Limits
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 BODY, STYLES = "word/document.xml", "word/styles.xml"
+TWICE = (  # what stands elsewhere too: a text box drawn for older readers, and text at the place that it was moved from
+    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
+    f"{W}moveFrom",
+)
+LEVELS = frozenset("012345678")  # of headings; 9 is the body's
 HEADING = re.compile(r"heading|title|berschrift|titre|titel", re.IGNORECASE)
 DAMAGED = "Open it in Word or LibreOffice and save it again."
 
@@ -36,7 +42,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
                 b'TargetMode="External"' in _part(archive, part, name, limits) for part in _relations(archive)
             )
             styles = _part(archive, STYLES, name, limits) if STYLES in archive.namelist() else b""
-    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, OSError, zlib.error) as error:
         raise DocumentError(f"{name} is no whole Word document ({error}).", "a .docx file", DAMAGED) from None
     if outside:
         builder.notes.append("It refers to what lies outside (links, pictures); nothing of that was fetched.")
@@ -45,6 +51,7 @@ def read_docx(content: bytes, name: str, limits: Limits) -> Document:
         root, named = etree.fromstring(body, parser), _heading_styles(styles, etree, parser)
     except etree.XMLSyntaxError as error:
         raise DocumentError(f"{name} holds XML that cannot be read ({error}).", "a .docx file", DAMAGED) from None
+    etree.strip_elements(root, *TWICE, with_tail=False)
     for paragraph in root.iter(f"{W}p"):
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         key = "" if style is None else style.get(f"{W}val", "")
@@ -80,8 +87,8 @@ def _heading_styles(styles: bytes, etree: Any, parser: Any) -> set[str]:
     found = set()
     for style in etree.fromstring(styles, parser).iter(f"{W}style"):
         called = style.find(f"{W}name")
-        level = style.find(f"{W}pPr/{W}outlineLvl")
-        if level is not None or (called is not None and HEADING.match(called.get(f"{W}val", ""))):
+        levels = {level.get(f"{W}val") for level in style.iterfind(f"{W}pPr/{W}outlineLvl")}
+        if levels & LEVELS or (called is not None and HEADING.match(called.get(f"{W}val", ""))):
             found.add(style.get(f"{W}styleId", ""))
     return found
 

@@ -1,7 +1,7 @@
 """Web pages. In: bytes. Out: a document of the main text, a block a line. Nothing is fetched, and nothing runs.
 
-Menus, headers of the site, footers, scripts and what is hidden are left out by what the page says of them (nav, aside, header and
-footer outside of the text, roles), not by guessing which paragraphs matter: every clause must be read.
+Menus, headers of the site, footers, scripts, controls of forms and what is hidden are left out by what the page says (nav, aside, header
+and footer outside of the text, roles), not by guessing which paragraphs matter: every clause must be read.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from smallprint.documents.document import Builder, Document
 from smallprint.documents.plain import decode
 
 _DROPPED = """
-script style template noscript nav aside svg math iframe object embed form button select textarea head dialog menu canvas audio video
+script style template noscript nav aside svg math iframe object embed input select datalist button textarea head dialog menu canvas audio
+video
 """
-_INLINE = """
-a abbr b bdi bdo big cite code del em font i ins kbd label mark q s samp small span strong sub sup time tt u var wbr
+_BLOCKS = """
+html head body main article section nav aside header footer hgroup h1 h2 h3 h4 h5 h6 address p div center blockquote pre listing xmp
+plaintext figure figcaption details summary dialog search form fieldset legend optgroup option ul ol menu dir li dl dt dd table caption
+colgroup col thead tbody tfoot tr td th br hr frameset noframes
 """
-DROPPED, INLINE = frozenset(_DROPPED.split()), frozenset(_INLINE.split())
+DROPPED = frozenset(_DROPPED.split())
+BLOCKS = frozenset(_BLOCKS.split())  # as browsers lay them out; every other tag, known or not, stands in a line
 SITE = frozenset({"header", "footer"})  # of the page, unless they stand inside of the text
+TEXT = frozenset({"main", "article"})
+NEAR = 3  # steps below the body
 ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"})
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 MAIN = ("//main", "//*[@role='main']", "//article")
@@ -77,7 +83,7 @@ def _walk(root: Any) -> Builder:
     while stack:
         element, entering = stack.pop()
         tag = element.tag if isinstance(element.tag, str) else ""
-        block = tag not in INLINE
+        block = tag in BLOCKS
         if not entering:
             if block:
                 flush()
@@ -113,15 +119,18 @@ def _left_out(element: Any, tag: str, root: Any) -> bool:
     style = (element.get("style") or "").replace(" ", "").lower()
     if "display:none" in style or "visibility:hidden" in style:
         return True
-    # a header or footer of the site stands right below the body or a div of it
-    return tag in SITE and element is not root and _depth(element, root) <= 3
+    return tag in SITE and element is not root and _of_site(element, root)
 
 
-def _depth(element: Any, root: Any) -> int:
-    depth = 0
-    while element is not root and element is not None and depth <= 3:
-        element, depth = element.getparent(), depth + 1
-    return depth
+def _of_site(element: Any, root: Any) -> bool:
+    """Says whether a header or footer stands right below the body or a div of it, and in no part that is the text."""
+    for _ in range(NEAR):
+        element = element.getparent()
+        if element.tag in TEXT or element.get("role") == "main":
+            return False
+        if element is root:
+            return True
+    return False
 
 
 __all__ = ["read_html"]

@@ -10,18 +10,21 @@ from smallprint.core.errors import DocumentError
 from smallprint.documents.document import Builder, Document
 
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.*)")
+LINK = r"\[([^\[\]\n]*+)\]\((?:[^()\n]++|\([^()\n]*+\))*+\)"
+# each is linear in its text, whatever that holds: none looks past a mark like the one that it begins with
 MARKS = (
-    (re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),  # links and pictures: what is read of them
-    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])[*_](?=\S)([^*_\n]+?)(?<=\S)[*_](?![\w*])"), r"\1"),
-    (re.compile(r"`([^`\n]+)`"), r"\1"),
+    (re.compile(rf"!{LINK}"), r"\1"),  # pictures, which may stand in links: what is read of them
+    (re.compile(LINK), r"\1"),
+    (re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).)++)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])[*_](?=\S)([^*_\n]++)(?<=\S)[*_](?![\w*])"), r"\1"),
+    (re.compile(r"`([^`\n]++)`"), r"\1"),
 )
 ITEM = re.compile(r"^\s*(?:[-*+]|>)\s+")
 NUMBERED = re.compile(r"^\s*\d{1,3}[.)]\s")
 NARROWEST, WIDEST = 40, 100  # characters of a line at which a text is broken
 BROKEN_LINES, BROKEN_SHARE = 3, 0.8  # how many lines, and which share of those without a stop, must be full
-RULE = re.compile(r"^\s*(?:[-*_=]\s*){3,}$|^\s*\|?(?:\s*:?-+:?\s*\|)+\s*:?-*:?\s*$")
+RULE = re.compile(r"\s*+(?:(?:[-*_=]\s*+){3,}+|\|?\s*+(?::?-++:?\s*+\|\s*+)++:?-*+:?\s*+)")
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
@@ -98,17 +101,16 @@ def _no_room(line: str, after: str, width: int) -> bool:
 
 def _joined(lines: list[str], width: int) -> list[str]:
     """Gives paragraphs of lines that were broken at a width; items and blank lines part them."""
-    joined: list[str] = []
+    joined: list[list[str]] = []
     before = ""
     for line in lines:
         goes_on = before.strip() and line.strip() and _no_room(before, line, width)
         if goes_on and not ITEM.match(line) and not NUMBERED.match(line):
-            glue = "" if before.rstrip().endswith("-") else " "
-            joined[-1] = f"{joined[-1].rstrip()}{glue}{line.strip()}"
+            joined[-1] += [line.strip()] if before.rstrip().endswith("-") else [" ", line.strip()]
         else:
-            joined.append(line)
+            joined.append([line.rstrip()])
         before = line
-    return joined
+    return ["".join(parts) for parts in joined]
 
 
 def read_markdown(content: bytes, name: str) -> Document:
@@ -128,8 +130,8 @@ def read_markdown(content: bytes, name: str) -> Document:
     for line in text.splitlines():
         if heading := HEADING.match(line):
             flush()
-            builder.add(_plain(heading.group(2)), heading=True)
-        elif not line.strip() or RULE.match(line) or line.lstrip().startswith("```"):
+            builder.add(_plain(heading[1].rstrip().rstrip("#")), heading=True)
+        elif not line.strip() or RULE.fullmatch(line) or line.lstrip().startswith("```"):
             flush()
         else:
             if ITEM.match(line) or NUMBERED.match(line):

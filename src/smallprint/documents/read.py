@@ -6,13 +6,14 @@ process of their own with limits on memory and time (`child.py`).
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from smallprint.core.errors import DocumentError
+from smallprint.core.errors import DocumentError, MissingExtraError
 from smallprint.documents.document import Document, Limits
 from smallprint.documents.plain import read_markdown, read_text
 
@@ -31,6 +32,13 @@ KINDS = {
 }
 HTML = re.compile(rb"<!doctype html|<html[\s>]|<body[\s>]|<head[\s>]|<(?:p|div|h1)[\s>]", re.IGNORECASE)
 LOOKED_AT = 4096
+ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
+OFFICE = {
+    "mimetype",
+    "content.xml",
+    "META-INF/manifest.xml",
+    "[Content_Types].xml",
+}  # one is in each: odt, epub, xlsx, pptx
 STANDARD_INPUT = "standard input"
 Read = tuple[str, Document | DocumentError]
 
@@ -79,6 +87,12 @@ def read_document(content: bytes, name: str, limits: Limits | None = None) -> Do
         document = read_html(content, name)
     elif kind == "zip":
         raise DocumentError(f"{name} is an archive.", "a document", "Unpack it, and scan the folder.")
+    elif kind == "office":
+        raise DocumentError(
+            f"{name} is an office file or a book of a kind that is not read.",
+            "txt, md, html, docx or pdf",
+            "Save it as .docx or PDF.",
+        )
     else:
         document = read_markdown(content, name) if kind == "markdown" else read_text(content, name)
     said = KINDS.get(Path(name).suffix.lower())
@@ -101,8 +115,6 @@ def read_document(content: bytes, name: str, limits: Limits | None = None) -> Do
 
 def read_archive(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
     """Gives the documents in a zip archive, one by one; archives within are refused, and nothing is written to disk."""
-    import io
-
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _hidden(entry.filename)]
         if len(entries) > limits.archive_files:
@@ -129,7 +141,9 @@ def read_archive(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
             try:
                 with archive.open(entry) as file:
                     part = file.read(left + 1)
-            except (RuntimeError, zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+            except MemoryError:
+                raise
+            except Exception as error:  # zipfile's own, and those of what unpacks: zlib, bz2, lzma
                 yield (
                     inner,
                     DocumentError(
@@ -146,26 +160,57 @@ def read_archive(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
                 yield inner, read_document(part, inner, limits)
             except DocumentError as error:
                 yield inner, error
+            except (MemoryError, MissingExtraError):
+                raise
+            except Exception as error:
+                yield inner, unreadable(inner, error)
+
+
+def unreadable(name: str, error: Exception) -> DocumentError:
+    """Gives the refusal of a file that made its reader raise whatever it raised."""
+    reason = f"{type(error).__name__}: {error}"[:160]
+    return DocumentError(f"{name} cannot be read ({reason}).", "a whole document", "Save or send it anew.")
 
 
 def kind_of(content: bytes, name: str) -> str:
-    """Gives text, markdown, html, docx, pdf or zip by what a file holds; its name decides between what is text alike."""
+    """Gives text, markdown, html, docx, pdf, zip or office (other office files) by what a file holds.
+
+    Its name decides between what is text alike.
+    """
+    kind = _form_of(content, name)
+    return _kind_of_zip(content) if kind == "zip" else kind
+
+
+def _form_of(content: bytes, name: str) -> str:
+    """Gives the kind by how a file begins: of all that is zipped, zip."""
     start = content[:LOOKED_AT]
     if b"%PDF-" in start[:1024]:
         return "pdf"
-    if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
-        return "docx" if b"word/document.xml" in content else "zip"
+    if start.startswith(ZIPPED):
+        return "zip"
     said = KINDS.get(Path(name).suffix.lower())
     if said == "html" or (said != "markdown" and HTML.search(start)):
         return "html"
     return "markdown" if said == "markdown" else "text"
 
 
+def _kind_of_zip(content: bytes) -> str:
+    """Gives docx, office or zip by what an archive lists; of a broken one by its bytes, so that its reader says what is wrong."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            listed = set(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return "docx" if b"word/document.xml" in content else "zip"
+    if "word/document.xml" in listed:
+        return "docx"
+    return "office" if listed & OFFICE else "zip"
+
+
 def read_bytes(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
     """Gives the documents of one file's content; what large readers parse is read in a process of its own."""
     try:
         _check_size(content, name, limits)
-        if kind_of(content, name) in ("pdf", "docx", "zip"):
+        if _form_of(content, name) in ("pdf", "zip"):
             from smallprint.documents.child import read_apart
 
             yield from read_apart(content, name, limits)
@@ -221,4 +266,4 @@ def _too_large(name: str, limits: Limits) -> DocumentError:
     return DocumentError(f"{name} is too large.", f"at most {limits.file_mb:,.0f} MB", "Split it, or raise the limit.")
 
 
-__all__ = ["kind_of", "read_archive", "read_bytes", "read_document", "read_documents"]
+__all__ = ["kind_of", "read_archive", "read_bytes", "read_document", "read_documents", "unreadable"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 LONGEST = 10_000  # characters: a run without a stop is cut at white space
-STOP = re.compile(
-    r"(?P<stop>[.!?\u2026]+|[\u061f\u06d4\u0964\u0965\u1362])(?P<close>[\"'\u201d\u2019\u00bb)\]]*)(?=\s|$)"
+STOP = re.compile(  # a run is tried from its first stop alone, and as a whole: from within it would end no better
+    r"(?P<stop>(?<![.!?\u2026])[.!?\u2026]++|[\u061f\u06d4\u0964\u0965\u1362])(?P<close>[\"'\u201d\u2019\u00bb)\]]*+)(?=\s|$)"
     r"|(?P<wide>[\u3002\uff01\uff1f\uff0e]+)[\"'\u201d\u2019\u300d\u300f\uff09)\]]*"
 )
 PARAGRAPH = re.compile(r"[^\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
