@@ -14,7 +14,7 @@ from made_files import docx_of, pdf_of, zip_of
 from smallprint.core.errors import DocumentError
 from smallprint.documents import child
 from smallprint.documents.document import Document, Limits
-from smallprint.documents.read import kind_of, read_document, read_documents
+from smallprint.documents.read import kind_of, read_bytes, read_document, read_documents
 from smallprint.documents.sentences import split_sentences
 
 pytest.importorskip("docx")
@@ -341,3 +341,22 @@ def test_a_paragraph_goes_on_on_the_next_page_or_not(last, first, joined, tmp_pa
 def test_spaces_that_kerning_made_narrow_are_kept(tmp_path):
     found = lines_of(tmp_path / "a.pdf", [["", "VISA) Tj 1 0 0 1 76.5 668 Tm (AND THE OTHERS"]])
     assert found[-1] == "VISA AND THE OTHERS"
+
+
+def test_what_lies_in_the_current_folder_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "lzma.py").write_text("raise SystemExit('run')\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('run')\n")
+    monkeypatch.chdir(tmp_path)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "We may end your account.")
+    ((_, document),) = read_bytes(packed.getvalue(), "a.zip", Limits())
+    assert document.text == "We may end your account."
+
+
+def test_a_large_page_is_read_apart(monkeypatch):
+    asked = []
+    monkeypatch.setattr(child, "read_apart", lambda content, name, limits: asked.append(name) or iter(()))
+    list(read_bytes(b"<html><p>We may end it." + b" " * 2**20, "large.html", Limits()))
+    list(read_bytes(b"<html><p>We may end it.", "small.html", Limits()))
+    assert asked == ["large.html"]

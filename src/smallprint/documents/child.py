@@ -26,7 +26,8 @@ def read_apart(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
         DocumentError: It was too slow, took too much memory, or died; or the file as a whole cannot be read.
         MissingExtraError: Its reader is not installed.
     """
-    command = [sys.executable, "-m", "smallprint.documents.child", name, json.dumps(asdict(limits))]
+    # -P: what lies in the current folder, beside the documents maybe, is not imported
+    command = [sys.executable, "-P", "-m", "smallprint.documents.child", name, json.dumps(asdict(limits))]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=limits.seconds, check=False)
     except subprocess.TimeoutExpired as ended:

@@ -32,6 +32,7 @@ KINDS = {
 }
 HTML = re.compile(rb"<!doctype html|<html[\s>]|<body[\s>]|<head[\s>]|<(?:p|div|h1)[\s>]", re.IGNORECASE)
 LOOKED_AT = 4096
+HTML_APART = 2**20  # bytes: a smaller page takes less memory than a process of its own would
 ZIPPED = (b"PK\x03\x04", b"PK\x05\x06")
 OFFICE = {
     "mimetype",
@@ -210,7 +211,8 @@ def read_bytes(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
     """Gives the documents of one file's content; what large readers parse is read in a process of its own."""
     try:
         _check_size(content, name, limits)
-        if _form_of(content, name) in ("pdf", "zip"):
+        form = _form_of(content, name)
+        if form in ("pdf", "zip") or (form == "html" and len(content) > HTML_APART):
             from smallprint.documents.child import read_apart
 
             yield from read_apart(content, name, limits)
