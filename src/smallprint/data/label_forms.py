@@ -127,9 +127,7 @@ def names_of_ids(lists: list[list[str]], column: str, ids: Sequence[str], place:
                     f"an id from 0 to {len(ids) - 1}, for the label names {quoted(ids)}",
                     "Correct the id, or add the missing name where the names are listed (labels.txt).",
                 )
-    return [
-        list(dict.fromkeys(ids[int(label)] if _ID.fullmatch(label) else label for label in row)) for row in lists
-    ]
+    return [list(dict.fromkeys(ids[int(label)] if _ID.fullmatch(label) else label for label in row)) for row in lists]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     if form == "name" and config.task == "multilabel":
         form = "delimited"
     lists: dict[str, list[list[str]]] = {}
-    places = {split: _places(source, split, part.first.tolist()) for split, part in rows.items()}
+    places = {split: row_places(source, split, part.first.tolist()) for split, part in rows.items()}
     for split, part in rows.items():
         try:
             lists[split] = read_label_lists(part.frame, labels, form, delimiter, None, places[split])
@@ -211,7 +211,7 @@ def _label_names(
     return label_order(list(counts))
 
 
-def _places(source: Source, split: str, first: list[int]) -> Callable[[int], str]:
+def row_places(source: Source, split: str, first: list[int]) -> Callable[[int], str]:
     """A different row's place in words, from where it first stands."""
     return lambda row: source.place(split, first[row])
 

@@ -169,7 +169,12 @@ def label_units(examples: Examples, names: Sequence[str], grouped: bool) -> tupl
 
 
 def part_rows(
-    units: Sequence[Unit], rows_of: Sequence[Sequence[int]], shares: dict[str, float], seed: int, grouped: bool, where: str = ""
+    units: Sequence[Unit],
+    rows_of: Sequence[Sequence[int]],
+    shares: dict[str, float],
+    seed: int,
+    grouped: bool,
+    where: str = "",
 ) -> NDArray[np.int64]:
     """The part of each row, `[n]` from 0 in the order of `shares`.
 
@@ -188,7 +193,8 @@ def part_rows(
     names = list(shares)
     if empty := [name for part, name in enumerate(names) if part not in assigned]:
         raise DataError(
-            f"{where}: nothing is left for {' and '.join(empty)}: {names[0]} needs all rows to have each label once.".removeprefix(": "),
+            f"{f'{where}: nothing' if where else 'Nothing'} is left for {' and '.join(empty)}: "
+            f"{names[0]} needs all rows to have each label once.",
             "several rows (or groups) of each label",
             "Label more rows, or take out labels with very few.",
         )
