@@ -235,13 +235,25 @@ def test_a_label_that_test_alone_has_is_split_too(tmp_path):
 
 
 @pytest.mark.parametrize("others", ["a", None])
-def test_a_column_of_lists_in_one_file_and_not_in_another(tmp_path, others):
-    train = [(text, [label]) for text, label in rows(40, labels="ab")]
-    data = folder(tmp_path, "jsonl", train=train, test=[(f"other {i}", others) for i in range(10)])
+@pytest.mark.parametrize("lists", ["train", "test"])
+def test_labels_that_are_lists_in_one_file_and_not_in_another(tmp_path, others, lists):
+    parts = {"train": rows(40, labels="ab"), "test": [(f"other {i}", others) for i in range(10)]}
+    parts[lists] = [(text, [label] if label else []) for text, label in parts[lists]]
+    data = folder(tmp_path, "jsonl", **parts)
     write_splits(open_source(data), DataConfig(task="multilabel"), Plan(), tmp_path / "out")
     written = [json.loads(line) for path in (tmp_path / "out").iterdir() for line in path.read_text().splitlines()]
     first, last = (next(row["label"] for row in written if row["text"] == text) for text in ("some words 0", "other 0"))
-    assert (first, last) == (('["a"]', "a") if others else (["a"], None))
+    assert (first or ["a"], last or []) == (["a"], ["a"] if others else [])
+    assert detect_schema(open_source(tmp_path / "out"), DataConfig(task="multilabel")).names == ["a", "b"]
+
+
+@pytest.mark.parametrize(("others", "kept"), [("x", ("x", '["t"]')), (None, (None, ["t"]))])
+def test_another_column_of_lists_in_one_file_and_not_in_another(tmp_path, others, kept):
+    for part, tags in {"train": ["t"], "test": others}.items():
+        lines = [json.dumps({"text": f"{part} {i}", "label": "ab"[i % 2], "tags": tags}) for i in range(20)]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
+    whole, _ = split(tmp_path)
+    assert [whole["tags"].to_list()[-1], whole["tags"].to_list()[0]] == list(kept)
 
 
 def test_a_file_without_labels_is_refused(tmp_path):

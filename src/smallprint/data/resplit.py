@@ -77,9 +77,9 @@ def make_splits(
     if plan.by == "time" and plan.time is None:
         raise ConfigError("Splitting by time needs a time.", "--time COLUMN", "Name the column.")
     parts = read_parts(source, config, SPLITS)
-    whole = _joined(list(parts.frames.values()))
     schema = _with_all_labels(detect_schema(source, config), parts, source, config)
     examples = _all_examples(parts, schema, source)
+    whole = _joined(list(parts.frames.values()), schema)
     if examples.dropped:
         say(f"{counted(examples.dropped, 'row')} without {schema.left_out} left out.")
     by = plan.by if plan.by != "auto" else "group" if schema.group else "random"
@@ -124,8 +124,15 @@ def write_splits(
     return [{part: len(rows) for part, rows in split.items()} for split in splits]
 
 
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One table; a column whose types do not go together, as lists and strings, is typed as in one JSON Lines file."""
+def _joined(frames: list[pl.DataFrame], schema: Schema) -> pl.DataFrame:
+    """One table; a column whose types do not go together is typed as in one JSON Lines file, labels as lists where some are."""
+    label = schema.labels[0]
+    if len({frame.schema[label].is_nested() for frame in frames}) > 1:
+        lists = [read_label_lists(frame, schema.labels, schema.form, schema.delimiter, None, str) for frame in frames]
+        frames = [
+            frame.with_columns(pl.Series(label, labels, dtype=pl.List(pl.String)))
+            for frame, labels in zip(frames, lists, strict=True)
+        ]
     try:
         return pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError:
