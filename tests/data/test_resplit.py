@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -290,3 +291,10 @@ def test_what_has_no_place_in_time_is_refused(days, told):
 def test_too_many_folds_name_the_option():
     with pytest.raises(DataError, match=r"3 groups are too few for 5 folds.(.|\n)*Set --folds to 3 or fewer"):
         split(table(100, groups=3), folds=5)
+
+
+def test_names_that_a_data_set_declares_become_a_file(tmp_path):
+    frame = pl.DataFrame(rows(40, labels=[0, 1]), schema=["text", "label"], orient="row")
+    source = replace(open_source({"train": frame}), column_label_names={"label": ["no", "yes"], "other": ["x"]})
+    write_splits(source, DataConfig(), Plan(), tmp_path / "out")
+    assert (tmp_path / "out" / "labels.txt").read_text() == "no\nyes\n"
