@@ -331,3 +331,15 @@ def test_unfair_tos_has_thirty_three():
     [leak] = [finding for finding in report.findings if finding.kind == "test-in-train"]
     assert "33 of them word for word (1 with a label)" in leak.found
     assert sum(place.detail.startswith("word for word") for place in leak.places) == 33
+
+
+def test_rows_without_a_group_are_in_no_group(tmp_path):
+    for split in ("train", "test"):
+        n = range(20)
+        write(
+            tmp_path / f"{split}.csv",
+            text=[f"{split} words {i}" for i in n],
+            label=["ab"[i % 2] for i in n],
+            document=["" if i > 5 else f"{split} {i}" for i in n],
+        )
+    assert "group-in-two-splits" not in {finding.kind for finding in check_data(str(tmp_path)).findings}

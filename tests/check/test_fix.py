@@ -74,3 +74,15 @@ def test_one_table_of_another_format(tmp_path, suffix):
     clean_data(str(path), DataConfig(), tmp_path / "out")
     [written] = [p for p in (tmp_path / "out").iterdir() if p.name.startswith("train")]
     assert written.suffix == f".{suffix}"
+
+
+def test_names_of_ids_go_along(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "labels.txt").write_text("red\ngreen\n")
+    pl.DataFrame({"text": [f"words {i}" for i in range(9)], "label": [i % 2 for i in range(9)]}).write_csv(
+        data / "train.csv"
+    )
+    clean_data(str(data), DataConfig(), tmp_path / "out")
+    assert (tmp_path / "out" / "labels.txt").read_text() == "red\ngreen\n"
+    assert check_data(str(tmp_path / "out")).support["train"] == {"red": 5, "green": 4}

@@ -114,3 +114,10 @@ def test_a_text_column_that_is_named_for_the_labels_is_told_as_that():
         DataError, match=r"label column 'clause' \(data.labels\) holds long texts(.|\n)*'kind', 'other'"
     ):
         find_columns(frame, DataConfig(labels="clause"), "t.csv")
+
+
+def test_lists_are_no_groups():
+    frame = pl.DataFrame({"text": ["a long text"] * 3, "label": ["x", "y", "x"], "document": [["d"]] * 3})
+    assert find_columns(frame, DataConfig(), "data")[2] is None
+    with pytest.raises(DataError, match=r"group column 'document' holds List\(String\)"):
+        find_columns(frame, DataConfig(group="document"), "data")

@@ -181,3 +181,10 @@ def test_labels_that_stand_as_names_are_those_that_are_read_one_by_one(monkeypat
             slow = examples.to_examples(frame, schema, "train", source).frame
         assert made.equals(slow)
         assert made.schema == slow.schema
+
+
+def test_a_blank_group_is_none(tmp_path):
+    (tmp_path / "t.csv").write_text("text,label,company\none,a,A\ntwo,b,\nthree,b, \nfour,b,B \n")
+    source = open_source(tmp_path / "t.csv")
+    examples = to_examples(source.read(None), detect_schema(source, DataConfig()), "train", source)
+    assert examples.groups == ["A", None, None, "B "]

@@ -268,3 +268,13 @@ def test_the_shipped_clauses_are_read_as_extra_rows(tmp_path):
     assert min(counts.values()) > 15
     assert sum(not row for row in after.extra.labels) == 100
     assert all(10 <= len(text.split()) <= 90 for text in after.extra.texts)
+
+
+def test_names_that_are_numbers_are_read_as_such_in_what_suggest_writes(tmp_path, write):
+    data = tmp_path / "stars"
+    data.mkdir()
+    (data / "labels.txt").write_text("1\n2\n3\n")
+    for split in ("train", "validation"):
+        (data / f"{split}.csv").write_text("text,label\n" + "".join(f"{split} {i},{i % 3}\n" for i in range(9)))
+    assert extra_of(data, write("text,label\nnew,1\nnewer,3\n")).labels == [["1"], ["3"]]
+    assert extra_of(data, write("text,label\nnew,1\nnewer,0\n")).labels == [["2"], ["1"]]

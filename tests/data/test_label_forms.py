@@ -2,13 +2,17 @@ import polars as pl
 import pytest
 
 from smallprint.core.errors import DataError
-from smallprint.data.label_forms import detect_form, is_flag_column, read_label_lists
+from smallprint.data.label_forms import detect_form, is_flag_column, known_ids, read_label_lists
 
 
 def lists(values, ids=None, delimiter="|", dtype=None):
     frame = pl.DataFrame({"l": pl.Series(values, dtype=dtype)})
     form, delimiter = detect_form(frame, ["l"], delimiter, ids)
-    return form, read_label_lists(frame, ["l"], form, delimiter, ids, lambda row: f"row {row + 1}")
+
+    def read(ids):
+        return read_label_lists(frame, ["l"], form, delimiter, ids, lambda row: f"row {row + 1}")
+
+    return form, read(known_ids(read(None), ids))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,30 @@ def test_ids_become_names():
 def test_names_stay_names_where_ids_are_known():
     assert lists(["yes", "no"], ids=["no", "yes"]) == ("name", [["yes"], ["no"]])
     assert lists(["1", "0"], ids=["0", "1"]) == ("name", [["1"], ["0"]])
+
+
+STARS = ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("train", "one", "form"),
+    [
+        ([0, 1, 2, 3, 4], "2", "ids"),
+        ([[0, 1], [4]], "2", "list"),
+        (["0|1", "4"], "2", "delimited"),
+        ([5, 1, 2], "1", "name"),
+    ],
+)
+def test_what_a_number_means_is_decided_once(train, one, form):
+    ids = known_ids(lists(train)[1], STARS)
+    frame = pl.DataFrame({"l": [[1]] if form == "list" else ["1"]})
+    assert read_label_lists(frame, ["l"], form, "|", ids, str) == [[one]]
+
+
+def test_where_no_name_is_a_number_ids_are_read_though_train_has_names():
+    ids = known_ids([["yes"], ["no"]], ["no", "yes"])
+    assert read_label_lists(pl.DataFrame({"l": ["1", "no"]}), ["l"], "name", "|", ids, str) == [["yes"], ["no"]]
+    assert known_ids([["yes"], ["0"]], ["no", "yes"]) is None, "one column has one or the other"
 
 
 @pytest.mark.parametrize("values", [[0, 5], ["0", "-1"], [[0], [2]]])

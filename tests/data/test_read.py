@@ -64,7 +64,7 @@ def test_labels_txt_gives_names_in_id_order(tmp_path):
     folder(tmp_path, "train.csv")
     (tmp_path / "labels.txt").write_text("zebra\n apple \n\n")
     assert open_source(tmp_path).label_names == ["zebra", "apple"]
-    assert open_source(tmp_path).names_of("label") == ["zebra", "apple"]
+    assert open_source(tmp_path).names_of(["label"]) == ["zebra", "apple"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_dict_without_train_or_with_two_of_a_split_is_an_error():
 
 def test_a_dataset_gives_its_label_names():
     for source in (open_source(IDS), open_source({"train": IDS, "test": IDS})):
-        assert source.label_names == source.names_of("label") == ["neg", "pos"]
+        assert source.label_names == source.names_of(["label"]) == ["neg", "pos"]
 
 
 def test_the_hub_is_read_through_datasets(monkeypatch):

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.data.read import open_source
 from smallprint.data.resplit import Plan, make_splits, write_splits
+from smallprint.data.schema import detect_schema
 
 
 def table(n, seed=0, groups=12):
@@ -27,7 +29,7 @@ def table(n, seed=0, groups=12):
 
 
 def split(frame, config=None, **plan):
-    return make_splits(open_source(frame), config or DataConfig(), Plan(**plan))
+    return make_splits(open_source(frame), config or DataConfig(), Plan(**plan))[:2]
 
 
 @settings(max_examples=25, deadline=None)
@@ -130,7 +132,7 @@ def test_files(tmp_path):
 def test_times_as_strings_are_put_in_their_order(form):
     days = [day % 12 for day in range(120)]
     frame = table(120).with_columns(day=pl.Series([form(day) for day in days]))
-    _, (split,) = make_splits(open_source(frame), DataConfig(), Plan(by="time", time="day"))
+    _, (split,), _ = make_splits(open_source(frame), DataConfig(), Plan(by="time", time="day"))
     of = {part: {days[row] for row in rows} for part, rows in split.items()}
     if form(0).endswith(":00"):  # an hour that is ahead comes earlier
         assert min(of["train"]) > max(of["test"])
@@ -167,3 +169,132 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["split", str(tmp_path / "t.jsonl"), "--out", str(tmp_path / "x"), "--by", "size"])
     assert ended.value.code == 2
+
+
+def folder(tmp_path, suffix="csv", **parts):
+    for part, rows in parts.items():
+        frame = pl.DataFrame(rows, schema=["text", "label"], orient="row", strict=False)
+        frame.write_csv(tmp_path / f"{part}.csv") if suffix == "csv" else (tmp_path / f"{part}.jsonl").write_text(
+            "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+        )
+    return tmp_path
+
+
+def rows(n, what="words", labels="abc"):
+    return [(f"some {what} {i}", labels[i % len(labels)]) for i in range(n)]
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_names_of_ids_go_along(tmp_path, folds):
+    data = folder(tmp_path, train=rows(40, labels=[0, 1]))
+    (data / "labels.txt").write_text("red\ngreen\n")
+    write_splits(open_source(data), DataConfig(), Plan(folds=folds), tmp_path / "out")
+    for place in [tmp_path / "out" / f"fold-{k}" for k in (1, 2)] if folds else [tmp_path / "out"]:
+        assert detect_schema(open_source(place), DataConfig()).names == ["red", "green"]
+    write_splits(open_source(table(60)), DataConfig(), Plan(), tmp_path / "unnamed")
+    assert not (tmp_path / "unnamed" / "labels.txt").exists()
+
+
+@pytest.mark.parametrize("plan", [{}, {"folds": 3}])
+def test_a_part_that_would_be_empty_is_refused(tmp_path, plan):
+    frame = pl.DataFrame({"text": [f"t{i}" for i in range(6)], "label": list("abcdef")})
+    with pytest.raises(DataError, match=r"othing is left for (validation and test|fold 2 and fold 3): "):
+        write_splits(open_source(frame), DataConfig(), Plan(**plan), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_name_the_file_and_row_that_they_are_about(tmp_path):
+    data = folder(tmp_path, train=rows(20), test=[*rows(5, "other"), (" ", "a")])
+    with pytest.raises(DataError, match=r"The test split has 1 row without text in 'text': .*test\.csv, line 7"):
+        split(data)
+    whole, [parts] = split(data, DataConfig(empty_text="drop"))
+    assert whole.height == 26
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(25))
+    column = pl.DataFrame(rows(20), schema=["text", "label"], orient="row")
+    column = pl.concat([column, column.tail(1).with_columns(text=pl.lit(" "))])
+    column = column.with_columns(split=pl.Series(["test"] * 10 + ["train"] * 10 + ["test"]))
+    with pytest.raises(DataError, match="The test split has 1 row without text in 'text': data, row 21"):
+        split(column)
+
+
+def test_rows_are_counted_through_all_parts(tmp_path):
+    frame = pl.DataFrame(rows(60), schema=["text", "label"], orient="row").with_columns(
+        split=pl.Series(["test", "train", "train"] * 20), text=pl.when(pl.int_range(60) != 31).then("text")
+    )
+    whole, [parts] = split(frame, DataConfig(empty_text="drop"))
+    assert whole["text"].null_count() == 1
+    taken = whole[np.concatenate(list(parts.values())).tolist()]
+    assert sorted(taken["text"]) == sorted(frame["text"].drop_nulls())
+
+
+def test_a_label_that_test_alone_has_is_split_too(tmp_path):
+    data = folder(tmp_path, train=rows(20, labels="ab"), test=[(f"new {i}", "z") for i in range(8)])
+    whole, [parts] = split(data)
+    assert all("z" in whole["label"][part.tolist()].to_list() for part in parts.values())
+    with pytest.raises(DataError, match=r"The test split has labels that are not known: 'z' \(8 rows\)"):
+        split(data, DataConfig(task="binary"))
+
+
+@pytest.mark.parametrize("others", ["a", None])
+@pytest.mark.parametrize("lists", ["train", "test"])
+def test_labels_that_are_lists_in_one_file_and_not_in_another(tmp_path, others, lists):
+    parts = {"train": rows(40, labels="ab"), "test": [(f"other {i}", others) for i in range(10)]}
+    parts[lists] = [(text, [label] if label else []) for text, label in parts[lists]]
+    data = folder(tmp_path, "jsonl", **parts)
+    write_splits(open_source(data), DataConfig(task="multilabel"), Plan(), tmp_path / "out")
+    written = [json.loads(line) for path in (tmp_path / "out").iterdir() for line in path.read_text().splitlines()]
+    first, last = (next(row["label"] for row in written if row["text"] == text) for text in ("some words 0", "other 0"))
+    assert (first or ["a"], last or []) == (["a"], ["a"] if others else [])
+    assert detect_schema(open_source(tmp_path / "out"), DataConfig(task="multilabel")).names == ["a", "b"]
+
+
+@pytest.mark.parametrize(("others", "kept"), [("x", ("x", '["t"]')), (None, (None, ["t"]))])
+def test_another_column_of_lists_in_one_file_and_not_in_another(tmp_path, others, kept):
+    for part, tags in {"train": ["t"], "test": others}.items():
+        lines = [json.dumps({"text": f"{part} {i}", "label": "ab"[i % 2], "tags": tags}) for i in range(20)]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
+    whole, _ = split(tmp_path)
+    assert [whole["tags"].to_list()[-1], whole["tags"].to_list()[0]] == list(kept)
+
+
+def test_a_file_without_labels_is_refused(tmp_path):
+    data = folder(tmp_path, train=rows(40))
+    (data / "test.csv").write_text("text\nother\n")
+    with pytest.raises(DataError, match=r"\(test\) has no column 'label'"):
+        split(data, DataConfig(task="multilabel"))
+
+
+@pytest.mark.parametrize("by", ["time", "random"])
+@pytest.mark.parametrize("none", ["validation", "test"])
+def test_a_part_of_no_share_is_left_out(by, none):
+    frame = pl.DataFrame({"text": [f"t{i}" for i in range(100)], "label": ["x", "y"] * 50, "day": range(100)})
+    _, [parts] = split(frame, by=by, time="day", **{f"{none}_share": 0})
+    other = {"validation": "test", "test": "validation"}[none]
+    assert {part: len(rows) for part, rows in parts.items()} == {"train": 85, other: 15}
+    if by == "time":
+        assert parts[other].tolist() == list(range(85, 100))
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (["nan", *map(str, range(119))], "1 row of 'day' are neither dates nor numbers, first 'nan'"),
+        ([float("inf"), float("nan"), *map(float, range(118))], "2 rows of 'day' .*, first 'inf'"),
+        ([["2026"]] * 120, r"column 'day' is of type List\(String\)"),
+    ],
+)
+def test_what_has_no_place_in_time_is_refused(days, told):
+    with pytest.raises(DataError, match=told):
+        split(table(120).with_columns(day=pl.Series(days)), by="time", time="day")
+
+
+def test_too_many_folds_name_the_option():
+    with pytest.raises(DataError, match=r"3 groups are too few for 5 folds.(.|\n)*Set --folds to 3 or fewer"):
+        split(table(100, groups=3), folds=5)
+
+
+def test_names_that_a_data_set_declares_become_a_file(tmp_path):
+    frame = pl.DataFrame(rows(40, labels=[0, 1]), schema=["text", "label"], orient="row")
+    source = replace(open_source({"train": frame}), column_label_names={"label": ["no", "yes"], "other": ["x"]})
+    write_splits(source, DataConfig(), Plan(), tmp_path / "out")
+    assert (tmp_path / "out" / "labels.txt").read_text() == "no\nyes\n"

@@ -6,6 +6,7 @@ import pytest
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
+from smallprint.data.examples import to_examples
 from smallprint.data.read import open_source
 from smallprint.data.schema import detect_schema, label_order
 
@@ -190,3 +191,14 @@ def test_real_tables_are_understood(name, task, said):
     if not (root / name).is_dir():
         pytest.skip(f"no {root / name}; SMALLPRINT_DATA names the data folder")
     assert said in detect_schema(open_source(root / name), DataConfig(task=task)).said
+
+
+def test_numbers_that_are_names_and_ids_mean_the_same_in_each_split(tmp_path):
+    (tmp_path / "labels.txt").write_text("1\n2\n3\n4\n5\n")
+    for split, labels in {"train": [0, 1, 2, 3, 4], "test": [1, 4]}.items():
+        rows = "".join(f"{split} {i},{label}\n" for i, label in enumerate(labels))
+        (tmp_path / f"{split}.csv").write_text(f"text,label\n{rows}")
+    source = open_source(tmp_path)
+    schema = detect_schema(source, DataConfig())
+    assert schema.ids == ("1", "2", "3", "4", "5")
+    assert to_examples(source.read("test"), schema, "test", source).labels == [["2"], ["5"]]

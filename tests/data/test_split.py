@@ -195,3 +195,20 @@ def test_without_a_ready_test_split_there_is_nothing_to_check(data):
 def test_good_test_labels_pass():
     check({"train": table(), "test": table()})
     check({"train": table(), "test": table(2, labels=[["new"], []])}, task="binary")
+
+
+def test_blank_groups_of_a_csv_are_spread_as_those_of_a_frame(tmp_path):
+    frame = table(document=["d"] * 50 + [None] * 150, labels=["a", "b"] * 100)
+    frame.write_csv(tmp_path / "t.csv")
+    assert texts_of(split(tmp_path / "t.csv")) == texts_of(split(frame))
+
+
+def test_test_rows_that_will_be_left_out_pass():
+    train = pl.DataFrame({"text": list("abc"), "label": ["x", "y", "z"]})
+    data = {"train": train, "test": train.with_columns(label=pl.Series(["x", None, "z"]))}
+    check(data, empty_label="drop")
+    check(data, empty_text="drop")  # it may have no text: nobody looked
+    with pytest.raises(DataError, match=r"'new' \(1 rows\); first at test, row 3"):
+        check(data | {"test": data["test"].with_columns(label=pl.Series(["x", None, "new"]))}, empty_label="drop")
+    with pytest.raises(DataError, match="test split has 1 row without exactly one label"):
+        split(data | {"validation": train}, empty_text="drop").open_test()

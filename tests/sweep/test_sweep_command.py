@@ -11,7 +11,7 @@ import time
 import pytest
 
 from smallprint.cli import app as cli
-from smallprint.core.errors import ConfigError, MissingExtraError, TrainingError
+from smallprint.core.errors import ConfigError, DataError, MissingExtraError, TrainingError
 from smallprint.core.settings import load_config
 from smallprint.sweep import command, judge, storage, study, trial
 from smallprint.sweep.command import sweep_data
@@ -318,6 +318,18 @@ def test_small_data_is_judged_by_folds_with_groups_whole(data):
             splits.open_test()
     assert sorted(seen) == list(range(len(opened.pool)))
     assert judge.open_judge(data, load_config(None, [*SETTINGS, "sweep.folds=auto", "sweep.small=50"])).folds == 1
+
+
+def test_too_few_groups_for_the_folds_end_it_before_the_first_trial(tmp_path, labelled_frame):
+    import polars as pl
+
+    frame = labelled_frame("multilabel", 160).with_columns(company=pl.Series([f"c{i // 32}" for i in range(160)]))
+    frame.write_parquet(tmp_path / "toy.parquet")
+    lines = []
+    with pytest.raises(DataError, match=r"4 groups are too few for 5 folds(.|\n)*Set sweep\.folds to 4 or fewer"):
+        run(str(tmp_path / "toy.parquet"), tmp_path / "s", 5, "sweep.folds=5", say=lines.append)
+    assert not (tmp_path / "s").exists()
+    assert lines == []
 
 
 def test_test_is_not_read_before_the_winner_is_known(data, tmp_path, monkeypatch):

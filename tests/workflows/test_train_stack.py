@@ -274,5 +274,5 @@ def test_more_folds_than_groups_are_refused(settings, tmp_path):
     path = tmp_path / "table.csv"
     frame.write_csv(path)
     config = settings("stack.folds=5", "data.group=firm", only=["linear"])
-    with pytest.raises(smallprint.SmallprintError, match="groups are too few for 5 folds"):
+    with pytest.raises(smallprint.SmallprintError, match=r"groups are too few for 5 folds(.|\n)*Set stack\.folds to"):
         smallprint.train(path, config=config, out=tmp_path / "run")

@@ -178,7 +178,7 @@ def clean_data(data: Any, config: DataConfig, out: str | Path) -> dict[str, int]
         schema = detect_schema(source, config.model_copy(update={"empty_text": "drop"}))
         rows, _, _ = read_rows(source, config, SPLITS)
         parts, rows = read_parts(source, config, SPLITS), rows.in_memory()
-    return fix_data(source, parts, rows, schema.text, out)
+    return fix_data(source, parts, rows, schema, out)
 
 
 def gravest(report: Report, most: int = 5) -> list[str]:

@@ -19,20 +19,21 @@ from smallprint.check.rows import CONTROL, DIRECTION, UNSEEN
 from smallprint.core.errors import ConfigError
 from smallprint.core.files import atomic_folder, write_text
 from smallprint.data.read import Source
+from smallprint.data.schema import Schema
 from smallprint.data.split_column import Parts
-from smallprint.data.write_table import suffix_of, write_table
+from smallprint.data.write_table import suffix_of, write_label_names, write_table
 
 LOG = "changes.jsonl"
 
 
-def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Path) -> dict[str, int]:
+def fix_data(source: Source, parts: Parts, rows: Rows, schema: Schema, out: str | Path) -> dict[str, int]:
     """Writes the cleaned splits and `changes.jsonl`, whole or not at all, and gives how many changes of each kind there were.
 
     Args:
         source: The data.
         parts: Its raw frames, by split.
         rows: The same as `check` reads them.
-        text: The text column.
+        schema: What the columns mean.
         out: A new folder.
 
     Raises:
@@ -63,8 +64,9 @@ def fix_data(source: Source, parts: Parts, rows: Rows, text: str, out: str | Pat
                     frame.filter(kept),
                     [row for row, out_of in zip(numbers, gone, strict=True) if not out_of],
                 )
-                frame = _strip(frame, text, split, numbers, note)
+                frame = _strip(frame, schema.text, split, numbers, note)
             write_table(frame, temporary / f"{split}{suffix}")
+        write_label_names(source, schema.labels, temporary)
         lines = "".join(json.dumps(change, ensure_ascii=False) + "\n" for change in changes)
         write_text(temporary / LOG, lines)
     return counts

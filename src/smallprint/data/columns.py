@@ -49,7 +49,14 @@ def find_columns(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[s
     except DataError:
         _check_not_text(frame, named, config, where)
         raise
-    group = group or _by_name(frame.columns, GROUP_NAMES, {text} | set(named) | split)
+    single = [name for name, kind in frame.schema.items() if not kind.is_nested()]
+    if group and group not in single:
+        raise DataError(
+            f"{where}: the group column {group!r} holds {frame.schema[group]}.",
+            "one group a row",
+            f"Name another column with --group; the columns are {quoted(frame.columns)}.",
+        )
+    group = group or _by_name(single, GROUP_NAMES, {text} | set(named) | split)
     labels = named or _find_labels(frame, {text, group or ""} | split, where)
     if text in labels or group in labels:
         raise DataError(

@@ -84,7 +84,7 @@ def to_examples(
         frame = frame.filter(~blank)
         if frame.is_empty() and not may_be_empty:
             raise DataError(f"The {split} split has no row with text.", "texts", f"Check the column {schema.text!r}.")
-    bare = _bare(frame, schema)
+    bare = bare_rows(frame, schema)
     if bare.any():
         frame = frame.filter(~bare)
         if frame.is_empty() and not may_be_empty:
@@ -94,13 +94,12 @@ def to_examples(
         return source.place(split, int(frame[ROW][position]))
 
     labels = _label_column(frame, schema, split, place)
-    group = frame[schema.group].cast(pl.String) if schema.group else _same(None, pl.String, frame.height)
     made = pl.DataFrame(
         {
             "row": frame[ROW].cast(pl.UInt32),
             "text": frame[schema.text].cast(pl.String),
             "labels": labels,
-            "group": group,
+            "group": _groups(frame, schema),
         }
     )
     return Examples(split, made, int(blank.sum()) + int(bare.sum()))
@@ -116,11 +115,20 @@ def _blank(texts: pl.Series) -> pl.Series:
     return blank
 
 
+def _groups(frame: pl.DataFrame, schema: Schema) -> pl.Series:
+    """The group of each row; null for a blank one, as a CSV has no other way to say none."""
+    if schema.group is None:
+        return _same(None, pl.String, frame.height)
+    groups = frame[schema.group].cast(pl.String)
+    blank = _blank(groups)
+    return groups.scatter(blank.arg_true(), None) if blank.any() else groups
+
+
 def _same(value: bool | None, kind: type[pl.DataType], n: int) -> pl.Series:
     return pl.Series([value], dtype=kind).new_from_index(0, n)
 
 
-def _bare(frame: pl.DataFrame, schema: Schema) -> pl.Series:
+def bare_rows(frame: pl.DataFrame, schema: Schema) -> pl.Series:
     """Which rows have no label and are to be left out for it."""
     if schema.empty_label == "error" or schema.task == "multilabel" or schema.any_label:
         return _same(False, pl.Boolean, frame.height)

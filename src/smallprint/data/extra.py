@@ -15,7 +15,7 @@ from smallprint.core.data_config import UTF_8
 from smallprint.core.errors import DataError
 from smallprint.core.progress import counted
 from smallprint.data.examples import Examples, places, to_examples
-from smallprint.data.label_forms import Form, detect_form
+from smallprint.data.label_forms import Form, detect_form, known_ids, read_label_lists
 from smallprint.data.read import ALIASES, Source, open_source
 from smallprint.data.schema import Schema
 from smallprint.data.split import Splits
@@ -93,6 +93,9 @@ def _read(table: Source, schema: Schema) -> Examples:
         found = [detect_form(frame, own.labels, by, own.ids) for by in (own.delimiter, WRITTEN)]
         form, delimiter = next((pair for pair in found if pair[0] != "name"), found[0])
         own = replace(own, form=form, delimiter=delimiter)
+    written = read_label_lists(frame, own.labels, own.form, own.delimiter, None, lambda row: table.place(None, row))
+    ids = known_ids(written, own.ids)  # `suggest` writes names, be they numbers, where the data has ids
+    own = replace(own, ids=None if ids is None else tuple(ids))
     return to_examples(frame, replace(own, group=None), "extra", table)
 
 

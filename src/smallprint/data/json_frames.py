@@ -74,7 +74,7 @@ def _strings(column: pl.Series) -> pl.Series:
     def text(value: Any) -> str | None:
         if value is None or isinstance(value, str):
             return value
-        return json.dumps(value.to_list() if isinstance(value, pl.Series) else value, ensure_ascii=False)
+        return json.dumps(value.to_list() if isinstance(value, pl.Series) else value, ensure_ascii=False, default=str)
 
     if column.dtype == pl.String:
         return column

@@ -70,7 +70,7 @@ def read_label_lists(
         columns: Names of the label columns.
         form: How labels are written, from `detect_form`.
         delimiter: Joins labels in form 'delimited'.
-        ids: Label names in id order; whole numbers are turned into these names.
+        ids: Label names in id order, from `known_ids`; whole numbers are turned into these names.
         place: A row's place in words, by its position in `frame`.
 
     Raises:
@@ -95,9 +95,39 @@ def read_label_lists(
             )
         raw = [list(parts[text] or []) for text in texts]
     lists = [list(dict.fromkeys(label for item in row if (label := item.strip()))) for row in raw]
-    if ids is None:
-        return lists
-    return _names_of_ids(lists, columns[0], ids, place)
+    return lists if ids is None else names_of_ids(lists, columns[0], ids, place)
+
+
+def known_ids(lists: Sequence[Sequence[str]], names: Sequence[str] | None) -> Sequence[str] | None:
+    """The names that whole numbers stand for, in id order; None where numbers are names themselves.
+
+    To be asked once, of all labels of train: what a number means must not hang on which rows it stands among.
+
+    Args:
+        lists: Labels of rows as they are written, with `ids=None`.
+        names: Label names in id order, where the source gives them.
+    """
+    used = {label for row in lists for label in row}
+    if names is None or used <= set(names):
+        return None if any(_ID.fullmatch(name) for name in names or ()) else names
+    return names if all(_ID.fullmatch(label) for label in used) else None
+
+
+def names_of_ids(lists: list[list[str]], column: str, ids: Sequence[str], place: Place) -> list[list[str]]:
+    """The lists with a name for each whole number.
+
+    Raises:
+        DataError: A number is none of the ids.
+    """
+    for row, labels in enumerate(lists):
+        for label in labels:
+            if _ID.fullmatch(label) and not 0 <= int(label) < len(ids):
+                raise DataError(
+                    f"Column {column!r} has the label id {label}, {place(row)}.",
+                    f"an id from 0 to {len(ids) - 1}, for the label names {quoted(ids)}",
+                    "Correct the id, or add the missing name where the names are listed (labels.txt).",
+                )
+    return [list(dict.fromkeys(ids[int(label)] if _ID.fullmatch(label) else label for label in row)) for row in lists]
 
 
 @dataclass(frozen=True)
@@ -220,19 +250,3 @@ def _read_onehot(frame: pl.DataFrame, columns: Sequence[str], place: Place) -> l
                     "Correct the value, or name one label column (--labels COLUMN).",
                 )
     return lists
-
-
-def _names_of_ids(lists: list[list[str]], column: str, ids: Sequence[str], place: Place) -> list[list[str]]:
-    known = set(ids)
-    used = {label for row in lists for label in row}
-    if used <= known or not all(_ID.fullmatch(label) for label in used):
-        return lists
-    for row, labels in enumerate(lists):
-        for label in labels:
-            if not 0 <= int(label) < len(ids):
-                raise DataError(
-                    f"Column {column!r} has the label id {label}, {place(row)}.",
-                    f"an id from 0 to {len(ids) - 1}, for the label names {quoted(ids)}",
-                    "Correct the id, or add the missing name where the names are listed (labels.txt).",
-                )
-    return [[ids[int(label)] for label in row] for row in lists]

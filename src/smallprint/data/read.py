@@ -7,7 +7,7 @@ stays closed until it is asked for. It does not say which column is the text; th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import as_file, files
@@ -118,9 +118,9 @@ class Source:
         """A row's place in words, such as 'train.csv, line 14'; `row` counts from 0."""
         return self._table(split).place(row)
 
-    def names_of(self, column: str) -> list[str] | None:
-        """Label names in id order for a column: its own, else the source's, else None."""
-        return self.column_label_names.get(column, self.label_names)
+    def names_of(self, labels: Sequence[str]) -> list[str] | None:
+        """Label names in id order for the label column: its own, else the source's, else None; None for several columns."""
+        return self.column_label_names.get(labels[0], self.label_names) if len(labels) == 1 else None
 
     def _table(self, split: str | None) -> Table:
         table = self.tables.get(split or "") if self.splits else self.tables[""]

@@ -7,8 +7,9 @@ on every machine. Labels that train would lack are refused.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -22,15 +23,18 @@ from smallprint.core.files import atomic_folder
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.columns import require_column
 from smallprint.data.examples import Examples, to_examples
+from smallprint.data.formats import select_columns
+from smallprint.data.json_frames import join_json
+from smallprint.data.label_forms import distinct_rows, read_label_lists
 from smallprint.data.read import SPLITS, Source
-from smallprint.data.schema import Schema, detect_schema
-from smallprint.data.split import fold_examples, label_units
-from smallprint.data.split_column import ROW, read_parts
-from smallprint.data.stratify import assign_parts
-from smallprint.data.write_table import suffix_of, write_table
+from smallprint.data.schema import Schema, detect_schema, label_order, row_places
+from smallprint.data.split import fold_examples, label_units, part_rows
+from smallprint.data.split_column import ROW, Parts, read_parts
+from smallprint.data.write_table import suffix_of, write_label_names, write_table
 
 By = Literal["auto", "random", "group", "time"]
 Numbers = NDArray[np.int64]
+TIMES = "dates such as 2026-03-31 or 2026-03-31 14:05, or numbers"
 MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -41,8 +45,8 @@ class Plan:
     Attributes:
         by: 'auto' is by group where there is one, else at random; 'time': the latest rows are test, those before them validation.
         time: Column of the time: dates or numbers, also as strings.
-        validation_share: Of the rows.
-        test_share: Of the rows.
+        validation_share: Of the rows; with 0 there is no validation.
+        test_share: Of the rows; with 0 there is no test.
         folds: Parts that are each the test of a split of its own; None makes one split. By time each fold's train is what came before.
         seed: Decides ties and chance.
     """
@@ -54,22 +58,28 @@ class Plan:
     folds: int | None = None
     seed: int = 42
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each part, without parts of none."""
+        others = {"validation": self.validation_share, "test": self.test_share}
+        return {"train": 1 - sum(others.values()), **{part: share for part, share in others.items() if share}}
+
 
 def make_splits(
     source: Source, config: DataConfig, plan: Plan, say: Say = say_nothing
-) -> tuple[pl.DataFrame, list[dict[str, Numbers]]]:
-    """Gives the whole table, and of each split (one, or one a fold) the row numbers by part; says how many rows are in none.
+) -> tuple[pl.DataFrame, list[dict[str, Numbers]], Schema]:
+    """Gives the whole table, of each split (one, or one a fold) the row numbers by part, and the schema; says how many rows are in none.
 
     Raises:
         ConfigError: The plan lacks what it needs.
-        DataError: There are too few rows or groups, a time is missing or is none, or train would lack a label.
+        DataError: There are too few rows or groups, a time is missing or is none, a part would be empty, or train would lack a label.
     """
     if plan.by == "time" and plan.time is None:
         raise ConfigError("Splitting by time needs a time.", "--time COLUMN", "Name the column.")
     parts = read_parts(source, config, SPLITS)
-    whole = pl.concat(list(parts.frames.values()), how="diagonal_relaxed")
-    schema = detect_schema(source, config)
-    examples = to_examples(whole.with_row_index(ROW), schema, "train", source)
+    schema = _with_all_labels(detect_schema(source, config), parts, source, config)
+    examples = _all_examples(parts, schema, source)
+    whole = _joined(list(parts.frames.values()), schema)
     if examples.dropped:
         say(f"{counted(examples.dropped, 'row')} without {schema.left_out} left out.")
     by = plan.by if plan.by != "auto" else "group" if schema.group else "random"
@@ -80,14 +90,14 @@ def make_splits(
     if by == "time":
         made = _by_time(whole, examples, str(plan.time), plan, source.name)
     elif plan.folds:
-        fold = fold_examples(examples, schema.names, plan.folds, plan.seed)
+        fold = fold_examples(examples, schema.names, plan.folds, plan.seed, "--folds")
         made = [{"train": np.flatnonzero(fold != k), "test": np.flatnonzero(fold == k)} for k in range(plan.folds)]
     else:
         made = [_at_once(examples, schema, plan, by == "group", source.name)]
     for number, split in enumerate(made, start=1):
         _check_labels(examples, split, f"fold {number}" if plan.folds else source.name, by)
     numbers = examples.frame["row"].to_numpy().astype(np.int64)
-    return whole, [{part: numbers[rows] for part, rows in split.items()} for split in made]
+    return whole, [{part: numbers[rows] for part, rows in split.items()} for split in made], schema
 
 
 def write_splits(
@@ -102,7 +112,7 @@ def write_splits(
     folder = Path(out).expanduser()
     if folder.exists():
         raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
-    whole, splits = make_splits(source, config, plan, say)
+    whole, splits, schema = make_splits(source, config, plan, say)
     suffix = suffix_of(source.name)
     with atomic_folder(folder) as temporary:
         for number, split in enumerate(splits, start=1):
@@ -110,25 +120,64 @@ def write_splits(
             place.mkdir(exist_ok=True)
             for part, rows in split.items():
                 write_table(whole[rows.tolist()], place / f"{part}{suffix}")
+            write_label_names(source, schema.labels, place)
     return [{part: len(rows) for part, rows in split.items()} for split in splits]
+
+
+def _joined(frames: list[pl.DataFrame], schema: Schema) -> pl.DataFrame:
+    """One table; a column whose types do not go together is typed as in one JSON Lines file, labels as lists where some are."""
+    label = schema.labels[0]
+    if len({frame.schema[label].is_nested() for frame in frames}) > 1:
+        lists = [read_label_lists(frame, schema.labels, schema.form, schema.delimiter, None, str) for frame in frames]
+        frames = [
+            frame.with_columns(pl.Series(label, labels, dtype=pl.List(pl.String)))
+            for frame, labels in zip(frames, lists, strict=True)
+        ]
+    try:
+        return pl.concat(frames, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError:
+        return join_json(frames)
+
+
+def _with_all_labels(schema: Schema, parts: Parts, source: Source, config: DataConfig) -> Schema:
+    """The schema with the labels of all parts: one that only test had may be in train after."""
+    if schema.any_label or source.names_of(schema.labels) is not None:
+        return schema
+    names = set(schema.names)
+    for split, frame in parts.frames.items():
+        rows = distinct_rows(select_columns(frame, schema.labels, f"{source.name} ({split})"), schema.labels)
+        place = row_places(source, split, parts.rows[split].gather(rows.first).to_list())
+        lists = read_label_lists(rows.frame, schema.labels, schema.form, schema.delimiter, schema.ids, place)
+        names.update(label for labels in lists for label in labels)
+    if len(names) == len(schema.names) or config.task == "binary":
+        return schema
+    return replace(
+        schema, names=label_order(list(names)), task="multiclass" if schema.task == "binary" else schema.task
+    )
+
+
+def _all_examples(parts: Parts, schema: Schema, source: Source) -> Examples:
+    """The examples of all parts; `row` counts through them all."""
+    frames, before, dropped = [], 0, 0
+    for split, frame in parts.frames.items():
+        numbers = parts.rows[split]
+        read = to_examples(frame.with_columns(numbers.alias(ROW)), schema, split, source, may_be_empty=split != "train")
+        places = numbers.search_sorted(read.frame["row"]) + before
+        frames.append(read.frame.with_columns(places.cast(pl.UInt32).alias("row")))
+        before, dropped = before + frame.height, dropped + read.dropped
+    return Examples("train", pl.concat(frames), dropped)
 
 
 def _at_once(examples: Examples, schema: Schema, plan: Plan, grouped: bool, where: str) -> dict[str, Numbers]:
     units, rows = label_units(examples, schema.names, grouped)
-    shares = {"train": 1 - plan.validation_share - plan.test_share}
-    shares |= {
-        name: share for name, share in (("validation", plan.validation_share), ("test", plan.test_share)) if share
-    }
+    shares = plan.shares
     if len(units) < len(shares):
         raise DataError(
             f"{where}: {len(units):,} {'groups' if grouped else 'different texts'} are too few for {len(shares)} parts.",
             "at least one a part, as each stays whole",
             "Label more, or name another group column.",
         )
-    assigned = np.array(assign_parts(units, list(shares.values()), plan.seed, whole_groups=grouped))
-    part_of = np.zeros(len(examples), dtype=np.int64)
-    for part, places in zip(assigned, rows, strict=True):
-        part_of[places] = part
+    part_of = part_rows(units, rows, shares, plan.seed, grouped, where)
     return {name: np.flatnonzero(part_of == i) for i, name in enumerate(shares)}
 
 
@@ -156,9 +205,13 @@ def _by_time(whole: pl.DataFrame, examples: Examples, column: str, plan: Plan, w
             for k in range(1, plan.folds + 1)
         ]
     else:
-        first, second = cut(1 - plan.validation_share - plan.test_share), cut(1 - plan.test_share)
-        split = {"train": order < first, "validation": (order >= first) & (order < second), "test": order >= second}
-        found = [{part: np.flatnonzero(mask) for part, mask in split.items()}]
+        ends = [*map(cut, list(accumulate(plan.shares.values()))[:-1]), n]
+        found = [
+            {
+                part: np.flatnonzero((order >= first) & (order < end))
+                for part, first, end in zip(plan.shares, [0, *ends[:-1]], ends, strict=True)
+            }
+        ]
     if any(not len(rows) for split in found for rows in split.values()):
         raise DataError(
             f"{where}: {len(counts):,} different times in {name!r} are too few for these parts, as equal ones stay together.",
@@ -174,21 +227,27 @@ def _moments(values: pl.Series, where: str) -> pl.Series:
     Raises:
         DataError: A value is neither.
     """
-    if values.dtype.is_temporal() or values.dtype.is_numeric():
+    if values.dtype.is_temporal():
         return values
-    texts = values.cast(pl.String, strict=False).str.strip_chars().replace("", None)
-    numbers = texts.cast(pl.Float64, strict=False)
-    if numbers.null_count() == texts.null_count():
-        return numbers
-    known = {text: _seconds(text) for text in texts.drop_nulls().unique(maintain_order=True)}
-    if bad := [text for text, found in known.items() if found is None]:
-        n = int(texts.is_in(bad).sum())
+    if values.dtype.is_nested() or values.dtype == pl.Object:
         raise DataError(
-            f"{where}: {counted(n, 'row')} of {values.name!r} are neither dates nor numbers, first {bad[0][:60]!r}.",
-            "dates such as 2026-03-31 or 2026-03-31 14:05, or numbers",
+            f"{where}: column {values.name!r} is of type {values.dtype}.", TIMES, "Name another column with --time."
+        )
+    texts = values.cast(pl.String, strict=False).str.strip_chars().replace("", None)
+    numbers = values if values.dtype.is_numeric() else texts.cast(pl.Float64, strict=False)
+    if numbers.null_count() == texts.null_count():
+        moments, bad = numbers, texts.filter(~numbers.cast(pl.Float64).is_finite())  # nan would be the latest
+    else:
+        known = {text: _seconds(text) for text in texts.drop_nulls().unique(maintain_order=True)}
+        moments = pl.Series(values.name, [None if text is None else known[text] for text in texts], dtype=pl.Float64)
+        bad = texts.filter(moments.is_null() & texts.is_not_null())
+    if len(bad):
+        raise DataError(
+            f"{where}: {counted(len(bad), 'row')} of {values.name!r} are neither dates nor numbers, first {bad[0][:60]!r}.",
+            TIMES,
             "Write them so (a day that comes first may be a month), or name another column with --time.",
         )
-    return pl.Series(values.name, [None if text is None else known[text] for text in texts], dtype=pl.Float64)
+    return moments
 
 
 def _seconds(text: str) -> float | None:

@@ -14,7 +14,7 @@ from typing import Literal
 from smallprint.core.config import DataConfig, Task
 from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
-from smallprint.data.label_forms import Form, detect_form, read_label_lists
+from smallprint.data.label_forms import Form, detect_form, known_ids, names_of_ids, read_label_lists
 from smallprint.data.label_rows import read_label_parts, read_label_rows
 from smallprint.data.read import Source
 
@@ -65,7 +65,7 @@ class Schema:
         any_label: Whether binary stands for "any label" of data with several labels.
         said: One sentence for the user on what was found.
         delimiter: Joins labels in form 'delimited'.
-        ids: Label names in id order, where the source gives them; whole numbers stand for these.
+        ids: Label names in id order, where whole numbers stand for them in every split; else None.
         unused: Label names that the source gives and train never uses.
         empty_text: What to do with rows that have no text.
         split_column: Column that names each row's split in an undivided table, or None.
@@ -102,29 +102,31 @@ def detect_schema(source: Source, config: DataConfig) -> Schema:
     where = source.name
     found = read_label_rows(source, config)
     text, labels, group, rows = found.text, found.labels, found.group, found.rows
-    ids = source.names_of(labels[0]) if len(labels) == 1 else None
-    form, delimiter = detect_form(rows["train"].frame, labels, config.delimiter, ids)
+    listed = source.names_of(labels)
+    form, delimiter = detect_form(rows["train"].frame, labels, config.delimiter, listed)
     if form == "name" and config.task == "multilabel":
         form = "delimited"
     lists: dict[str, list[list[str]]] = {}
-    places = {split: _places(source, split, part.first.tolist()) for split, part in rows.items()}
+    places = {split: row_places(source, split, part.first.tolist()) for split, part in rows.items()}
     for split, part in rows.items():
         try:
-            lists[split] = read_label_lists(part.frame, labels, form, delimiter, ids, places[split])
+            lists[split] = read_label_lists(part.frame, labels, form, delimiter, None, places[split])
         except DataError:  # told anew with the place and number of rows in the whole table
             parts = read_label_parts(source, config, found)
-            read_label_lists(parts.frames[split], labels, form, delimiter, ids, parts.place(source, split))
+            read_label_lists(parts.frames[split], labels, form, delimiter, None, parts.place(source, split))
             raise
+    if (ids := known_ids(lists["train"], listed)) is not None:
+        lists = {split: names_of_ids(part_lists, labels[0], ids, places[split]) for split, part_lists in lists.items()}
     times = rows["train"].counts.tolist()
     counts: Counter[str] = Counter()
     for n, row in zip(times, lists["train"], strict=True):
         counts.update(dict.fromkeys(row, n))
     try:
-        names = _label_names(counts, ids, labels, where, source, lists["train"], places["train"])
+        names = _label_names(counts, listed, labels, where, source, lists["train"], places["train"])
     except DataError:  # as above
         parts = read_label_parts(source, config, found)
         whole = read_label_lists(parts.frames["train"].select(labels), labels, form, delimiter, ids, str)
-        _label_names(counts, ids, labels, where, source, whole, parts.place(source, "train"))
+        _label_names(counts, listed, labels, where, source, whole, parts.place(source, "train"))
         raise
     bare_left_out = config.task == "multiclass" and config.empty_label == "drop"
     odd = _first_odd_row(lists, places, bare_left_out) if form in ("list", "delimited", "onehot") else ""
@@ -209,7 +211,7 @@ def _label_names(
     return label_order(list(counts))
 
 
-def _places(source: Source, split: str, first: list[int]) -> Callable[[int], str]:
+def row_places(source: Source, split: str, first: list[int]) -> Callable[[int], str]:
     """A different row's place in words, from where it first stands."""
     return lambda row: source.place(split, first[row])
 

@@ -6,7 +6,7 @@ Ready splits are used as they are; missing ones are carved out of train, groups 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -17,7 +17,7 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.naming import nearest, quoted
 from smallprint.core.progress import counted
-from smallprint.data.examples import Examples, read_labels, to_examples
+from smallprint.data.examples import Examples, bare_rows, read_labels, to_examples
 from smallprint.data.normalise import normal_forms
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema
@@ -87,7 +87,9 @@ def split_source(source: Source, schema: Schema, config: DataConfig, seed: int) 
     return Splits(train, validation, open_test, _say(parts, missing, schema, seed) + said)
 
 
-def fold_examples(examples: Examples, names: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+def fold_examples(
+    examples: Examples, names: Sequence[str], folds: int, seed: int, setting: str = ""
+) -> NDArray[np.int64]:
     """The fold of each example, `[n]` from 0: groups whole (equal texts together where there are none), label shares kept.
 
     Args:
@@ -95,9 +97,10 @@ def fold_examples(examples: Examples, names: Sequence[str], folds: int, seed: in
         names: The labels, in order.
         folds: How many parts.
         seed: The same seed gives the same folds on every machine.
+        setting: Where the user says how many folds, for the message; empty where nobody does.
 
     Raises:
-        DataError: Fewer groups, or different texts, than folds.
+        DataError: Fewer groups, or different texts, than folds; or too few of each label.
     """
     grouped = any(group is not None for group in examples.groups)
     units, rows_of = label_units(examples, names, grouped)
@@ -105,18 +108,17 @@ def fold_examples(examples: Examples, names: Sequence[str], folds: int, seed: in
         raise DataError(
             f"{len(units):,} {'groups' if grouped else 'different texts'} are too few for {folds} folds.",
             f"at least {folds}, as each stays whole",
-            f"Set stack.folds to {max(len(units), 2)} or fewer, or label more.",
+            f"Set {setting} to {len(units)} or fewer, or label more." if setting and len(units) > 1 else "Label more.",
         )
-    # part 0 of what assigns parts takes each label's first example, so that none is missing there: no matter here
-    assigned = assign_parts(units, [1 / folds] * folds, seed, whole_groups=grouped)
-    fold_of = np.zeros(len(examples), dtype=np.int64)
-    for part, rows in zip(assigned, rows_of, strict=True):
-        fold_of[rows] = part
-    return fold_of
+    # the first part takes each label's first example, so that none is missing there: no matter here
+    shares = {f"fold {number}": 1 / folds for number in range(1, folds + 1)}
+    return part_rows(units, rows_of, shares, seed, grouped)
 
 
 def check_test_labels(source: Source, schema: Schema) -> None:
     """Look at the label columns of a ready test split, and at nothing else of it.
+
+    Rows without a label pass where they are left out, and where those without text are: which those are is seen when test is opened.
 
     Raises:
         DataError: It has a label that train has not, or rows whose labels do not fit the task.
@@ -132,6 +134,9 @@ def check_test_labels(source: Source, schema: Schema) -> None:
         frame = whole.filter(values == "test").select(labels)
     else:
         return
+    dropping = "drop" in (schema.empty_label, schema.empty_text)
+    kept = ~bare_rows(frame, replace(schema, empty_label="drop" if dropping else "error"))
+    frame, rows = frame.filter(kept), rows.filter(kept)
     lists = read_labels(frame, schema, "test", lambda position: source.place("test", int(rows[position])))
     _check_trained(lists, schema, "test")
 
@@ -163,25 +168,50 @@ def label_units(examples: Examples, names: Sequence[str], grouped: bool) -> tupl
     return [_unit(rows, examples.labels, names) for rows in rows_of.values()], list(rows_of.values())
 
 
-def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: int, where: str) -> dict[str, Examples]:
-    """Train and the missing splits, out of one set of examples."""
-    names = ["train", *missing]
-    units, unit_rows = label_units(examples, schema.names, schema.group is not None)
-    _check_enough(len(examples), len(units), missing, schema, where)
-    shares = [1 - sum(missing.values()), *missing.values()]
-    assigned = assign_parts(units, shares, seed, whole_groups=schema.group is not None)
+def part_rows(
+    units: Sequence[Unit],
+    rows_of: Sequence[Sequence[int]],
+    shares: dict[str, float],
+    seed: int,
+    grouped: bool,
+    where: str = "",
+) -> NDArray[np.int64]:
+    """The part of each row, `[n]` from 0 in the order of `shares`.
+
+    Args:
+        units: What stays together.
+        rows_of: The rows of each.
+        shares: Of rows, by the part's name.
+        seed: Decides ties.
+        grouped: Units are groups.
+        where: The source, for the message.
+
+    Raises:
+        DataError: A part would have no row.
+    """
+    assigned = assign_parts(units, list(shares.values()), seed, whole_groups=grouped)
+    names = list(shares)
     if empty := [name for part, name in enumerate(names) if part not in assigned]:
         raise DataError(
-            f"{where}: nothing is left for {' and '.join(empty)}: train needs all rows to have each label once.",
+            f"{f'{where}: nothing' if where else 'Nothing'} is left for {' and '.join(empty)}: "
+            f"{names[0]} needs all rows to have each label once.",
             "several rows (or groups) of each label",
-            "Label more rows, take out labels with very few, or give ready splits.",
+            "Label more rows, or take out labels with very few.",
         )
-    part_of = [0] * len(examples)
-    for part, rows in zip(assigned, unit_rows, strict=True):
-        for row in rows:
-            part_of[row] = part
-    column = pl.Series(part_of, dtype=pl.UInt8)
-    return {name: Examples(name, examples.frame.filter(column == i)) for i, name in enumerate(names)}
+    part_of = np.zeros(sum(map(len, rows_of)), dtype=np.int64)
+    for part, rows in zip(assigned, rows_of, strict=True):
+        part_of[rows] = part
+    return part_of
+
+
+def _carve(examples: Examples, missing: dict[str, float], schema: Schema, seed: int, where: str) -> dict[str, Examples]:
+    """Train and the missing splits, out of one set of examples."""
+    grouped = schema.group is not None
+    units, rows_of = label_units(examples, schema.names, grouped)
+    _check_enough(len(examples), len(units), missing, schema, where)
+    shares = {"train": 1 - sum(missing.values()), **missing}
+    part_of = pl.Series(part_rows(units, rows_of, shares, seed, grouped, where))
+    return {name: Examples(name, examples.frame.filter(part_of == i)) for i, name in enumerate(shares)}
 
 
 def _unit_keys(examples: Examples, grouped: bool) -> list[str]:

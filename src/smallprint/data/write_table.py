@@ -1,10 +1,17 @@
-"""A raw table into a file of the format that its source has. In: a frame. Out: a CSV, TSV, JSON Lines or Parquet file."""
+"""A raw table into a file of the format that its source has. In: a frame. Out: a CSV, TSV, JSON Lines or Parquet file.
+
+Label names that its source gives for ids go into a file beside it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+
+from smallprint.core.files import write_text
+from smallprint.data.read import LABELS_FILE, Source
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
@@ -31,4 +38,10 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(path)
 
 
-__all__ = ["suffix_of", "write_table"]
+def write_label_names(source: Source, labels: Sequence[str], folder: Path) -> None:
+    """Writes `labels.txt` where the source has names for the ids in its label column, and else nothing."""
+    if (names := source.names_of(labels)) is not None:
+        write_text(folder / LABELS_FILE, "".join(f"{name}\n" for name in names))
+
+
+__all__ = ["suffix_of", "write_label_names", "write_table"]

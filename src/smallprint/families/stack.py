@@ -53,7 +53,7 @@ def build_stack(
     for line in unheard(config):
         say(line)
     say = _once(say)
-    folds = fold_examples(pool, labels.names, config.stack.folds, config.training.seed)
+    folds = fold_examples(pool, labels.names, config.stack.folds, config.training.seed, "stack.folds")
     truth = labels.encode(pool.labels)
 
     def fit(tracker: MetricLog) -> Fitted:

@@ -77,7 +77,7 @@ class Judge:
         pool = self.pool
         if self.folds == 1:
             return [(self.splits, np.arange(len(pool)))]
-        fold_of = fold_examples(pool, self.labels.names, self.folds, seed)
+        fold_of = fold_examples(pool, self.labels.names, self.folds, seed, "sweep.folds")
         return [
             (leave_out(pool, fold_of == fold, self.splits.extra), np.flatnonzero(fold_of == fold))
             for fold in range(self.folds)
@@ -128,4 +128,6 @@ def open_judge(data: Any, config: Config) -> Judge:
     small = len(splits.own_train) < config.sweep.small
     wanted = config.sweep.folds
     folds = wanted if isinstance(wanted, int) else FOLDS if small else 1
-    return Judge(splits, LabelSet(schema.task, schema.names), folds, [schema.said, splits.made])
+    judge = Judge(splits, LabelSet(schema.task, schema.names), folds, [schema.said, splits.made])
+    judge.parts(config.training.seed)  # what cannot be parted ends the sweep here, and not each of its trials
+    return judge
