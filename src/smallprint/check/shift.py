@@ -1,7 +1,8 @@
 """Splits that differ more than chance allows. In: rows. Out: findings: label rates and vocabulary.
 
 Permutation tests over what was drawn together: groups where there are some, else single rows. What was split by document
-differs by document; that is chance, and only what goes beyond it is told. Holm's correction (1979) over labels.
+differs by document; that is chance, and only what goes beyond it is told. Over labels the level is that of the widest gap of all
+(Westfall & Young 1993, step-down), which asks for no more rounds however many labels there are.
 """
 
 from __future__ import annotations
@@ -90,14 +91,19 @@ def _label_rates(
         inside, n = chosen @ counts, (chosen @ sizes)[..., None]
         return np.asarray(np.abs(inside / n - (total - inside) / (all_rows - n)))
 
-    seen = apart(here[None].astype(np.float64))[0]
-    chance = apart(moves.astype(np.float64))
-    p = (1 + (chance >= seen - 1e-12).sum(axis=0)) / (1 + ROUNDS)
-    order = np.argsort(p, kind="stable")
+    gaps = np.vstack(
+        [apart(here[None].astype(np.float64)), apart(moves.astype(np.float64))]
+    )  # what is seen, then by chance
+    spread = (gaps**4).mean(
+        axis=0
+    ) ** 0.25  # by squares, the wide and rare gaps of labels with few rows would hide the others
+    gaps /= np.where(spread > 1e-12, spread, 1.0)
+    order = np.argsort(-gaps[0], kind="stable")
+    # of each label and those with narrower gaps, the widest in each round
+    widest = np.maximum.accumulate(gaps[:, order[::-1]], axis=1)[:, ::-1]
+    p = np.maximum.accumulate((widest >= gaps[0, order] - 1e-9).mean(axis=0))
     told = []
-    for rank, label in enumerate(order):
-        if p[label] * (len(p) - rank) > LEVEL:
-            break
+    for label in order[p <= LEVEL]:
         inside = float(here @ counts[:, label] / (here @ sizes))
         outside = float(~here @ counts[:, label] / (~here @ sizes))
         told.append(f"'{rows.label_names[label]}' {outside:.1%} in train, {inside:.1%} in {split}")
