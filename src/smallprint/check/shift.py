@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.check.findings import Finding, Rows
+from smallprint.modeling.linear import fit_terms
 
 ROUNDS, LEVEL = 999, 0.01
 MOST_ROWS, MOST_WORDS, MOST_LABELS = 20_000, 2_000, 2_000
@@ -127,11 +128,8 @@ def _words(
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
-    try:
-        counted = CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32).fit_transform(
-            part["text"].to_list()
-        )
-    except ValueError:  # no words at all
+    counted = fit_terms(CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32), part["text"].to_list())
+    if counted is None:
         return []
     gather = csr_matrix(
         (np.ones(len(unit), dtype=np.float32), (unit, np.arange(len(unit)))), shape=(len(here), len(unit))
