@@ -17,6 +17,8 @@ from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.settings import build_config
 from smallprint.data import formats, lines
+from smallprint.data.read import open_source
+from smallprint.data.schema import detect_schema
 
 
 def call(*arguments):
@@ -291,6 +293,28 @@ def test_a_list_in_one_line_is_no_json_lines(tmp_path, name, expected):
     (tmp_path / name).write_text(json.dumps([{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(50_000)]))
     with pytest.raises(DataError, match=expected):
         check_data(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("held", ["file", "frame"])
+def test_a_text_column_of_lists_is_told_as_a_training_tells_it(tmp_path, held):
+    frame = pl.DataFrame({"text": [f"some words {i}" for i in range(40)], "labels": [["a"], ["b"]] * 20})
+    frame.write_ndjson(tmp_path / "t.jsonl")
+    data = str(tmp_path / "t.jsonl") if held == "file" else frame
+    swapped = build_config({"data": {"text": "labels", "labels": "text"}}).data
+    with pytest.raises(DataError, match=r"text column 'labels' holds List\(String\)") as told:
+        check_data(data, swapped)
+    with pytest.raises(DataError) as trained:
+        detect_schema(open_source(data), swapped)
+    assert str(told.value) == str(trained.value)
+
+
+@pytest.mark.parametrize(
+    "values", [[["x", "y"]] * 4, [{"a": 1}] * 4, [b"\xff"] * 4, pl.Series([object()] * 4, dtype=pl.Object)]
+)
+def test_a_text_column_of_test_alone_that_is_none(values):
+    good = pl.DataFrame({"text": [f"some words {i}" for i in range(40)], "label": ["a", "b"] * 20})
+    with pytest.raises(DataError, match=r"\(test\): the text column 'text' holds"):
+        check_data({"train": good, "test": pl.DataFrame({"text": values, "label": ["a", "b"] * 2})})
 
 
 def test_numbers_as_texts_are_checked_and_told(tmp_path):

@@ -1,9 +1,13 @@
 import json
+import re
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smallprint.check.command import check_data, clean_data
+from smallprint.check.rows import cleaned_text, holds_unseen
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError
 
@@ -55,6 +59,67 @@ def test_what_is_safe_is_done_and_told(folder, tmp_path):
     kinds = {finding.kind for finding in check_data(str(tmp_path / "out")).findings}
     assert not kinds & {"test-in-train", "validation-in-train", "unseen-characters"}
     assert "contradiction" in kinds
+
+
+MAN, WOMAN, GIRL, ROCKET, SKIN = "\U0001f468", "\U0001f469", "\U0001f467", "\U0001f680", "\U0001f3fd"
+ZWJ, ZWNJ = "\u200d", "\u200c"
+JOINED = [
+    f"{MAN}{ZWJ}{WOMAN}{ZWJ}{GIRL} family",
+    f"{WOMAN}{SKIN}{ZWJ}{ROCKET}",
+    f"\u0645\u06cc{ZWNJ}\u062e\u0648\u0627\u0647\u0645",  # Persian: I want
+    f"\u0d05\u0d35\u0d28\u0d4d{ZWJ} \u0d35\u0d28\u0d4d\u0d28\u0d41",  # Malayalam: a chillu at the end of a word
+    f"\u0995\u09cd{ZWNJ}\u09b7",  # Bengali
+]
+
+
+def cleaned(splits, tmp_path):
+    """Gives the texts of each split after `--fix`, and the lines of the log."""
+    frames = {
+        name: pl.DataFrame({"text": texts, "label": ["a", "b"] * (len(texts) // 2)}) for name, texts in splits.items()
+    }
+    clean_data(frames, DataConfig(), tmp_path / "out")
+    changes = [json.loads(line) for line in (tmp_path / "out" / "changes.jsonl").read_text().splitlines()]
+    return {name: pl.read_parquet(tmp_path / "out" / f"{name}.parquet")["text"].to_list() for name in splits}, changes
+
+
+@pytest.mark.parametrize("control", "\x0b\x0c\x1c\x1d\x1e\x1f\x85")
+def test_controls_that_part_words_become_a_space(tmp_path, control):
+    texts, _ = cleaned({"train": [f"end of page.{control}Next page", "a\x07\x1bbell"]}, tmp_path)
+    assert texts["train"] == ["end of page. Next page", "abell"]
+
+
+def test_joiners_stay_where_they_join_and_are_not_told(tmp_path):
+    loose = [f"a{ZWJ} b", f"{ZWNJ}c", f"pay{ZWNJ}ment", f"d {ZWJ}{MAN}", f"e {MAN}{ZWJ}", f"f\u0645\u06cc{ZWNJ} g", "h"]
+    texts, changes = cleaned({"train": JOINED + loose}, tmp_path)
+    assert texts["train"] == [*JOINED, "a b", "c", "payment", f"d {MAN}", f"e {MAN}", "f\u0645\u06cc g", "h"]
+    assert [change["row"] for change in changes] == list(range(len(JOINED), len(JOINED) + 6))
+    kinds = {
+        finding.kind: finding for finding in check_data({"train": pl.DataFrame({"text": JOINED + loose})}).findings
+    }
+    assert kinds["unseen-characters"].count == 6
+    assert "unseen-characters" not in {finding.kind for finding in check_data(str(tmp_path / "out")).findings}
+
+
+def test_what_is_blank_once_it_is_clean_goes_but_from_test(tmp_path):
+    blank = ["\u200b", "\x0c \ufeff"]
+    splits = {"train": ["one", "two", *blank], "validation": ["three", *blank, "four"], "test": [*blank, "five", "six"]}
+    texts, changes = cleaned(splits, tmp_path)
+    assert texts == {"train": ["one", "two"], "validation": ["three", "four"], "test": splits["test"]}
+    assert [(change["change"], change["split"], change["row"]) for change in changes] == [
+        ("empty text removed", split, row)
+        for split, row in (("train", 2), ("train", 3), ("validation", 1), ("validation", 2))
+    ]
+
+
+@given(st.text(alphabet=f"ab .\x0c\x07\u202e\u200b{ZWJ}{ZWNJ}{MAN}{SKIN}\u0645\u0d28\u0d4d", max_size=12))
+def test_cleaned_once_is_clean(text):
+    rows = pl.DataFrame({"text": [text]}).with_columns(
+        clean=cleaned_text(pl.col("text")), loose=holds_unseen(pl.col("text"))
+    )
+    again = rows.with_columns(cleaned_text(pl.col("clean")).alias("again"), holds_unseen(pl.col("clean")).alias("left"))
+    assert again["again"][0] == again["clean"][0]
+    assert not again["left"][0]
+    assert (text == again["clean"][0]) == (not re.search("[\x0c\x07\u202e]", text) and not again["loose"][0])
 
 
 def test_a_folder_that_is_there_is_left_alone(folder, tmp_path):

@@ -94,6 +94,25 @@ def test_templates_are_a_warning_where_splits_are_still_to_be_made(rows_of, kind
     assert ("--group" in found.do) == (severity == "warning")
 
 
+@pytest.mark.parametrize("most", [None, 8, 20])
+def test_a_number_of_pairs_that_was_cut_is_told_as_the_least(rows_of, kinds, most, monkeypatch):
+    if most is not None:
+        monkeypatch.setattr(near, "MOST_LINKS", most)
+    rows = rows_of({"train": [f"the service number {i} is provided as it is to everybody" for i in range(30)]})
+    finding = kinds(check_near(rows, with_form(rows)))["near-copy"]
+    assert finding.to_dict()["at_least"] == finding.at_least == (most is not None)
+    assert finding.found.startswith("At least " if most is not None else f"{finding.count} pairs")
+    assert f"{finding.count} pairs" in finding.found
+
+
+def test_as_many_pairs_as_there_may_be_are_all(monkeypatch):
+    band, chosen = np.array([5, 7, 5, 7, 5, 9], dtype=np.uint32), np.arange(6, dtype=np.uint32)
+    for most, cut in ((3, True), (4, False)):
+        monkeypatch.setattr(near, "MOST_LINKS", most)
+        links, more = near._linked(np.zeros(0, dtype=np.int64), [band], chosen, 6)
+        assert (len(links), more) == (most, cut)
+
+
 def test_nothing_at_all(rows_of):
     rows = rows_of({"train": ["a", ""]})
     assert check_near(rows, with_form(rows)) == []
@@ -120,5 +139,6 @@ def test_pairs_are_the_same_however_many_bands_are_held(at_once, monkeypatch):
 def test_each_text_of_a_band_is_linked_with_the_one_before_it_and_with_the_first():
     band = np.array([5, 7, 5, 7, 5, 9], dtype=np.uint32)
     chosen = np.array([0, 1, 2, 3, 4, 5], dtype=np.uint32)
-    links = near._linked(np.zeros(0, dtype=np.int64), [band], chosen, 6)
+    links, more = near._linked(np.zeros(0, dtype=np.int64), [band], chosen, 6)
     assert [(int(link) // 6, int(link) % 6) for link in links] == [(0, 2), (0, 4), (1, 3), (2, 4)]
+    assert not more

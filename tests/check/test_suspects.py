@@ -59,3 +59,8 @@ def test_as_many_are_found_as_cleanlab_finds():
 
 def test_too_little_to_judge(rows_of):
     assert check_suspects(rows_of({"train": [("a", ["x"]), ("b", [])]})) == []
+
+
+def test_texts_without_words_have_no_suspects(rows_of):
+    entries = [(f"{i % 10}" + "!?.;:,"[i // 10] * (i % 7 + 1), ["ab"[i % 2]]) for i in range(60)]
+    assert check_suspects(rows_of({"train": entries}, "binary")) == []

@@ -49,8 +49,8 @@ class Report:
     def to_dict(self, texts: bool = True) -> dict[str, Any]:
         """A JSON-ready dict.
 
-        `data`, `said`, `rows`, `support`, `seconds`, and `findings`, each with `kind`, `severity`, `found`, `do`, `count` and
-        `places` (`split`, `row` from 0, `where`, `text`, `detail`).
+        `data`, `said`, `rows`, `support`, `seconds`, and `findings`, each with `kind`, `severity`, `found`, `do`, `count`,
+        `at_least` (there may be more) and `places` (`split`, `row` from 0, `where`, `text`, `detail`).
 
         Args:
             texts: Quote the beginning of each text.

@@ -18,6 +18,7 @@ from smallprint.core.progress import counted
 from smallprint.data.normalise import normal_forms
 
 PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
+SAID = pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join("\x00").alias("said")  # equal where labels are
 
 
 def with_form(rows: Rows) -> pl.DataFrame:
@@ -132,7 +133,7 @@ def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     first = first_places(formed["form"])
     repeated = pl.Series(np.bincount(first, minlength=len(first))[first] > 1)
     several = formed.filter(repeated & formed["labels"].is_not_null())
-    said = several.with_columns(pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join("\x00").alias("said"))
+    said = several.with_columns(SAID)
     odd = said.filter((pl.col("said").n_unique() > 1).over("form")).sort("form", maintain_order=True)
     if not odd.height:
         return []
@@ -153,4 +154,4 @@ def _contradictions(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
     ]
 
 
-__all__ = ["check_duplicates", "first_places", "with_form"]
+__all__ = ["SAID", "check_duplicates", "first_places", "with_form"]

@@ -50,6 +50,7 @@ class Finding:
         do: What to do about it.
         count: How many rows, pairs or labels.
         places: The first of the rows.
+        at_least: Looking ended before all were counted: there may be more than `count`.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Finding:
     do: str
     count: int = 0
     places: list[Place] = field(default_factory=list)
+    at_least: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict."""

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from smallprint.check.duplicates import with_form
+from smallprint.check.duplicates import SAID, with_form
 from smallprint.check.findings import Rows
-from smallprint.check.rows import CONTROL, DIRECTION, UNSEEN
+from smallprint.check.rows import cleaned_text
 from smallprint.core.errors import ConfigError
 from smallprint.core.files import atomic_folder, write_text
 from smallprint.data.read import Source
@@ -82,15 +82,14 @@ def _drops(rows: Rows) -> Iterator[tuple[str, str, int]]:
                 seen.add((split, row))
                 yield why, split, row
 
-    yield from once("empty text removed", rows.frame.filter(pl.col("text").str.strip_chars().fill_null("") == ""))
+    blank = cleaned_text(pl.col("text")).str.strip_chars().fill_null("") == ""
+    yield from once("empty text removed", rows.frame.filter(blank))
     formed = with_form(rows)
     for split, later in (("train", ["validation", "test"]), ("validation", ["test"])):
         known = formed.filter(pl.col("split").is_in(later))["form"]
         copies = formed.filter((pl.col("split") == split) & pl.col("form").is_in(known.implode()))
         yield from once(f"copy of a text of {' or '.join(later)} removed", copies)
-    train = formed.filter((pl.col("split") == "train") & pl.col("labels").is_not_null()).with_columns(
-        pl.col("labels").list.sort().cast(pl.List(pl.String)).list.join("\x00").alias("said")
-    )
+    train = formed.filter((pl.col("split") == "train") & pl.col("labels").is_not_null()).with_columns(SAID)
     alike = train.filter((pl.col("said").n_unique() == 1).over("form"))
     yield from once("repeat with equal labels removed", alike.filter(~pl.col("form").is_first_distinct()))
 
@@ -98,9 +97,7 @@ def _drops(rows: Rows) -> Iterator[tuple[str, str, int]]:
 def _strip(frame: pl.DataFrame, text: str, split: str, numbers: list[int], note: Any) -> pl.DataFrame:
     """Takes out characters that nobody sees."""
     column = frame[text].cast(pl.String, strict=False)
-    cleaned = pl.DataFrame({text: column}).select(pl.col(text).str.replace_all(f"{CONTROL}|{DIRECTION}|{UNSEEN}", ""))[
-        text
-    ]
+    cleaned = pl.DataFrame([column]).select(cleaned_text(pl.col(text))).to_series()
     changed = (column != cleaned).fill_null(False)
     for place in changed.arg_true():
         note("unseen characters removed", split, numbers[int(place)])

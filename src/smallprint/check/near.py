@@ -45,11 +45,12 @@ def near_pairs(forms: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.float64]
     def forms_at(positions: NDArray[Any]) -> Iterator[tuple[int, pl.Series]]:
         yield 0, forms.gather(positions)
 
-    return _near_pairs(len(forms), forms_at)
+    return _near_pairs(len(forms), forms_at)[:2]
 
 
-def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Gives the same of `n` forms that are read some at a time, more than once."""
+def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[np.float64], bool]:
+    """Gives the same of `n` forms that are read some at a time, more than once; and whether there may be more pairs."""
+    cut = False
     sizes, links = np.zeros(n, dtype=np.int32), np.zeros(0, dtype=np.int64)
     seeds = np.random.default_rng(SEED).integers(1, 2**32, size=(BANDS, WIDTH), dtype=np.uint64).astype(np.uint32)
     for some in np.split(seeds, range(BANDS_AT_ONCE, BANDS, BANDS_AT_ONCE)):
@@ -60,7 +61,8 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
             sizes[part] = np.diff(starts)
             for band, four in zip(bands, some, strict=True):
                 band[part] = _band(words, starts, four)
-        links = _linked(links, bands, np.flatnonzero(sizes >= FEWEST_WORDS).astype(np.uint32), n)
+        links, more = _linked(links, bands, np.flatnonzero(sizes >= FEWEST_WORDS).astype(np.uint32), n)
+        cut |= more
     pairs = np.column_stack([links // max(n, 1), links % max(n, 1)])
     # who differs in length by more than the threshold allows cannot be alike
     shorter, longer = np.sort(sizes[pairs], axis=1).T if len(pairs) else (np.zeros(0), np.ones(0))
@@ -76,14 +78,16 @@ def _near_pairs(n: int, forms_at: FormsAt) -> tuple[NDArray[np.int64], NDArray[n
         places = np.searchsorted(mine, pairs[part])
         alike[part] = _jaccard(words, starts, places)
     good = alike >= ALIKE
-    return pairs[good], alike[good]
+    return pairs[good], alike[good], cut
 
 
 def _linked(
     links: NDArray[np.int64], bands: list[NDArray[np.uint32]], chosen: NDArray[np.uint32], n: int
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], bool]:
     """Gives `links` and the pairs of `chosen`, of `n`, that have a band in common: each with the one before it and with the first,
-    as the lower times `n` and the higher; takes the bands out of the list, so that their memory serves what follows."""
+    as the lower times `n` and the higher; and whether there were more than `MOST_LINKS`. Takes the bands out of the list, so that
+    their memory serves what follows."""
+    more = False
     while bands:
         # the number of the band above the position: sorted in place, equal ones stand side by side in the order of positions
         keys = bands.pop(0)[chosen].astype(np.uint64)
@@ -98,10 +102,12 @@ def _linked(
             one = (keys[other] & np.uint64(2**32 - 1)).astype(np.int64)
             links = np.concatenate([links, one * n + two])
             links.sort()  # in place: `union1d` would hold it four times
-            links = links[np.append(True, links[1:] != links[:-1])][:MOST_LINKS] if len(links) else links
+            links = links[np.append(True, links[1:] != links[:-1])] if len(links) else links
+            more |= len(links) > MOST_LINKS
+            links = links[:MOST_LINKS]
         del keys, one, two, later, heads
         give_back()
-    return links
+    return links, more
 
 
 def _blocks(pairs: NDArray[np.int64], sizes: NDArray[np.integer[Any]], most: int) -> Iterator[slice]:
@@ -132,7 +138,7 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
         for first, texts in rows.texts_at(where[positions]):
             yield first, normal_forms(texts)
 
-    pairs, alike = _near_pairs(len(where), forms_at)
+    pairs, alike, cut = _near_pairs(len(where), forms_at)
     if not len(pairs):
         return []
     across = _across(rows, formed, once, pairs)
@@ -162,9 +168,10 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
             order = chosen[np.argsort(-alike[chosen], kind="stable")]
             severity = "warning" if many or kind == "near-copy-across-splits" else "note"
             do = APART if many else do
-            found = f"{len(chosen):,} pairs of texts that share at least {ALIKE:.0%} of their words {words}."
+            number = f"{'At least ' if cut else ''}{len(chosen):,}"
+            found = f"{number} pairs of texts that share at least {ALIKE:.0%} of their words {words}."
             places = _places(rows, formed, once[pairs[order[:25]]], alike[order[:25]])
-            findings.append(Finding(kind, severity, found, do, len(chosen), places))  # type: ignore[arg-type]
+            findings.append(Finding(kind, severity, found, do, len(chosen), places, cut))  # type: ignore[arg-type]
     return findings
 
 

@@ -18,7 +18,7 @@ from smallprint.check.findings import Finding, Rows, changed
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import DataError
 from smallprint.core.freed import give_back
-from smallprint.data.columns import require_column
+from smallprint.data.columns import not_text, require_column
 from smallprint.data.examples import Examples, check_label_columns, to_examples
 from smallprint.data.json_frames import join_json
 from smallprint.data.read import SPLITS, Source
@@ -52,8 +52,12 @@ class _Wanted:
     schema: Schema | None
 
     def texts(self, splits: Sequence[str]) -> Iterator[pl.Series]:
-        for _, batch in part_batches(self.source, self.split_column, splits, self.columns(labels=False)):
-            yield batch[self.text].cast(pl.String, strict=False)
+        for split, batch in part_batches(self.source, self.split_column, splits, self.columns(labels=False)):
+            yield self.texts_in(batch, split)
+
+    def texts_in(self, batch: pl.DataFrame, split: str) -> pl.Series:
+        where = f"{self.source.name} ({split})" if self.source.splits else self.source.name
+        return _texts(batch.drop(ROW), self.text, where)
 
     @property
     def kinds(self) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def read_rows(source: Source, config: DataConfig, splits: tuple[str, ...]) -> tu
     """Gives all rows, what the table was taken for, and what could not be read as findings.
 
     Raises:
-        DataError: There is no text column, or the table is damaged.
+        DataError: There is no text column, it holds no texts, or the table is damaged.
     """
     schema, said, findings = None, "", []
     try:
@@ -131,6 +135,7 @@ def _what_to_read(source: Source, config: DataConfig, schema: Schema | None) -> 
     split = None if source.splits else split_column(head.columns, config, source.name)
     looked = head.drop(split) if split else head
     text = require_column(looked.columns, _text_column(looked, config, source), "data.text", source.name)
+    _texts(looked, text, source.name)
     return _Wanted(source, text, split, None)
 
 
@@ -153,7 +158,7 @@ def _read_file(wanted: _Wanted, splits: Sequence[str], findings: list[Finding]) 
         base = batch.select(
             pl.lit(split, pl.Enum(SPLITS)).alias("split"),
             pl.col(ROW).alias("row"),
-            *([] if source.streams else [pl.col(wanted.text).cast(pl.String, strict=False).alias("text")]),
+            *([] if source.streams else [wanted.texts_in(batch, split).alias("text")]),
         )
         labels = base.select("row", pl.lit(None).alias("labels"), pl.lit(None).alias("group"))
         if schema is not None and split not in unread:
@@ -204,6 +209,18 @@ def _why(wanted: _Wanted, schema: Schema, split: str) -> DataError:
     except DataError as error:
         return error
     return DataError(f"The labels of {split} cannot be read.", "labels as in train", "Look at its label column.")
+
+
+def _texts(frame: pl.DataFrame, column: str, where: str) -> pl.Series:
+    """Gives the text column as strings; numbers and the like as they are written.
+
+    Raises:
+        DataError: It holds lists, bytes or objects, which are no texts.
+    """
+    kind = frame.schema[column]
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        raise not_text(frame, column, where)
+    return frame[column].cast(pl.String, strict=False)
 
 
 def _text_column(raw: pl.DataFrame, config: DataConfig, source: Source) -> str:

@@ -16,30 +16,55 @@ SECOND_BYTES = (
     "\u0152\u0153\u0160\u0161\u0178\u017d\u017e"
 )
 MOJIBAKE = f"[\u00c3\u00c2][{SECOND_BYTES}]|\u00e2\u20ac.|\ufffd"
+PARTING = r"[\x0b\x0c\x1c-\x1f\u0085]"  # controls that stand between words
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f]"
 DIRECTION = r"[\u202a-\u202e\u2066-\u2069]"
 UNSEEN = r"[\u200b-\u200d\u2060\ufeff\u00ad]"
+# joiners that are part of a word or an emoji: between two characters, or one that gives the letter before it another shape
+UNJOINED = r"[\p{Latin}\p{Greek}\p{Cyrillic}]"  # scripts whose letters stand side by side
+LETTER = rf"[[\p{{L}}\p{{M}}]--{UNJOINED}]"
+JOINABLE = rf"[{LETTER}\p{{Extended_Pictographic}}\p{{Emoji_Modifier}}]"
+JOINED = rf"(?:{JOINABLE}[\u200c\u200d])+{JOINABLE}|{LETTER}\u200d"
 LONGEST_SHARE = 20.0  # times the 99th percentile
 LEAST_LONG = 5_000  # characters: shorter texts are never extreme
 NO_LETTER = r"^[^\p{L}]*$"
 
-PATTERNS: tuple[tuple[str, Severity, str, str, str], ...] = (
+
+def holds_unseen(text: pl.Expr) -> pl.Expr:
+    """Whether a text has a character of no width that joins nothing."""
+    return text.str.replace_all(JOINED, "").str.contains(UNSEEN)
+
+
+def cleaned_text(text: pl.Expr) -> pl.Expr:
+    """A text without what nobody sees: a space for controls that part words, nothing for the others; joiners that join stay."""
+    spaced = text.str.replace_all(PARTING, " ")
+    return spaced.str.replace_all(f"({JOINED})|{CONTROL}|{DIRECTION}|{UNSEEN}", "${1}")
+
+
+TEXT = pl.col("text")
+PATTERNS: tuple[tuple[str, Severity, pl.Expr, str, str], ...] = (
     (
         "mojibake",
         "warning",
-        MOJIBAKE,
+        TEXT.str.contains(MOJIBAKE),
         "hold text that was decoded wrongly, such as 'Ã©' for 'é'",
         "Read the file as UTF-8 where it was made, and save it again.",
     ),
-    ("control-characters", "warning", CONTROL, "hold control characters", "Take them out; `--fix` does."),
+    (
+        "control-characters",
+        "warning",
+        TEXT.str.contains(CONTROL),
+        "hold control characters",
+        "Take them out; `--fix` does.",
+    ),
     (
         "direction-characters",
         "warning",
-        DIRECTION,
+        TEXT.str.contains(DIRECTION),
         "hold characters that turn the direction of text, by which it looks other than it reads",
         "Take them out; `--fix` does.",
     ),
-    ("unseen-characters", "note", UNSEEN, "hold characters of no width", "Take them out; `--fix` does."),
+    ("unseen-characters", "note", holds_unseen(TEXT), "hold characters of no width", "Take them out; `--fix` does."),
 )
 
 
@@ -48,17 +73,16 @@ BLANK, NO_LETTERS = "empty-text", "no-letters"
 
 def check_rows(rows: Rows) -> list[Finding]:
     """Gives what is wrong with single texts."""
-    text = pl.col("text")
-    blank = ~text.str.contains(r"\S").fill_null(False)
-    flags = {BLANK: blank, NO_LETTERS: text.str.contains(NO_LETTER).fill_null(False) & ~blank}
-    flags |= {kind: text.str.contains(pattern).fill_null(False) for kind, _, pattern, _, _ in PATTERNS}
+    blank = ~TEXT.str.contains(r"\S").fill_null(False)
+    flags = {BLANK: blank, NO_LETTERS: TEXT.str.contains(NO_LETTER).fill_null(False) & ~blank}
+    flags |= {kind: held.fill_null(False) for kind, _, held, _, _ in PATTERNS}
     counts = dict.fromkeys(flags, 0)
     first: dict[str, list[int]] = {kind: [] for kind in flags}
     told: list[str] = []
     lengths, start = [], 0
     for part in rows.texts():
         looked = pl.DataFrame({"text": part}).select(
-            text.str.len_chars().alias("length"), *(flag.alias(kind) for kind, flag in flags.items())
+            TEXT.str.len_chars().alias("length"), *(flag.alias(kind) for kind, flag in flags.items())
         )
         lengths.append(looked["length"])
         for kind in flags:
@@ -120,4 +144,4 @@ def _lengths(rows: Rows, lengths: pl.Series) -> list[Finding]:
     ]
 
 
-__all__ = ["BLANK", "check_rows"]
+__all__ = ["BLANK", "check_rows", "cleaned_text", "holds_unseen"]

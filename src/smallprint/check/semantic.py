@@ -1,7 +1,7 @@
 """Texts that say the same in other words. In: unit vectors of texts. Out: pairs and findings.
 
-Cosine similarity of MiniLM's vectors, the mean over three layers, block by block, so that memory holds one block of products. A
-hint, not a proof: clauses that differ by one "not" are near each other too.
+Cosine similarity of MiniLM's vectors, the mean over three layers, block by block, so that memory holds one block of products and
+the best pairs. A hint, not a proof: clauses that differ by one "not" are near each other too.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ BLOCK, MOST_PAIRS = 2048, 20_000
 
 
 def similar_pairs(vectors: NDArray[np.float32], alike: float = ALIKE) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Gives pairs `[n_pairs, 2]` (the lower position first) with a cosine of at least `alike`, and their cosines, best first.
+    """Gives pairs `[n_pairs, 2]` (the lower position first) with a cosine of at least `alike`, and their cosines: the `MOST_PAIRS`
+    best, best first.
 
     Args:
         vectors: Unit vectors `[n, width]`.
         alike: Least cosine.
     """
-    pairs: list[NDArray[np.int64]] = []
-    cosines: list[NDArray[np.float32]] = []
+    found, values = np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32)
     for start in range(0, len(vectors), BLOCK):
         for other in range(start, len(vectors), BLOCK):
             block = vectors[start : start + BLOCK] @ vectors[other : other + BLOCK].T
             i, j = np.nonzero(block >= alike)
             keep = (i + start) < (j + other)
-            pairs.append(np.column_stack([i[keep] + start, j[keep] + other]).astype(np.int64))
-            cosines.append(block[i[keep], j[keep]])
-    if not pairs:
-        return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32)
-    found, values = np.vstack(pairs), np.concatenate(cosines)
-    order = np.argsort(-values, kind="stable")[:MOST_PAIRS]
-    return found[order], values[order]
+            if not keep.any():
+                continue
+            found = np.vstack([found, np.column_stack([i[keep] + start, j[keep] + other])])
+            values = np.concatenate([values, block[i[keep], j[keep]]])
+            best = np.argsort(-values, kind="stable")[:MOST_PAIRS]  # of equals those found first
+            found, values = found[best], values[best]
+    return found, values
 
 
 def joined(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,16 +63,17 @@ def check_semantic(rows: Rows, formed: pl.DataFrame, vectors: NDArray[np.float32
         for here, there in ((i, j), (j, i)):
             other = rows.place(formed["split"][there], int(formed["row"][there]))
             places += rows.places(formed[[here]], [f"cosine {cosine:.2f} with {other}"])
-    many = " or more" if len(pairs) == MOST_PAIRS else ""
+    cut = len(pairs) == MOST_PAIRS
     return [
         Finding(
             "alike-in-meaning",
             "note",
-            f"{int(across.sum()):,} pairs of texts in two splits say nearly the same in other words{many}; {int((~across).sum()):,} "
-            "pairs inside one split.",
+            f"{'At least ' if cut else ''}{int(across.sum()):,} pairs of texts in two splits say nearly the same in other words; "
+            f"{'at least ' if cut else ''}{int((~across).sum()):,} pairs inside one split.",
             "See whether they have one source; then keep them in one split (--group).",
             int(across.sum()),
             places,
+            at_least=cut,
         )
     ]
 

@@ -1,7 +1,8 @@
 """Splits that differ more than chance allows. In: rows. Out: findings: label rates and vocabulary.
 
 Permutation tests over what was drawn together: groups where there are some, else single rows. What was split by document
-differs by document; that is chance, and only what goes beyond it is told. Holm's correction (1979) over labels.
+differs by document; that is chance, and only what goes beyond it is told. Over labels the level is that of the widest gap of all
+(Westfall & Young 1993, step-down), which asks for no more rounds however many labels there are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.check.findings import Finding, Rows
+from smallprint.modeling.linear import fit_terms
 
 ROUNDS, LEVEL = 999, 0.01
 MOST_ROWS, MOST_WORDS, MOST_LABELS = 20_000, 2_000, 2_000
@@ -90,14 +92,19 @@ def _label_rates(
         inside, n = chosen @ counts, (chosen @ sizes)[..., None]
         return np.asarray(np.abs(inside / n - (total - inside) / (all_rows - n)))
 
-    seen = apart(here[None].astype(np.float64))[0]
-    chance = apart(moves.astype(np.float64))
-    p = (1 + (chance >= seen - 1e-12).sum(axis=0)) / (1 + ROUNDS)
-    order = np.argsort(p, kind="stable")
+    gaps = np.vstack(
+        [apart(here[None].astype(np.float64)), apart(moves.astype(np.float64))]
+    )  # what is seen, then by chance
+    spread = (gaps**4).mean(
+        axis=0
+    ) ** 0.25  # by squares, the wide and rare gaps of labels with few rows would hide the others
+    gaps /= np.where(spread > 1e-12, spread, 1.0)
+    order = np.argsort(-gaps[0], kind="stable")
+    # of each label and those with narrower gaps, the widest in each round
+    widest = np.maximum.accumulate(gaps[:, order[::-1]], axis=1)[:, ::-1]
+    p = np.maximum.accumulate((widest >= gaps[0, order] - 1e-9).mean(axis=0))
     told = []
-    for rank, label in enumerate(order):
-        if p[label] * (len(p) - rank) > LEVEL:
-            break
+    for label in order[p <= LEVEL]:
         inside = float(here @ counts[:, label] / (here @ sizes))
         outside = float(~here @ counts[:, label] / (~here @ sizes))
         told.append(f"'{rows.label_names[label]}' {outside:.1%} in train, {inside:.1%} in {split}")
@@ -121,11 +128,8 @@ def _words(
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
-    try:
-        counted = CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32).fit_transform(
-            part["text"].to_list()
-        )
-    except ValueError:  # no words at all
+    counted = fit_terms(CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32), part["text"].to_list())
+    if counted is None:
         return []
     gather = csr_matrix(
         (np.ones(len(unit), dtype=np.float32), (unit, np.arange(len(unit)))), shape=(len(here), len(unit))

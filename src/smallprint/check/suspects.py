@@ -17,6 +17,7 @@ from smallprint.core.progress import Say, say_nothing
 from smallprint.data.examples import Examples
 from smallprint.data.labels import LabelSet
 from smallprint.data.split import fold_examples
+from smallprint.modeling.linear import fit_terms
 
 FOLDS, MANY_LABELS, LEAST = 5, 20, 40
 RIDGE = 1.0
@@ -90,7 +91,7 @@ def held_out_scores(
     regression on the labels.
 
     Raises:
-        DataError: There are too few groups or texts for folds.
+        DataError: There are too few groups or texts for folds, or no words.
     """
     folds = fold_examples(examples, labels.names, FOLDS, seed)
     if vectors is not None:
@@ -99,9 +100,10 @@ def held_out_scores(
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
-    features = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(examples) > 1000 else 1
-    ).fit_transform(examples.texts)
+    least = 2 if len(examples) > 1000 else 1
+    features = fit_terms(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=least), examples.texts)
+    if features is None:
+        raise DataError("No word stands in any text.", "texts with words", "Check the text column.")
     binary = np.eye(labels.n_outputs, dtype=np.int8)[truth] if labels.task == "multiclass" else truth
     scores = np.zeros((len(examples), labels.n_outputs))
     for output in range(labels.n_outputs):

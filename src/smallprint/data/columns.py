@@ -77,11 +77,7 @@ def find_text(frame: pl.DataFrame, wanted: str | None, where: str, taken: Collec
     if wanted:
         name = require_column(columns, wanted, "data.text", where)
         if not _holds_text(frame[name]):
-            raise DataError(
-                f"{where}: the text column {name!r} holds {frame.schema[name]}.",
-                "strings",
-                f"Name another column with --text; the columns are {quoted(columns)}.",
-            )
+            raise not_text(frame, name, where)
         return name
     strings = [name for name in columns if name not in taken and _holds_text(frame[name])]
     if found := _by_name(strings, TEXT_NAMES, set()):
@@ -97,6 +93,15 @@ def find_text(frame: pl.DataFrame, wanted: str | None, where: str, taken: Collec
             "Name it with --text COLUMN (data.text).",
         )
     return candidates[0]
+
+
+def not_text(frame: pl.DataFrame, name: str, where: str) -> DataError:
+    """The error for a text column that holds something else."""
+    return DataError(
+        f"{where}: the text column {name!r} holds {frame.schema[name]}.",
+        "strings",
+        f"Name another column with --text; the columns are {quoted(frame.columns)}.",
+    )
 
 
 def require_column(columns: Sequence[str], name: str, setting: str, where: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from smallprint.modeling.linear import fit_terms
 from smallprint.modeling.plain_text import plain_words
 
 LEAST = 0.05  # of cosine: less is no likeness
@@ -34,10 +35,7 @@ class Similar:
         self._vectorizer = TfidfVectorizer(
             ngram_range=(1, 2), sublinear_tf=True, preprocessor=plain_words, token_pattern=r"(?u)\b\w+\b"
         )
-        try:
-            self._vectors = self._vectorizer.fit_transform(self.texts)
-        except ValueError:  # no words at all
-            self._vectors = None
+        self._vectors = fit_terms(self._vectorizer, self.texts)
 
     def nearest(self, texts: Sequence[str], n: int) -> list[list[dict[str, Any]]]:
         """Gives for each text at most `n` training texts, the likest first: `text`, `labels`, `likeness` in [0, 1]."""

@@ -114,12 +114,8 @@ def _fit_vectorizers(texts: Sequence[str], settings: TfidfConfig) -> tuple[list[
     if settings.characters:
         wanted.append(_vectorizer("char_wb", (2, settings.characters), min_df=2 if len(texts) > 1000 else 1))
     for vectorizer in wanted:
-        try:
-            features.append(vectorizer.fit_transform(texts))
-        except ValueError as error:
-            if not any(words in str(error) for words in ("empty vocabulary", "no terms remain")):
-                raise
-        else:
+        if (found := fit_terms(vectorizer, texts)) is not None:
+            features.append(found)
             vectorizers.append(vectorizer)
     if not vectorizers:
         raise DataError(
@@ -128,6 +124,16 @@ def _fit_vectorizers(texts: Sequence[str], settings: TfidfConfig) -> tuple[list[
             "Check the text column.",
         )
     return vectorizers, hstack(features, format="csr")
+
+
+def fit_terms(vectorizer: Any, texts: Sequence[str]) -> Any:
+    """Fits one of scikit-learn's vectorizers and gives the features of the texts; None where they hold no term."""
+    try:
+        return vectorizer.fit_transform(texts)
+    except ValueError as error:
+        if not any(words in str(error) for words in ("empty vocabulary", "no terms remain")):
+            raise
+        return None
 
 
 def _features(vectorizers: Sequence[Any], texts: Sequence[str]) -> Any:
@@ -188,4 +194,4 @@ def _fold_margins(features: Any, truth: Array, seed: int, settings: SvmCost, ins
     return margins
 
 
-__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "fit_plane", "fit_planes", "scale"]
+__all__ = ["Analyzer", "LinearClassifier", "Terms", "fit_linear", "fit_plane", "fit_planes", "fit_terms", "scale"]
