@@ -13,7 +13,7 @@ import numpy as np
 
 from smallprint import runs
 from smallprint.core.errors import ConfigError, ExportError
-from smallprint.core.files import atomic_folder, write_json
+from smallprint.core.files import atomic_folder, check_output, write_json
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.results import ScoredSplit
 from smallprint.core.run import open_run
@@ -21,7 +21,7 @@ from smallprint.data.examples import Examples
 from smallprint.data.read import open_source
 from smallprint.evaluation.metrics import compute_metrics
 from smallprint.inference.engine import Engine
-from smallprint.packaging.bundle import Bundle, find_bundle, load_bundle, save_bundle, store_policy
+from smallprint.packaging.bundle import Bundle, check_replaceable, find_bundle, load_bundle, save_bundle, store_policy
 from smallprint.packaging.reference import load_reference
 from smallprint.packaging.registered import read_word
 
@@ -82,7 +82,7 @@ def export(
 
     Raises:
         ConfigError: The format is not known, or int8 was asked for without labelled rows.
-        BundleError: There is no bundle, or it is damaged.
+        BundleError: There is no bundle, or it is damaged; or the folder holds something else.
         DataError: The data cannot be read.
         ExportError: The model cannot be written in that format, or it decides otherwise.
         MissingExtraError: A package that exporting needs is not installed.
@@ -92,6 +92,11 @@ def export(
     folder = find_bundle(model)
     bundle = load_bundle(folder)
     out = Path(out) if out is not None else _beside(model, folder, to)
+    check_output(out, folder=True)
+    if to != "transformers":
+        check_replaceable(out)
+    elif out.exists() and any(out.iterdir()):
+        raise ExportError(f"{out} is there already.", "a new folder", "Name another with --out, or remove it.")
     examples, named = _rows(Path(model), bundle, data)
     if examples.examples is None and to.endswith("-int8"):
         raise ConfigError(
@@ -151,8 +156,6 @@ def _as_transformers(bundle: Bundle, engine: Engine, rows: _Rows, named: str, fo
     """Writes weights, config and tokenizer by transformers itself, reads them back by its own classes, and compares these."""
     from smallprint.packaging.transformers_export import score_folder, to_transformers
 
-    if out.exists() and any(out.iterdir()):
-        raise ExportError(f"{out} is there already.", "a new folder", "Name another with --out, or remove it.")
     model, tokenizer = to_transformers(bundle.scorer, bundle.labels)
     original = engine.score(rows.texts)
     with atomic_folder(out) as temporary:

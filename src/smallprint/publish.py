@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from smallprint import papers
+from smallprint.core.config import SVM
 from smallprint.core.errors import ConfigError, ExportError, SmallprintError
 from smallprint.core.files import sha256_file
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.run import Run, open_run
-from smallprint.packaging.bundle import find_bundle
+from smallprint.core.settings import load_config
+from smallprint.packaging.bundle import SETTINGS, find_bundle
 from smallprint.packaging.card import CARD, SHEET, render_card, render_sheet
 from smallprint.packaging.manifest import MANIFEST, check_files, check_manifest, files_in, read_manifest
 
@@ -59,7 +61,7 @@ def push_model(
             f"'{repository}' names no repository.", "OWNER/NAME", "Give your name or your organisation's."
         )
     files = collect_files(Path(model), repository, with_report)
-    for line in told_of_texts(read_manifest(find_bundle(model)), list(files)):
+    for line in told_of_texts(find_bundle(model)):
         say(line)
     import huggingface_hub as hub
 
@@ -113,23 +115,34 @@ def collect_files(model: Path, repository: str, with_report: bool = False) -> di
     return files
 
 
-def told_of_texts(manifest: dict[str, Any], files: list[str]) -> list[str]:
-    """Gives lines that say what of the training texts the files let others know, though no text is among them."""
-    told = []
-    if any(name.endswith("/terms.json") for name in files):
+def told_of_texts(bundle: Path) -> list[str]:
+    """Gives lines that say what of the training texts a bundle and those in it let others know, though no text is among their files."""
+    told, names = [], {Path(name).name for name in files_in(bundle)}
+    if "terms.json" in names:
         told.append(
             "terms.json holds words, runs of up to three words and word parts of the training texts, as any TF-IDF model does."
         )
-    if any(name.endswith("/train_texts.u64") for name in files):
+    if "words.json" in names:
+        told.append(
+            "words.json holds words and word parts of the training texts, and the model beside it which words stand side by side."
+        )
+    if "train_texts.u64" in names:
         told.append("train_texts.u64 lets whoever has a text check whether it was trained on.")
-    if any(name.endswith("/reference.safetensors") for name in files):
+    if "reference.safetensors" in names:
         told.append(
             "reference.safetensors lets whoever has a word check how often it stands in the training texts (if in two or more), "
             "and whoever has a text whether it was in validation."
         )
-    if manifest.get("n_support"):
+    if any(_has_kernel(manifest.parent) for manifest in bundle.rglob(MANIFEST)):
         told.append("The kernel head holds vectors of training texts.")
     return told
+
+
+def _has_kernel(folder: Path) -> bool:
+    tree = read_manifest(folder)
+    if tree.get("family") == "onnx":  # whose manifest does not count them
+        return load_config(folder / SETTINGS).model.head == SVM
+    return bool(tree.get("n_support"))
 
 
 def _is_run_of(place: Path, bundle: Path) -> bool:

@@ -136,6 +136,14 @@ def test_what_is_refused_is_not_tried_again(outbox, monkeypatch):
     assert calls == list(range(6))
 
 
+def test_an_error_that_names_a_file_of_no_utf_8_is_told(outbox, monkeypatch, at_once):
+    def odd(finding):
+        raise FileNotFoundError("no a\udcff.txt")
+
+    assert deliver(outbox, [target(monkeypatch, odd)])["dead"] == 6
+    assert next(outbox.dead())[1] == "FileNotFoundError: no a\\udcff.txt"
+
+
 def test_a_command_gets_the_finding_without_a_shell(outbox, tmp_path):
     script = tmp_path / "file it; echo.py"
     script.write_text("import json, sys; open(sys.argv[1], 'a').write(str(json.load(sys.stdin)['row']) + ' ')")
@@ -171,3 +179,11 @@ def test_signatures():
     assert not check_signature(b"t", sign(b"s", now, b"body"), b"body")
     assert not check_signature(b"s", sign(b"s", now - 1000, b"body"), b"body"), "an old call, sent once more"
     assert not check_signature(b"s", "nonsense", b"body")
+    for header in (
+        f"t={now},v1=é",
+        f"t={now},v1=\udcff",
+        "t=" + "9" * 5_000 + ",v1=0",
+        f"t={chr(0x661)},v1=0",
+        "t=,v1=",
+    ):
+        assert not check_signature(b"s", header, b"body"), "what a stranger wrote raises nothing"

@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -6,8 +7,8 @@ from smallprint.core.errors import ConfigError, SmallprintError
 from smallprint.core.files import (
     atomic_folder,
     atomic_path,
+    check_output,
     csv_text,
-    refuse_same,
     remove_leftovers,
     sha256_file,
     write_json,
@@ -82,6 +83,26 @@ def test_an_output_that_is_an_input_is_refused_by_any_path(tmp_path):
     (tmp_path / "link").symlink_to(file)
     for output in (file, tmp_path / "." / "terms.html", tmp_path / "link"):
         with pytest.raises(ConfigError, match="would be written over"):
-            refuse_same(output, ["-", tmp_path / "absent", str(file)])
-    refuse_same(tmp_path / "new.html", [file])
-    refuse_same(None, [file])
+            check_output(output, ["-", tmp_path / "absent", str(file)])
+    check_output(tmp_path / "new.html", [file])
+    check_output(None, [file])
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_the_work_and_after_it(tmp_path):
+    file, folder = tmp_path / "a.txt", tmp_path / "f"
+    file.write_text("x")
+    folder.mkdir()
+    too_long = [] if os.name == "nt" else [tmp_path / ("x" * 300)]  # Windows has no number of its own for it
+    for place in (folder, file / "x.json", *too_long):
+        for refuses in (check_output, lambda place: write_text(place, "new")):
+            with pytest.raises(SmallprintError, match="could not be written"):
+                refuses(place)
+    with pytest.raises(ConfigError, match="could not be written"):
+        check_output(file / "deep" / "x.json")
+    with pytest.raises(ConfigError, match="could not be written"):
+        check_output(file, folder=True)
+    for place in (file, tmp_path / "new" / "x.json", "-"):
+        check_output(place)
+    for place in (folder, tmp_path / "new"):
+        check_output(place, folder=True)
+    assert sorted(tmp_path.iterdir()) == [file, folder]

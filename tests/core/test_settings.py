@@ -39,12 +39,20 @@ def test_an_unknown_setting_is_looked_for_in_every_section(wrong, told):
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["a: [1", "- 1\n- 2\n", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", ["a: [1", "- 1\n- 2\n", b"\xff\xfe\x00", "[" * 5_000, "a: !!int ''", "a: \0"])
 def test_a_file_that_is_no_settings_file_is_named(tmp_path, content):
     file = tmp_path / "s.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigError, match=r"s\.yaml"):
         load_config(file)
+
+
+def test_a_date_that_there_is_not(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("tracking: {experiment: 2024-02-30}")
+    with pytest.raises(ConfigError, match=r"s\.yaml is not valid YAML \(day is out of range"):
+        load_config(file)
+    assert load_config(None, ["tracking.experiment=2024-13-45"]).tracking.experiment == "2024-13-45"
 
 
 def test_a_missing_file_and_a_setting_without_value(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -168,3 +169,11 @@ def test_no_folder_of_this_machine_stands_in_what_a_model_stands_on(backbone):
     said = describe_backbone(build_config({"model": model}))
     assert "encoder" in said
     assert "anna" not in said
+
+
+@pytest.mark.parametrize("file", ["words.json", "members/terms-1/terms.json"])
+def test_a_vocabulary_is_said_to_hold_words_of_the_training_texts_wherever_it_stands(file):
+    told = "part of the model's files;\nits vocabulary, and hashes of the training texts, are."
+    known = facts()
+    assert told in render_card(replace(known, manifest={**known.manifest, "files": {file: "0"}}))
+    assert "its vocabulary" not in render_card(replace(known, manifest={**known.manifest, "files": {}}))

@@ -234,6 +234,29 @@ def test_one_action_that_hangs_holds_up_no_other(box, monkeypatch):
     assert outbox.counts() == {"waiting": 1, "delivered": 6, "dead": 3}
 
 
+def test_whatever_goes_wrong_in_a_delivery_the_next_one_is_tried(box, monkeypatch, caplog):
+    seen = []
+    monkeypatch.setattr(deliver, "import_part", lambda path, slot: seen.append)
+    failed = iter([ValueError("the text of a finding")])
+
+    def due(outbox, rules, real=Outbox.due):
+        for error in failed:
+            raise error
+        return real(outbox, rules)
+
+    monkeypatch.setattr(Outbox, "due", due)
+    outbox = Outbox(box, shared=True)
+    outbox.add("own", [("k", {"document": "d"})])
+    with Sending(box, [Rule(name="own", call="own:function")]):
+        for _ in range(200):
+            if outbox.counts()["delivered"]:
+                break
+            threading.Event().wait(0.05)
+    assert seen == [{"document": "d", "key": "k"}]
+    assert "ValueError" in caplog.text
+    assert "the text" not in caplog.text
+
+
 def test_an_outbox_without_actions_is_a_mistake():
     with pytest.raises(ConfigError, match="nothing goes into it"):
         ServeSettings((("m", "f"),), outbox="box").check()

@@ -14,7 +14,7 @@ import pytest
 
 from smallprint import api
 from smallprint import export as exporting
-from smallprint.core.errors import BundleError, ConfigError, ExportError
+from smallprint.core.errors import BundleError, ConfigError, ExportError, SmallprintError
 from smallprint.core.settings import build_config
 from smallprint.export import export
 
@@ -282,6 +282,20 @@ def test_transformers_own_pipeline_gives_the_scores(trained, task, tmp_path):
 def test_what_transformers_cannot_hold_is_refused(trained, tmp_path):
     with pytest.raises(ExportError, match="by mean"):
         export(trained("binary"), "transformers", tmp_path / "hub")
+
+
+@pytest.mark.parametrize("to", ["onnx", "transformers"])
+def test_a_place_that_is_taken_is_told_before_anything_is_exported(trained, tmp_path, to):
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("x")
+    folder.mkdir()
+    (folder / "x").write_text("x")
+    lines = []
+    for place in (file, file / "x", folder):
+        with pytest.raises(SmallprintError):
+            export(trained("binary"), to, place, say=lines.append)
+    assert lines == []
+    assert file.read_text() == (folder / "x").read_text() == "x"
 
 
 def test_an_unknown_format(trained, tmp_path):

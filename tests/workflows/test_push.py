@@ -329,3 +329,26 @@ def test_what_the_files_let_others_check_is_told(hub, toy_run):
     publish.push_model(toy_run, "me/x", say=said.append)
     assert any("reference.safetensors lets whoever has a word check" in line for line in said)
     assert "hashes of the training texts and of their words" in hub.repositories["me/x"]["README.md"].decode()
+
+
+def test_what_members_of_a_stack_let_others_know_is_told(hub, tmp_path):
+    """Files and manifests stand for bundles: what is told goes by their names, and by what the manifests say."""
+    members = {"linear-1": "terms.json", "static-1": "words.json", "known-1": "train_texts.u64"}
+    for name, file in members.items():
+        (tmp_path / name / "members" / name).mkdir(parents=True)
+        (tmp_path / name / "members" / name / file).touch()
+        (line,) = publish.told_of_texts(tmp_path / name)
+        assert line.startswith(file)
+
+
+@pytest.mark.parametrize("manifest", [{"family": "encoder", "n_support": 7}, {"family": "onnx"}])
+def test_a_kernel_head_is_told_wherever_it_stands(hub, tmp_path, manifest):
+    for place in (tmp_path / "alone", tmp_path / "stack" / "members" / "kernel-1"):
+        place.mkdir(parents=True)
+        (place / "manifest.json").write_text(json.dumps(manifest))
+        (place / "config.yaml").write_text("model: {adapter: frozen, head: svm}")
+    (tmp_path / "stack" / "manifest.json").write_text(json.dumps({"family": "stack"}))
+    for name in ("alone", "stack"):
+        assert publish.told_of_texts(tmp_path / name) == ["The kernel head holds vectors of training texts."]
+    (tmp_path / "alone" / "manifest.json").write_text(json.dumps({"family": "encoder", "n_support": None}))
+    assert publish.told_of_texts(tmp_path / "alone") == []

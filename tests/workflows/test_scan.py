@@ -110,9 +110,20 @@ def test_the_command_gives_every_format(toy_run, tmp_path):
     assert [len(json.loads(text)["documents"][0]["findings"]) for text in given] == [1, 2]
     assert "crimson" in (tmp_path / "r.csv").read_text()
     assert invoke(toy_run, path, "-o", tmp_path / "o.xyz").exit_code != 0
-    for option in ("-o", "--review"):
+    for option in ("-o", "--review", "--outbox"):
         assert invoke(toy_run, path, option, path).exit_code == 2
     assert path.read_text() == TEXT
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_read(toy_run, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    for option in ("-o", "--review"):
+        for place in (tmp_path, tmp_path / "a.txt" / "x.json"):
+            done = invoke(toy_run, tmp_path / "a.txt", "--format", "json", option, place)
+            assert done.exit_code == 2
+            assert isinstance(done.exception, SystemExit)
+            assert "could not be written" in done.stderr
+            assert "findings" not in done.output
 
 
 def test_findings_go_out_once_however_often_a_document_is_scanned(toy_run, tmp_path):

@@ -14,16 +14,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from smallprint.core.config import Section
 from smallprint.core.errors import ConfigError
+from smallprint.core.settings import parse_yaml
 
 Finding = Mapping[str, Any]
 Outcome = Literal["cleared", "flagged", "person", "undecided"]
@@ -44,12 +46,26 @@ class Rule(Section):
     retries: Annotated[int, Field(ge=0, le=100)] = 8
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
 
+    @field_validator("webhook")
+    @classmethod
+    def _reachable(cls, webhook: str | None) -> str | None:
+        if webhook is None:
+            return None
+        parts = urlsplit(webhook)
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("it is no http or https address")
+        if not parts.hostname or parts.port == 0:  # a port that is no number raises here
+            raise ValueError("it names no host, or no port of it")
+        if "@" in parts.netloc:
+            raise ValueError("it holds a user or a password, which would not be sent; sign it with secret instead")
+        if re.search(r"[\x00-\x20\x7f]", webhook) or not (parts.path + parts.query).isascii():
+            raise ValueError("it holds white space or letters beyond ASCII; write them as %20 and the like")
+        return webhook
+
     @model_validator(mode="after")
     def _one_target(self) -> Rule:
         if sum(part is not None for part in (self.webhook, self.command, self.call)) != 1:
             raise ValueError("one of webhook, command and call is needed, and no two")
-        if self.webhook is not None and urlsplit(self.webhook).scheme not in ("http", "https"):
-            raise ValueError("webhook is no http or https address")
         if self.secret is not None and self.webhook is None:
             raise ValueError("secret signs a webhook, and there is none")
         return self
@@ -75,8 +91,8 @@ def read_rules(file: str | Path, label_names: Sequence[str]) -> list[Rule]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ConfigError(f"{path} has more than {MOST_BYTES:,} bytes.", expected, "Name the file with the rules.")
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        tree = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__}).", expected, "Check the file.") from None
     if not isinstance(tree, list) or not tree:
         raise ConfigError(f"{path} holds no list of rules.", expected, "Begin each rule with '- name: ...'.")

@@ -48,10 +48,11 @@ def check(
     from smallprint.check.command import check_data, clean_data
     from smallprint.check.page import render_page, tell_report
     from smallprint.check.rows import BLANK
-    from smallprint.core.files import write_text
+    from smallprint.core.files import check_output, write_text
     from smallprint.core.progress import counted
     from smallprint.core.settings import load_config
 
+    check_output(html)
     flags = {
         "data.text": text,
         "data.labels": labels,

@@ -43,7 +43,7 @@ def predict(
     With --engine ray the file is scored in shards by several workers; what was stopped goes on with the shards that are missing.
     """
     # not by way of `api`: a bundle in ONNX needs no torch
-    from smallprint.core.files import refuse_same
+    from smallprint.core.files import check_output
     from smallprint.inference.engine import open_model
     from smallprint.inference.predictor import predict_file
 
@@ -53,8 +53,7 @@ def predict(
         load_config(None, [f"data.encoding={quoted(encoding)}"])  # a wrong one is told before the model is loaded
     if engine not in ENGINES:
         raise ConfigError(f"The engine {engine!r} is not known.", ", ".join(ENGINES), "Choose one with --engine.")
-    if not force:
-        refuse_same(out, [source], "Name another with -o, or add --force.")
+    check_output(out, () if force else [source], "Name another with -o, or add --force.")
     if engine == "one" and (workers is not None or address is not None):
         raise ConfigError(
             "--workers and --address belong to --engine ray.", "--engine ray", "Add it, or leave them out."

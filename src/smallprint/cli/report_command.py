@@ -36,9 +36,11 @@ def report(
         print(api.report(run))
         return
     from smallprint import versus
+    from smallprint.core.files import check_output
     from smallprint.evaluation.side_by_side_page import tell_comparison
 
     place = out or Path("comparison.html")
+    check_output(place)
     found, a, b = versus.compare_models(run, other, data, split=split, out=place, say=say)
     if as_json:
         print_json({"a": a["name"], "b": b["name"], "page": str(place), **found.to_dict()})

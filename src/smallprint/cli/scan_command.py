@@ -52,7 +52,7 @@ def scan(
 
     Sentences are given with their places. A document that cannot be read is named, and the others are done; the exit code then is 4.
     """
-    from smallprint.core.files import csv_text, refuse_same, write_text
+    from smallprint.core.files import check_output, csv_text, write_text
     from smallprint.documents.read import read_documents
     from smallprint.inference.engine import open_model
     from smallprint.inference.scan_page import csv_of, render_scan, tell_scan
@@ -65,8 +65,8 @@ def scan(
         raise ConfigError(f"The format {form!r} is not known.", ", ".join(FORMATS), "Choose one with --format.")
     if actions is not None and outbox is None and out is None:
         raise ConfigError("The outbox has no place.", "a file that remembers what was delivered", "Give --outbox FILE.")
-    for written in (out, review):
-        refuse_same(written, files)
+    for written in (out, review, outbox):
+        check_output(written, files)
     engine = open_model(model)
     if actions is not None:  # a mistake in it is told before hours of reading
         from smallprint.actions.rules import read_rules

@@ -23,13 +23,13 @@ def suggest(
 
     The table has text, labels (the model's, to be corrected) and reason; corrected, it goes into training by --extra.
     """
-    from smallprint.core.files import csv_text, refuse_same, write_text
+    from smallprint.core.files import check_output, csv_text, write_text
     from smallprint.data.stream import open_rows
     from smallprint.inference.engine import open_model
     from smallprint.inference.predictor import encoding_of
     from smallprint.inference.suggest import suggest_texts
 
-    refuse_same(out, [texts])  # the texts that were not chosen would be lost
+    check_output(out, [texts])  # the texts that were not chosen would be lost
     engine = open_model(model)
     found: list[str] = []
     with open_rows(texts, text=text, encoding=encoding_of(engine, None)) as stream:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,14 +35,21 @@ def pipe_errors() -> Iterator[None]:
 
 @contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
-    """Turns a full, read-only or forbidden disk into a message that names `path`.
+    """Turns a full, read-only or forbidden disk, or a place where no file can be, into a message that names `path`.
 
     Raises:
+        ConfigError: A folder is there, a file is among its folders, or its name is too long.
         SmallprintError: The system refused to write.
     """
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
+            raise ConfigError(
+                f"{path} could not be written: {os.strerror(error.errno)}.",
+                "a path where nothing else stands in the way",
+                "Choose another place. Nothing half-written was left.",
+            ) from None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG):
             raise
         do = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "Check the permissions"
@@ -107,18 +115,35 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
-def refuse_same(output: str | Path | None, inputs: Iterable[str | Path], do: str = "Name another with -o.") -> None:
-    """Refuses an output that would take the place of an input.
+def check_output(
+    output: str | Path | None,
+    inputs: Iterable[str | Path] = (),
+    do: str = "Name another with -o.",
+    *,
+    folder: bool = False,
+) -> None:
+    """Refuses, before the work is done, an output that could not be written or would take the place of an input.
 
     Args:
-        output: A file, or None.
+        output: A file that may be there; None or '-' is standard output.
         inputs: What is read; '-' is standard input.
         do: What to do about it.
+        folder: The output is a folder.
 
     Raises:
-        ConfigError: `output` is one of `inputs`, by whatever path or link.
+        ConfigError: `output` is one of `inputs`, by whatever path or link, or something else stands in its way.
+        SmallprintError: The system does not let it be looked at.
     """
-    if output is None or not Path(output).exists():
+    if output is None or str(output) == "-":
+        return
+    place = Path(output)
+    try:
+        with disk_errors(place):
+            if any(parent.is_file() for parent in place.parents):  # Windows says that such a path is not found
+                raise OSError(errno.ENOTDIR, "a file among the folders")
+            if stat.S_ISDIR(place.stat().st_mode) != folder:
+                raise OSError(errno.ENOTDIR if folder else errno.EISDIR, "a folder for a file, or a file for a folder")
+    except FileNotFoundError:
         return
     for name in inputs:
         if str(name) != "-" and Path(name).exists() and Path(name).samefile(output):

@@ -138,6 +138,18 @@ def setting_names() -> list[str]:
     return list(_leaves(Config, ""))
 
 
+def parse_yaml(text: str) -> Any:
+    """Gives what YAML text stands for.
+
+    Raises:
+        yaml.YAMLError: It is none, or it holds what there is not, such as the 30th of February.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:  # of what makes dates and numbers
+        raise yaml.YAMLError(str(error)) from None
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -148,12 +160,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"The settings file {path} is not UTF-8 text.", "a YAML file", "Save it as UTF-8.") from None
     try:
-        tree = yaml.safe_load(text)
+        tree = parse_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
+        place = f", line {mark.line + 1}, is not valid YAML" if mark else f" is not valid YAML ({error})"
         raise ConfigError(
-            f"The settings file {path}{place} is not valid YAML.",
+            f"The settings file {path}{place}.",
             "sections with indented keys",
             "`smallprint config > settings.yaml` writes a file to start from.",
         ) from None
@@ -175,7 +187,7 @@ def _parse_override(override: str) -> dict[str, Any]:
             f"'{override}' is not a setting.", "section.key=value", "For example --set training.epochs=3."
         )
     try:
-        parsed: Any = yaml.safe_load(value) if value else ""
+        parsed: Any = parse_yaml(value) if value else ""
     except yaml.YAMLError:
         parsed = value
     if isinstance(parsed, str) and value.lstrip()[:1] not in ("'", '"'):

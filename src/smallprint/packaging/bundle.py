@@ -131,7 +131,7 @@ def save_bundle(
         SmallprintError: The disk is full or may not be written.
     """
     folder = Path(folder)
-    _check_replaceable(folder)
+    check_replaceable(folder)
     shipped = _without_places(config)
     with atomic_folder(folder) as temporary:
 
@@ -317,7 +317,12 @@ def _without_places(config: Config) -> Config:
     return config.model_copy(update={"tracking": TrackingConfig(), "training": training, "data": data})
 
 
-def _check_replaceable(folder: Path) -> None:
+def check_replaceable(folder: Path) -> None:
+    """Refuses a folder that a bundle may not take the place of: one that holds anything but a bundle.
+
+    Raises:
+        BundleError: It does.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:
@@ -344,4 +349,4 @@ def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.f
     return labels, np.array(manifest.thresholds, dtype=np.float64)
 
 
-__all__ = ["Bundle", "find_bundle", "load_bundle", "save_bundle", "store_policy"]
+__all__ = ["Bundle", "check_replaceable", "find_bundle", "load_bundle", "save_bundle", "store_policy"]

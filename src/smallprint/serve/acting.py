@@ -194,8 +194,9 @@ class Sending:
                 box = box or Outbox(self._file, shared=True)
                 if not deliver_next(box, targets, _say) and self._ending.wait(LOOK_SECONDS):
                     break
-            except (sqlite3.Error, DataError) as error:
-                log.error("the outbox cannot be used (%s)", error)
+            except Exception as error:  # without this thread findings would pile up until every request is refused
+                known = isinstance(error, sqlite3.Error | DataError)  # what others say may quote a finding
+                log.error("the outbox cannot be used (%s)", error if known else type(error).__name__)
                 if self._ending.wait(1.0):
                     break
         if box is not None:
