@@ -97,7 +97,7 @@ def check_same_data(run: Run, prints: dict[str, str]) -> None:
         run.update(fingerprints=prints)
     elif began != prints:
         raise DataError(
-            f"{state['data']} gives not the train and validation rows that {run.folder} began with.",
+            f"The train and validation rows are not those that {run.folder} began with.",
             "the same rows, in the same order: splits that are carved from others hold test rows that were learned from",
             "Put the table back as it was (and the --extra table), or train anew with another --out.",
         )
