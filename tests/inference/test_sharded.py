@@ -158,6 +158,10 @@ def test_what_was_cut_before_a_stop_is_counted_and_told_as_by_one_process(toy_ru
     summary = predict_sharded(toy_run, table, out, say=said.append)
     alone = predict_file(load(), table, tmp_path / "alone.jsonl", say=said.append)
     assert alone.truncated == 2_000
-    assert (summary.rows, summary.skipped_empty, summary.truncated) == (alone.rows, alone.skipped_empty, alone.truncated)
+    assert (summary.rows, summary.skipped_empty, summary.truncated) == (
+        alone.rows,
+        alone.skipped_empty,
+        alone.truncated,
+    )
     assert said[-1].replace("alone", "out") == re.sub(r" in \d+ shards", "", said[-2])
     assert "4,000 without text, left without a label; 2,000 cut at 7 tokens" in said[-2]

@@ -253,12 +253,10 @@ def _score(
             compute=ray.data.ActorPoolStrategy(size=most),
             num_cpus=1,
         )
-        done = 0
         start = said = time.monotonic()
-        for answer in answers.iter_rows():
+        for done, answer in enumerate(answers.iter_rows(), start=1):
             if answer["error"]:
                 raise DataError(*json.loads(answer["error"]))
-            done += 1
             if time.monotonic() - said >= SAY_SECONDS and done < len(shards):
                 said = time.monotonic()
                 left = (said - start) / done * (len(shards) - done)
