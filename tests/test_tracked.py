@@ -13,6 +13,7 @@ import pytest
 from smallprint import api, tracked
 from smallprint.core.commit import find_commit
 from smallprint.core.mlflow_store import open_client, tracking_uri
+from smallprint.core.run import create_run
 from smallprint.core.settings import build_config
 from smallprint.evaluation import plots, plots_decisions, svg
 
@@ -118,3 +119,19 @@ def test_no_password_of_a_store_is_passed_on(labelled_frame, tmp_path, monkeypat
     waiting = [json.loads(line) for line in (result.run / "tracking.jsonl").read_text().splitlines()]
     (settings,) = [entry["path"] for entry in waiting if entry.get("path", "").endswith("config.yaml")]
     assert "uri: http://127.0.0.1:9" in Path(settings).read_text()
+
+
+def test_a_finished_run_sends_what_its_store_missed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    config = build_config({"tracking": {"root": str(tmp_path / "root")}})
+    run, lines = create_run(config, "d", tmp_path / "run"), []
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        tracked.open_tracker(run, lines.append).finish()
+    run.update(status="finished")
+    assert tracked.send_rest(run, lines.append) == tracking_uri(config)
+    (sent,) = open_client(tracking_uri(config)).search_runs(["1"])
+    assert (sent.info.run_name, sent.info.status) == ("run", "FINISHED")
+    assert lines[-1] == "Tracking: 1 run that had ended without it was sent."
+    assert tracked.send_rest(run, lines.append)
+    assert len(lines) == 2

@@ -6,6 +6,7 @@ open -> detect -> split -> build -> fit -> calibrate, tune thresholds -> evaluat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from smallprint.core.mlflow_store import shown
 from smallprint.core.parts import Parts
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.core.results import Metrics, Prediction, ScoredSplit, TrainResult
-from smallprint.core.run import create_run, open_run
+from smallprint.core.run import check_same_data, create_run, open_run
 from smallprint.data.examples import Examples, fingerprint
 from smallprint.data.extra import add_extra
 from smallprint.data.labels import LabelSet
@@ -57,7 +58,8 @@ def train(
         data: A file, a folder, `hub:...`, `sample`, or frames; not needed with `resume` where it was a path or name.
         config: Settings; with `resume` those of the run are taken.
         out: Folder of the run; a new one in the run root when left out.
-        resume: Folder of a run that was stopped; it ends with the same weights and metrics as if it had not been.
+        resume: Folder of a run that was stopped; it ends with the same weights and metrics as if it had not been. Of a
+            finished one the result is read.
         parts: Own reader, tokenizer, backbone, head or loss.
         say: Takes lines for a person.
         command: What was typed, for the report.
@@ -84,6 +86,9 @@ def train(
     clock, seed = runs.Clock(), config.training.seed
     if resume:
         check_family(config, parts)  # a blend, which cannot be trained, stays as it is
+        if run.is_whole:
+            say(f"{run.folder} is finished already: it is not trained again.")
+            return replace(runs.read_result(run), tracking_uri=tracked.send_rest(run, say))
     with runs.ended_well(run, say) as finish:
         check_family(config, parts)
         check_processes(config, processes.world_size())
@@ -97,10 +102,11 @@ def train(
             splits = add_extra(splits, source, schema, extra, config.data.encoding)
         say(splits.made)
         check_test_labels(source, schema)
+        labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
+        check_same_data(run, summary["fingerprints"])
         told = runs.check_first(run, source, config.data)
         for line in told:
             say(line)
-        labels, summary = LabelSet(schema.task, schema.names), summarize(splits, schema)
         for line in runs.rare_labels(summary, told):
             say(line)
         clock.lap("read")

@@ -11,7 +11,7 @@ from typing import Any
 
 from smallprint.core.config import Config
 from smallprint.core.files import write_text
-from smallprint.core.mlflow_store import without_passwords
+from smallprint.core.mlflow_store import shown, tracking_uri, without_passwords
 from smallprint.core.progress import Say
 from smallprint.core.results import Array, Metrics, ScoredSplit
 from smallprint.core.run import Run, scores_file
@@ -19,7 +19,7 @@ from smallprint.core.settings import render_config
 from smallprint.evaluation.final_intervals import build_intervals
 from smallprint.papers import write_report
 from smallprint.runs import versions
-from smallprint.training.left_behind import ids_of, send_left_behind, state_of
+from smallprint.training.left_behind import ids_of, send_folders, send_left_behind, state_of
 from smallprint.training.tracking import Tracker
 
 Scored = tuple[Metrics, ScoredSplit, Sequence[str | None]]
@@ -47,6 +47,17 @@ def open_tracker(run: Run, say: Say) -> Tracker:
     if tracker.uri is not None and tracker.answers:
         send_left_behind(Path(config.tracking.root), run.folder, tracker.uri, say)
     return tracker
+
+
+def send_rest(run: Run, say: Say) -> str | None:
+    """Sends what a finished run could not, where its store answers now, and gives the store; None where it is not tracked."""
+    tracking = run.config.tracking
+    if not tracking.enabled:
+        return None
+    uri = tracking_uri(run.config)
+    if run.writes:
+        send_folders([run.folder], Path(tracking.root), uri, say)
+    return shown(uri)
 
 
 def log_start(tracker: Tracker, run: Run, config: Config, summary: dict[str, Any]) -> None:
@@ -151,4 +162,4 @@ def _commit(run: Run) -> dict[str, str]:
     }
 
 
-__all__ = ["log_end", "log_start", "open_tracker"]
+__all__ = ["log_end", "log_start", "open_tracker", "send_rest"]

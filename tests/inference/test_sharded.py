@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from smallprint.core.errors import ConfigError, DataError
 from smallprint.inference import sharded
+from smallprint.inference.engine import load_engine
 from smallprint.inference.predictor import predict_file
 from smallprint.inference.sharded import PLAN, predict_sharded
 
@@ -43,11 +45,11 @@ def test_the_same_file_also_after_it_was_killed(toy_run, table, tmp_path, monkey
     command = [sys.executable, "-c", HELD, "predict", str(toy_run), str(table), "-o", str(out)]
     work = subprocess.Popen([*command, "--engine", "ray", "--workers", "2"], stderr=subprocess.PIPE)
     until = time.monotonic() + 120
-    while time.monotonic() < until and not list(shards.glob("scored-*")) and work.poll() is None:
+    while time.monotonic() < until and not list(shards.glob("scored-*.parquet")) and work.poll() is None:
         time.sleep(0.01)
     work.kill()
     work.wait()
-    done = sorted(shards.glob("scored-*"))
+    done = sorted(shards.glob("scored-*.parquet"))
     assert done
     if len(done) == len(list(shards.glob("rows-*"))):  # it was so fast that nothing is left to do
         done.pop().unlink()
@@ -121,3 +123,45 @@ def test_shards_of_other_thresholds_are_not_gone_on_with(toy_run, table, tmp_pat
     manifest.write_text(json.dumps({**tree, "thresholds": [0.9 for _ in tree["thresholds"]]}))
     with pytest.raises(ConfigError, match="another input or model"):
         sharded._plan(bundle, table, tmp_path / "shards", None, "utf-8", lambda line: None)
+
+
+def test_what_was_cut_before_a_stop_is_counted_and_told_as_by_one_process(toy_run, table, tmp_path, monkeypatch):
+    class Cutting:  # an encoder's scorer cuts, the one of TF-IDF does not
+        max_length, n_truncated = 7, 0
+
+        def __init__(self, scorer):
+            self.scorer = scorer
+
+        def score(self, texts):
+            self.n_truncated += sum("ocean" in text for text in texts)
+            return self.scorer.score(texts)
+
+    def load(*given):
+        engine = load_engine(toy_run / "bundle")
+        engine.scorer = Cutting(engine.scorer)
+        return engine
+
+    def score(ray, bundle, column, shards, *rest):
+        scorer = sharded.ShardScorer(str(bundle), column)
+        for shard in shards[:stop]:
+            assert not scorer(shard)["error"]
+        if stop is not None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sharded, "load_engine", load)
+    monkeypatch.setattr(sharded, "_import_ray", lambda: None)
+    monkeypatch.setattr(sharded, "_score", score)
+    out, said, stop = tmp_path / "out.jsonl", [], 2
+    with pytest.raises(KeyboardInterrupt):
+        predict_sharded(toy_run, table, out)
+    stop = None
+    summary = predict_sharded(toy_run, table, out, say=said.append)
+    alone = predict_file(load(), table, tmp_path / "alone.jsonl", say=said.append)
+    assert alone.truncated == 2_000
+    assert (summary.rows, summary.skipped_empty, summary.truncated) == (
+        alone.rows,
+        alone.skipped_empty,
+        alone.truncated,
+    )
+    assert said[-1].replace("alone", "out") == re.sub(r" in \d+ shards", "", said[-2])
+    assert "4,000 without text, left without a label; 2,000 cut at 7 tokens" in said[-2]

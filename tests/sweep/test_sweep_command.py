@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from smallprint import finish
 from smallprint.cli import app as cli
 from smallprint.core.errors import ConfigError, DataError, MissingExtraError, TrainingError
 from smallprint.core.settings import load_config
@@ -42,6 +43,14 @@ def data(tmp_path_factory, labelled_frame):
 def run(data, out, trials=5, *more, **named):
     budget = Budget(trials, named.pop("minutes", None), named.pop("seeds", 2))
     return sweep_data(data, load_config(None, [*SETTINGS, *more]), budget=budget, out=out, **named)
+
+
+def join(data, out):
+    """Gives another process's view of the study."""
+    config = load_config(None, SETTINGS)
+    base, _ = command._resolve(config, "multilabel")
+    about = command._about(data, base, base.sweep.space, command.open_judge(data, config))
+    return study.open_study(out, about, base.sweep.space, base, [])
 
 
 def told(found):
@@ -120,6 +129,21 @@ def test_killed_in_the_middle_it_goes_on_and_ends_as_if_it_had_not_been(whole, d
     assert found["best"] == whole[1]["best"]
 
 
+def test_stopped_while_the_winner_trains_it_goes_on_with_frames(labelled_frame, tmp_path, monkeypatch):
+    frame = labelled_frame("multilabel", 160)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, "save_bundle", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(frame, tmp_path / "s", 1, seeds=1)
+    assert json.loads((tmp_path / "s" / "winner" / "run.json").read_text())["status"] == "stopped"
+    assert run(frame, tmp_path / "s", 1, seeds=1)["test_opened"] == 1
+    assert (tmp_path / "s" / "winner" / "bundle").is_dir()
+
+
 def test_ctrl_c_says_how_to_go_on_and_the_trial_is_done_again(whole, data, tmp_path, monkeypatch):
     build, count = judge.build_fit, [0]
 
@@ -163,11 +187,7 @@ def test_a_trial_of_a_living_process_is_left_alone(data, tmp_path, monkeypatch):
     real = trial.Deadline.passed
     out = tmp_path / "s"
     run(data, out, 2)
-    config = load_config(None, SETTINGS)
-    opened = command.open_judge(data, config)
-    base, _ = command._resolve(config, "multilabel")
-    about = command._about(data, base, base.sweep.space, opened)
-    other = study.open_study(out, about, base.sweep.space, base, [])
+    other = join(data, out)
     held.append(other.ask(9))
     lines = []
     assert run(data, out, 4, say=lines.append) == {}
@@ -372,6 +392,36 @@ def test_a_process_that_ends_first_leaves_the_run_of_the_sweep_to_the_others(dat
     monkeypatch.setattr(command, "_conclude", with_another_at_the_same_time)
     run(data, tmp_path / "s", 2, *tracked, seeds=1)
     assert [*seen, status()] == ["RUNNING", "FINISHED"]
+
+
+def test_trials_that_others_complete_while_the_winner_trains_are_chosen_from_too(data, tmp_path, monkeypatch):
+    train_winner, lines = command.train_winner, []
+
+    def with_another_at_the_same_time(*given):
+        monkeypatch.setattr(command, "train_winner", train_winner)
+        assert run(data, tmp_path / "s", 3, seeds=1, say=lines.append) == {}
+        return train_winner(*given)
+
+    monkeypatch.setattr(command, "train_winner", with_another_at_the_same_time)
+    found = run(data, tmp_path / "s", 1, seeds=1)
+    assert "Other processes are still at it" in lines[-1]
+    assert len(found["trials"]) == 3
+    assert found["best"]["value"] == max(one["value"] for one in found["trials"])
+
+
+def test_where_the_last_trial_that_ran_has_failed_it_says_so(data, tmp_path, monkeypatch):
+    (tmp_path / "s").mkdir()
+    other, last = join(data, tmp_path / "s"), command.last
+    ran, _ = other.ask(9)
+
+    def last_after_it_failed(*given):
+        other.tell(ran, "failed", why="Too hot.")
+        return last(*given)
+
+    monkeypatch.setattr(command, "last", last_after_it_failed)
+    with pytest.raises(TrainingError, match="1 x Too hot"):
+        run(data, tmp_path / "s", 1)
+    other.close()
 
 
 def test_runs_are_nested_in_mlflow(data, tmp_path):

@@ -10,7 +10,7 @@ import smallprint
 from smallprint import api, finish
 from smallprint.cli.app import main
 from smallprint.core.config import Config, DataConfig
-from smallprint.core.errors import ConfigError
+from smallprint.core.errors import ConfigError, DataError
 from smallprint.core.parts import Parts
 from smallprint.core.settings import build_config
 from smallprint.data import read
@@ -90,18 +90,65 @@ def test_other_tasks(settings, labelled_frame, tmp_path, task):
     assert metrics.values == result.test.values
 
 
-def test_a_stopped_run_is_fitted_again(settings, tmp_path, monkeypatch):
-    whole = smallprint.train("sample", config=settings(), out=tmp_path / "whole")
+@pytest.fixture
+def stopped(monkeypatch):
+    """Trains until the bundle is to be written, and stops there."""
 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(finish, "save_bundle", stop)
-        with pytest.raises(KeyboardInterrupt):
-            smallprint.train("sample", config=settings(), out=tmp_path / "run")
+    def train(data, **named):
+        with monkeypatch.context() as patch:
+            patch.setattr(finish, "save_bundle", stop)
+            with pytest.raises(KeyboardInterrupt):
+                smallprint.train(data, **named)
+
+    return train
+
+
+def test_a_stopped_run_is_fitted_again(settings, stopped, tmp_path):
+    whole = smallprint.train("sample", config=settings(), out=tmp_path / "whole")
+    stopped("sample", config=settings(), out=tmp_path / "run")
     resumed = smallprint.train(resume=tmp_path / "run")
     assert resumed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+
+
+def test_a_run_whose_table_has_changed_is_not_gone_on_with(settings, stopped, labelled_frame, tmp_path, monkeypatch):
+    frame, table, run = labelled_frame("multiclass", 120), tmp_path / "table.csv", tmp_path / "run"
+    frame.write_csv(table)
+    stopped(table, config=settings(), out=run)
+    before = (run / "check.json").read_bytes()
+    pl.concat([frame, frame[:1].with_columns(text=pl.lit("one row more"))]).write_csv(table)
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "build_fit", lambda *given: pytest.fail("learned from other rows"))
+        with pytest.raises(DataError, match=r"not those that(.|\n)*began with(.|\n)*Put the table back"):
+            smallprint.train(resume=run)
+    assert (run / "check.json").read_bytes() == before
+    table.unlink()
+    frame.write_csv(tmp_path / "moved.csv")
+    moved = smallprint.train(tmp_path / "moved.csv", resume=run)
+    whole = smallprint.train(tmp_path / "moved.csv", config=settings(), out=tmp_path / "whole")
+    assert moved.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+
+
+def test_a_run_that_does_not_know_its_rows_goes_on(settings, stopped, tmp_path):
+    stopped("sample", config=settings(), out=tmp_path / "run")
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    del state["fingerprints"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(state))
+    assert smallprint.train(resume=tmp_path / "run").bundle.is_dir()
+
+
+def test_a_finished_run_is_told_and_left_as_it_is(settings, tmp_path, monkeypatch):
+    result = smallprint.train("sample", config=settings(), out=tmp_path / "run")
+    (result.bundle / "manifest.json").write_text("with a policy since")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in result.run.rglob("*") if path.is_file()}
+    lines = []
+    monkeypatch.setattr(api, "open_source", lambda *given: pytest.fail("read the data"))
+    again = smallprint.train(resume=result.run, say=lines.append)
+    assert again == result
+    assert lines == [f"{result.run} is finished already: it is not trained again."]
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
 
 
 @pytest.fixture
@@ -150,16 +197,9 @@ def test_extra_rows_are_in_train_alone_and_told(with_extra, monkeypatch):
     assert again.values == result.test.values
 
 
-def test_a_run_with_extra_rows_is_resumed_from_any_folder(with_extra, tmp_path, monkeypatch):
+def test_a_run_with_extra_rows_is_resumed_from_any_folder(with_extra, stopped, tmp_path, monkeypatch):
     whole = smallprint.train("data", config=with_extra, out="whole")
-
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(finish, "save_bundle", stop)
-        with pytest.raises(KeyboardInterrupt):
-            smallprint.train("data", config=with_extra, out="run")
+    stopped("data", config=with_extra, out="run")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     resumed = smallprint.train(resume=tmp_path / "run")

@@ -1,6 +1,6 @@
 """The run folder: what a training leaves, under names that never change. In: settings. Out: paths.
 
-RUN/run.json        data, extra table, command, seed, MLflow run id: enough to resume
+RUN/run.json        data and its fingerprints, extra table, command, seed, MLflow run id: enough to resume
 RUN/config.yaml     the settings
 RUN/checkpoints/    resumable state (last) and best weights
 RUN/bundle/         what is shipped
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError, TrainingError
+from smallprint.core.errors import ConfigError, DataError, TrainingError
 from smallprint.core.files import remove_leftovers, write_json, write_text
 from smallprint.core.settings import load_config, render_config
 
@@ -70,10 +70,37 @@ class Run:
         state: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         return state
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has finished, and what it was trained for is there."""
+        return self.state.get("status") == "finished" and self.metrics.is_file() and self.bundle.is_dir()
+
     def update(self, **values: Any) -> None:
         """Adds `values` to `run.json`, where this process is the one that writes."""
         if self.writes:
             write_json(self.folder / "run.json", {**self.state, **values})
+
+
+def check_same_data(run: Run, prints: dict[str, str]) -> None:
+    """Checks that a run which goes on has the examples that it began with, and keeps their fingerprints when it begins.
+
+    Args:
+        run: A run of an older version, which has kept none, goes on with what there is.
+        prints: Fingerprints of train and validation; test stays closed.
+
+    Raises:
+        DataError: They are others: what was learned from before may stand in test now.
+    """
+    state = run.state
+    began = state.get("fingerprints")
+    if began is None:
+        run.update(fingerprints=prints)
+    elif began != prints:
+        raise DataError(
+            f"The train and validation rows are not those that {run.folder} began with.",
+            "the same rows, in the same order: splits that are carved from others hold test rows that were learned from",
+            "Put the table back as it was (and the --extra table), or train anew with another --out.",
+        )
 
 
 def create_run(config: Config, data: str, out: str | Path | None = None) -> Run:

@@ -95,14 +95,25 @@ def predict_file(
                 if time.monotonic() - last_said >= SAY_SECONDS:
                     last_said = time.monotonic()
                     say(f"{rows:,} rows done")
-    truncated = engine.n_truncated - cut_before
-    notes = [f"{skipped:,} without text, left without a label"] if skipped else []
-    notes += [f"{truncated:,} cut at {engine.max_length} tokens"] if truncated else []
-    other = encoding_of(engine, encoding)
-    told = "" if codecs.lookup(other) == codecs.lookup(UTF_8) else f" in UTF-8, not in {other}"
-    where = [] if str(output) == "-" else [f"written to {output}{told}"]
-    say("; ".join([f"{counted(rows, 'row')} predicted", *notes, *where]))
-    return PredictSummary(rows, skipped, str(output), truncated)
+    summary = PredictSummary(rows, skipped, str(output), engine.n_truncated - cut_before)
+    say(tell_summary(summary, engine.max_length, encoding_of(engine, encoding)))
+    return summary
+
+
+def tell_summary(summary: PredictSummary, max_length: int | None, encoding: str, how: str = "") -> str:
+    """Gives what was written as a line.
+
+    Args:
+        summary: Of it.
+        max_length: The model's longest input, in tokens.
+        encoding: Of input that is not UTF-8.
+        how: It was predicted, such as ' in 3 shards'.
+    """
+    notes = [f"{summary.skipped_empty:,} without text, left without a label"] if summary.skipped_empty else []
+    notes += [f"{summary.truncated:,} cut at {max_length} tokens"] if summary.truncated else []
+    told = "" if codecs.lookup(encoding) == codecs.lookup(UTF_8) else f" in UTF-8, not in {encoding}"
+    where = [] if summary.output == "-" else [f"written to {summary.output}{told}"]
+    return "; ".join([f"{counted(summary.rows, 'row')} predicted{how}", *notes, *where])
 
 
 def choose_format(output: str | Path, wanted: str | None, stream: RowStream) -> OutputFormat:

@@ -27,7 +27,7 @@ from smallprint.data.row_writer import RowWriter
 from smallprint.data.stream import open_rows
 from smallprint.inference.core_lines import without_idle_lines
 from smallprint.inference.engine import Engine, load_engine
-from smallprint.inference.predictor import PredictSummary, choose_format, choose_separator, score_frame
+from smallprint.inference.predictor import PredictSummary, choose_format, choose_separator, score_frame, tell_summary
 from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.manifest import MANIFEST
 
@@ -49,7 +49,7 @@ class ShardScorer:
         self.text = text
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Scores one shard, and gives its number and how many of its rows have no text or were cut.
+        """Scores one shard, writes down how many of its rows have no text or were cut, and gives its number.
 
         Raises:
             DataError: As for `predict_file`.
@@ -58,16 +58,13 @@ class ShardScorer:
         try:
             frame = pl.read_parquet(row["rows"])
             scored, empty = score_frame(self.engine, frame, self.text, int(row["before"]))
+            counts = {"empty": empty, "cut": self.engine.n_truncated - before, "max_length": self.engine.max_length}
+            write_json(_counts_of(row), counts)
             with atomic_path(Path(row["scored"])) as path:
                 scored.write_parquet(path)
         except DataError as error:  # Ray would wrap it, with a traceback
-            return {
-                "shard": row["shard"],
-                "empty": 0,
-                "cut": 0,
-                "error": json.dumps([error.found, error.expected, error.do]),
-            }
-        return {"shard": row["shard"], "empty": empty, "cut": self.engine.n_truncated - before, "error": ""}
+            return {"shard": row["shard"], "error": json.dumps([error.found, error.expected, error.do])}
+        return {"shard": row["shard"], "error": ""}
 
 
 def predict_sharded(
@@ -109,24 +106,33 @@ def predict_sharded(
     folder = folder or Path(f"{output}.shards")
     encoding = encoding or load_config(bundle / "config.yaml").data.encoding
     plan = _plan(bundle, Path(input).expanduser(), folder, text, encoding, say)
-    missing = [shard for shard in plan["shards"] if not Path(shard["scored"]).exists()]
+    missing = [shard for shard in plan["shards"] if not (Path(shard["scored"]).exists() and _counts_of(shard).exists())]
     if len(missing) < len(plan["shards"]):
         say(f"{counted(len(plan['shards']) - len(missing), 'shard')} of {len(plan['shards']):,} are scored already.")
     with without_idle_lines():
-        cut = _score(ray, bundle, plan["text"], missing, workers, address, say) if missing else 0
+        if missing:
+            _score(ray, bundle, plan["text"], missing, workers, address, say)
     with open_rows(input, text=text, encoding=encoding) as stream:
         form, exact, separator = choose_format(output, output_format, stream), stream.columns, choose_separator(stream)
-    rows = skipped = 0
+    rows = 0
     with RowWriter(output, form, exact=exact, separator=separator) as writer:
         for shard in plan["shards"]:
             scored = pl.read_parquet(shard["scored"])
             writer.exact |= set(pl.read_parquet_schema(shard["rows"]))
             writer.write(scored)
-            empty = scored[plan["text"]].fill_null("").str.strip_chars().eq("").sum()
-            rows, skipped = rows + scored.height, skipped + int(empty)
+            rows += scored.height
+    counts = [json.loads(_counts_of(shard).read_text(encoding="utf-8")) for shard in plan["shards"]]
+    empty, cut = (sum(count[name] for count in counts) for name in ("empty", "cut"))
     shutil.rmtree(folder)
-    say(f"{counted(rows, 'row')} predicted in {counted(len(plan['shards']), 'shard')}; written to {output}")
-    return PredictSummary(rows, skipped, str(output), cut)
+    summary = PredictSummary(rows, empty, str(output), cut)
+    max_length = counts[0]["max_length"] if counts else None
+    say(tell_summary(summary, max_length, encoding, f" in {counted(len(counts), 'shard')}"))
+    return summary
+
+
+def _counts_of(shard: dict[str, Any]) -> Path:
+    """Gives where it stands how many rows of a shard have no text or were cut, beside its scores."""
+    return Path(shard["scored"]).with_suffix(".json")
 
 
 def _plan(bundle: Path, input: Path, folder: Path, text: str | None, encoding: str, say: Say) -> dict[str, Any]:
@@ -210,8 +216,8 @@ def _score(
     workers: int | None,
     address: str | None,
     say: Say,
-) -> int:
-    """Has the shards scored, and gives how many texts were cut."""
+) -> None:
+    """Has the shards scored."""
     mine = not ray.is_initialized()
     if mine and address is None:
         try:
@@ -247,17 +253,14 @@ def _score(
             compute=ray.data.ActorPoolStrategy(size=most),
             num_cpus=1,
         )
-        done = cut = 0
         start = said = time.monotonic()
-        for answer in answers.iter_rows():
+        for done, answer in enumerate(answers.iter_rows(), start=1):
             if answer["error"]:
                 raise DataError(*json.loads(answer["error"]))
-            done, cut = done + 1, cut + int(answer["cut"])
             if time.monotonic() - said >= SAY_SECONDS and done < len(shards):
                 said = time.monotonic()
                 left = (said - start) / done * (len(shards) - done)
                 say(f"{done:,} of {len(shards):,} shards done, about {left:,.0f} s left")
-        return cut
     finally:
         if mine:
             ray.shutdown()

@@ -85,6 +85,8 @@ def answer_table(engine: Engine, table: Any) -> Any:
     columns: dict[str, Any] = {
         "labels" if several else "label": found.labels if several else [names[0] for names in found.labels]
     }
+    if engine.labels.task == "multiclass":
+        columns["label_score"] = found.scores.max(axis=1).astype("float64")
     columns |= {f"score_{name}": found.scores[:, i].astype("float64") for i, name in enumerate(found.label_names)}
     if found.decisions is not None:
         columns["decision"] = found.decisions
@@ -98,6 +100,7 @@ def _signature(engine: Engine) -> Any:
 
     several = engine.labels.task == "multilabel"
     outputs = [ColSpec(Array(DataType.string) if several else DataType.string, "labels" if several else "label")]
+    outputs += [ColSpec(DataType.double, "label_score")] if engine.labels.task == "multiclass" else []
     outputs += [ColSpec(DataType.double, f"score_{name}") for name in engine.labels.score_names]
     outputs += [] if engine.policy is None else [ColSpec(DataType.string, "decision")]
     return ModelSignature(inputs=Schema([ColSpec(DataType.string, TEXT)]), outputs=Schema(outputs))

@@ -23,7 +23,8 @@ class SmallprintModel(PythonModel):  # type: ignore[misc]
         self.engine = load_engine(context.artifacts["bundle"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        """Gives a table with `label` or `labels`, `score_NAME` for each output, and `decision` where there is a policy.
+        """Gives a table with `label` (multiclass: also its score, `label_score`) or `labels`, `score_NAME` for each output, and
+        `decision` where there is a policy.
 
         Args:
             context: As MLflow gives it.

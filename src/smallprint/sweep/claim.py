@@ -15,9 +15,11 @@ from smallprint.core.results import Array
 from smallprint.evaluation.compare_ranked import weighted_ap
 from smallprint.evaluation.intervals import number_units
 from smallprint.evaluation.ranking import one_hot
+from smallprint.evaluation.side_by_side import FEWEST
 from smallprint.sweep.judge import Judged
 
 RESAMPLES, LEVEL = 1000, 0.95
+FEWEST_SEEDS = 2  # the interval of one knows nothing of other seeds
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,13 @@ class Claim:
 
     @property
     def better(self) -> bool:
-        """Whether the whole interval is above 0."""
-        return self.low > 0
+        """Whether the whole interval is above 0, and stands on enough."""
+        return self.low > 0 and can_tell(self.seeds, self.units)
+
+
+def can_tell(seeds: int, units: int) -> bool:
+    """Gives whether an interval over so many seeds and groups (or examples) can say better or worse."""
+    return seeds >= FEWEST_SEEDS and units >= FEWEST
 
 
 def compare_seeds(

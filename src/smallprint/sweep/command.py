@@ -32,7 +32,7 @@ from smallprint.sweep.page import render_page
 from smallprint.sweep.processes import helped, parent_is_gone
 from smallprint.sweep.result import best_of, build_result, tell_result
 from smallprint.sweep.space import Settings, Space, base_settings, default_space, kind_of, known_good
-from smallprint.sweep.study import DEFAULT, Study, open_study
+from smallprint.sweep.study import DEFAULT, Row, Study, open_study
 from smallprint.sweep.tracking import FOUND, SweepTracking
 from smallprint.sweep.winner import compare, retrain, train_winner
 from smallprint.sweep.workers import check_locks, last
@@ -96,15 +96,8 @@ def sweep_data(
         if worker:
             status = None
             return {}
-        check_completed(study.rows())
-        # the last process to end tells what came out
-        with last(folder, "end", lambda: any(row.state == "running" for row in study.rows())) as ours:
-            if not ours:
-                say("Other processes are still at it: the last of them trains the winner.")
-                status = None
-                return {}
-            found = _conclude(data, study, judge, budget, cache, tracking, say)
-        status = "FINISHED"
+        found = _conclude_last(data, study, judge, budget, cache, tracking, say)
+        status = "FINISHED" if found else None
         return found
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
@@ -116,11 +109,45 @@ def sweep_data(
         tracking.finish(status)
 
 
-def _conclude(
+def _conclude_last(
     data: Any, study: Study, judge: Judge, budget: Budget, cache: VectorCache, tracking: SweepTracking, say: Say
 ) -> dict[str, Any]:
+    """Lets the last process to end tell what came out, again where others completed trials meanwhile; {} for who is not the last."""
+    rows: list[Row] = []
+
+    def busy() -> bool:
+        rows[:] = study.rows()
+        return any(row.state == "running" for row in rows)
+
+    while True:
+        with last(study.folder, "end", busy) as ours:
+            if not ours:
+                say("Other processes are still at it: the last of them trains the winner.")
+                return {}
+            check_completed(rows)
+            found = _conclude(data, study, rows, judge, budget, cache, tracking, say)
+        # after the lock: who asked for it before has completed its trials, who asks from now on gets it
+        if _completed(study.rows()) == _completed(rows):
+            return found
+        say("Another process has completed trials meanwhile:")
+
+
+def _completed(rows: Sequence[Row]) -> int:
+    return sum(row.state == "complete" for row in rows)
+
+
+def _conclude(
+    data: Any,
+    study: Study,
+    rows: Sequence[Row],
+    judge: Judge,
+    budget: Budget,
+    cache: VectorCache,
+    tracking: SweepTracking,
+    say: Say,
+) -> dict[str, Any]:
     """Trains winner and defaults over seeds and the winner's run, and writes and tells what came out."""
-    base, folder, rows = study.base, study.folder, study.rows()
+    base, folder = study.base, study.folder
     best = best_of(rows)
     own = base_settings(base, study.space)
     settings = {} if best.start == DEFAULT else best.settings
@@ -133,6 +160,7 @@ def _conclude(
     say("The winner's own run, which opens test:")
     cache.by_order = False
     trained, now = train_winner(data, base, settings, folder, cache, _without(judge.said, say), tracking.name)
+    cache.by_order = True
     if now:
         study.remember("test_opened", [*(study.recall("test_opened") or []), best.index])
     found = build_result(study, rows, judge, own, winner, default, claim, trained)

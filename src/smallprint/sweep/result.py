@@ -9,8 +9,9 @@ from typing import Any
 
 from smallprint.core.progress import counted
 from smallprint.core.results import TrainResult
+from smallprint.evaluation.side_by_side import FEWEST
 from smallprint.runs import HEADLINES, versions
-from smallprint.sweep.claim import LEVEL, Claim
+from smallprint.sweep.claim import FEWEST_SEEDS, LEVEL, Claim, can_tell
 from smallprint.sweep.judge import Judge
 from smallprint.sweep.space import Settings
 from smallprint.sweep.study import Row, Study
@@ -82,11 +83,14 @@ def verdict(found: dict[str, Any]) -> str:
     if difference is None:
         return "No settings that were tried did better than the run's own."
     low, high = difference["low"], difference["high"]
-    units = f"{counted(difference['units'], 'group' if difference['over_groups'] else 'example')}"
+    unit = "group" if difference["over_groups"] else "example"
     told = (
         f"{difference['difference']:+.4f} [{low:+.4f}, {high:+.4f}], {difference['level']:.0%} interval over "
-        f"{counted(difference['seeds'], 'seed')} and {units}"
+        f"{counted(difference['seeds'], 'seed')} and {counted(difference['units'], unit)}"
     )
+    if not can_tell(difference["seeds"], difference["units"]):
+        fewer = f"{counted(FEWEST_SEEDS, 'seed')} or {counted(FEWEST, unit)}"
+        return f"Whether the winner is better than the defaults cannot be told from fewer than {fewer}: {told}."
     if difference["better"]:
         return f"The winner is better than the defaults: {told}."
     if difference["high"] < 0:

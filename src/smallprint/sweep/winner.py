@@ -110,7 +110,7 @@ def train_winner(
         if same and run.state["status"] == "finished":
             return read_result(run), False
         if same:
-            return api.train(resume=place, cache=cache, say=say), True
+            return api.train(data, resume=place, cache=cache, say=say), True
     shutil.rmtree(place, ignore_errors=True)
     return api.train(data, config=config, out=place, cache=cache, say=say, parent=parent), True
 
