@@ -100,6 +100,12 @@ def test_the_rate_is_counted_for_each_key(serve, tmp_path, problem):
     assert client.get("/v1/labels", headers=ben).status_code == 200
 
 
+def test_each_worker_allows_its_share_of_the_rate(serve, problem):
+    client = serve(rate=5, workers=2)
+    assert [client.get("/v1/labels").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert serve(rate=1, workers=4).get("/v1/labels").status_code == 200
+
+
 def test_a_large_body_is_refused_by_what_it_says_and_by_what_it_is(serve, problem):
     client = serve(body_mb=0.01)
     answer = client.post("/v1/predict", content=b"x" * 10_001)

@@ -52,6 +52,7 @@ class Guard:
         scans, others = settings.scans * settings.body_bytes, AT_ONCE * settings.body_bytes
         self.room = {SCAN: scans, "": others}  # bytes; a scan may take minutes, which nobody else is to wait for
         self.in_memory = dict.fromkeys(self.room, 0)
+        self.rate = -(-settings.rate // settings.workers)  # workers do not know of each other's requests
         self.tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,8 +119,7 @@ class Guard:
 
     def _check_rate(self, client: str) -> None:
         """Takes a token out of the client's bucket, which fills with `rate` a minute and holds as many."""
-        rate = self.settings.rate
-        if not rate:
+        if not (rate := self.rate):
             return
         now = time.monotonic()
         left, since = self.tokens.pop(client, (float(rate), now))
