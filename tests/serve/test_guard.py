@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
 from smallprint.core.errors import ConfigError
 from smallprint.serve.guard import HEADERS, Guard
@@ -99,6 +100,12 @@ def test_the_rate_is_counted_for_each_key(serve, tmp_path, problem):
     assert client.get("/v1/labels", headers=ben).status_code == 200
 
 
+def test_each_worker_allows_its_share_of_the_rate(serve, problem):
+    client = serve(rate=5, workers=2)
+    assert [client.get("/v1/labels").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert serve(rate=1, workers=4).get("/v1/labels").status_code == 200
+
+
 def test_a_large_body_is_refused_by_what_it_says_and_by_what_it_is(serve, problem):
     client = serve(body_mb=0.01)
     answer = client.post("/v1/predict", content=b"x" * 10_001)
@@ -149,14 +156,44 @@ def test_a_body_that_does_not_come_is_not_waited_for():
     assert ask(guard, [b"ha"]) == (408, "too-slow")
     assert ask(guard, [b"a", 0.15, b"b", 0.15, b"c"]) == (408, "too-slow"), "a byte now and then buys no time"
     assert ask(guard, [b"half", None]) == (408, "too-slow")
-    assert guard.in_memory == 0
+    assert {*guard.in_memory.values()} == {0}
 
 
-def test_large_bodies_at_once_have_an_end():
-    guard = Guard(never, ServeSettings((("m", "f"),), body_mb=0.001), {}, Measures())
-    guard.in_memory = 3_900
-    assert ask(guard, [b"x" * 500]) == (503, "overloaded")
-    assert guard.in_memory == 3_900
+def test_large_bodies_at_once_have_an_end_and_those_of_scans_shut_out_no_other():
+    """Of 1,000 bytes at most, with two scans at once: 2,000 bytes of scans, and as many of all else."""
+    settings = ServeSettings((("m", "f"),), body_mb=0.001, scans=2)
+    in_work, done = [], asyncio.Event()
+
+    async def works(scope, receive, send):
+        in_work.append(scope["path"])
+        await done.wait()
+        await Response()(scope, receive, send)
+
+    guard = Guard(works, settings, {}, Measures())
+
+    async def ask(path, size):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"x" * size}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"localhost")]}
+        await guard(scope, receive, send)
+        return sent[0]["status"]
+
+    async def main():
+        wanted = [("/v1/scan", 1_000)] * 3 + [("/v1/predict", 900)] * 3 + [("/v1/explain", 100)]
+        tasks = [asyncio.create_task(ask(*each)) for each in wanted]
+        await asyncio.sleep(0.05)
+        done.set()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(main()) == [200, 200, 503, 200, 200, 503, 200]
+    assert in_work == ["/v1/scan"] * 2 + ["/v1/predict"] * 2 + ["/v1/explain"]
+    assert {*guard.in_memory.values()} == {0}
 
 
 def test_a_bug_says_where_and_not_what(serve, caplog, problem):

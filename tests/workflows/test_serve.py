@@ -1,5 +1,6 @@
 """The server as a process: right answers, limits that are crossed, versions that change, ends that lose nothing."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -349,6 +350,24 @@ def test_a_worker_that_is_killed_comes_back(bundle, expected):
         assert "smallprint_texts_total" in urllib.request.urlopen(f"{server.url}/metrics").read().decode()
     finally:
         server.end()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_workers_on_a_damaged_bundle_end(bundle, tmp_path, listed):
+    place = tmp_path / "damaged"
+    shutil.copytree(bundle, place)
+    weights = place / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    if listed:  # its hash is the manifest's: only what loads it finds out
+        manifest = json.loads((place / "manifest.json").read_text())
+        manifest["files"]["model.safetensors"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        (place / "manifest.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-m", "smallprint", "serve", str(place), "--workers", "2", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == (1 if listed else 6)
+    assert ("Serving" in done.stderr) == listed
+    assert "model.safetensors" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_keys_by_the_command_line(bundle, tmp_path):

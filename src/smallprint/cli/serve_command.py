@@ -28,15 +28,37 @@ def serve(
     rate: Annotated[
         int | None,
         typer.Option(
-            "--rate", min=0, help="Requests a minute of one key or address; 0: no limit. Without keys 0, else 1200."
+            "--rate",
+            min=0,
+            help="Requests a minute of one key or address, a share of it by each worker; 0: no limit. Without keys 0, else 1200.",
         ),
     ] = None,
     body_mb: Annotated[
         float, typer.Option("--body-mb", min=0.01, max=1000, help="Largest request, in megabytes.")
     ] = 10.0,
     texts: Annotated[int, typer.Option("--texts", min=1, help="Texts in a request.")] = 256,
-    waiting: Annotated[int, typer.Option("--waiting", min=1, help="Texts that may wait; more are refused.")] = 1_024,
-    connections: Annotated[int, typer.Option("--connections", min=1, help="Open at the same time.")] = 1_000,
+    characters: Annotated[int, typer.Option("--characters", min=1, help="Of one text.")] = 20_000,
+    document_characters: Annotated[
+        int, typer.Option("--document-characters", min=1, help="Of a document's text.")
+    ] = 1_000_000,
+    pages: Annotated[int, typer.Option("--pages", min=1, help="Of a PDF.")] = 500,
+    waiting: Annotated[
+        int, typer.Option("--waiting", min=1, help="Texts that may wait in each worker; more are refused.")
+    ] = 1_024,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Texts that are scored together.")] = 32,
+    scans: Annotated[
+        int, typer.Option("--scans", min=1, help="Documents that each worker reads at the same time; others wait.")
+    ] = 2,
+    answer_seconds: Annotated[
+        float, typer.Option("--answer-seconds", min=0.1, help="For an answer, waiting included.")
+    ] = 30.0,
+    scan_seconds: Annotated[float, typer.Option("--scan-seconds", min=0.1, help="For a document.")] = 300.0,
+    body_seconds: Annotated[
+        float, typer.Option("--body-seconds", min=0.1, help="For a request to arrive whole.")
+    ] = 10.0,
+    connections: Annotated[
+        int, typer.Option("--connections", min=1, help="Open at the same time, in each worker.")
+    ] = 1_000,
     actions: Annotated[
         Path | None, typer.Option("--actions", readable=False, help="YAML of what is done with findings.")
     ] = None,
@@ -71,7 +93,15 @@ def serve(
         rate=(1_200 if keys else 0) if rate is None else rate,
         body_mb=body_mb,
         texts=texts,
+        characters=characters,
+        document_characters=document_characters,
+        pages=pages,
         waiting=waiting,
+        batch=batch,
+        scans=scans,
+        answer_seconds=answer_seconds,
+        scan_seconds=scan_seconds,
+        body_seconds=body_seconds,
         connections=connections,
         actions=None if actions is None else str(actions.absolute()),
         outbox=None if outbox is None else str(outbox.absolute()),

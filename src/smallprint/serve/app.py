@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,6 +19,7 @@ from starlette.types import ASGIApp
 
 from smallprint import __version__
 from smallprint.core.errors import SmallprintError
+from smallprint.core.extras import missing_extra
 from smallprint.serve.acting import Acting
 from smallprint.serve.guard import Guard
 from smallprint.serve.keys import read_keys
@@ -23,10 +28,13 @@ from smallprint.serve.models import Models
 from smallprint.serve.problems import Problem, bug, problem_of
 from smallprint.serve.protocol import LimitedProtocol
 from smallprint.serve.routes import router
+from smallprint.serve.run import CANNOT_START
 from smallprint.serve.scans import Scans
 from smallprint.serve.settings import ServeSettings
 from smallprint.serve.straight import Straight
 
+log = logging.getLogger("smallprint.serve")
+AGAIN_SECONDS = 5.0  # until a worker that cannot start beside others is tried again
 STATUS_CODES = {404: "not-found", 405: "method", 415: "media-type", 400: "not-json"}
 
 
@@ -97,10 +105,29 @@ async def _tell(_: Request, error: Any) -> Response:
 
 
 def from_environment() -> ASGIApp:
-    """Gives the application of a worker process, as its parent told by the environment."""
+    """Gives the application of a worker process, as its parent told by the environment.
+
+    Raises:
+        SmallprintError: As for `build_app`, where this process is the only one.
+        SystemExit: One of several workers cannot start. Where none ever could, all end; else the others answer on, and it is tried again.
+    """
     settings = ServeSettings.from_environment()
     LimitedProtocol.most, LimitedProtocol.seconds = settings.connections, settings.body_seconds
-    return build_app(settings)
+    if settings.workers == 1:
+        return build_app(settings)
+    one_could = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "started")
+    try:
+        app = build_app(settings)
+    except Exception as error:
+        missing = missing_extra(error, "Serving this model needs") if isinstance(error, ModuleNotFoundError) else None
+        ours = missing or error
+        log.error("A worker cannot start. %s", ours, exc_info=None if isinstance(ours, SmallprintError) else error)
+        if not one_could.exists():
+            raise SystemExit(CANNOT_START) from None
+        time.sleep(AGAIN_SECONDS)
+        raise SystemExit(1) from None
+    one_could.touch()
+    return app
 
 
 __all__ = ["build_app", "from_environment"]

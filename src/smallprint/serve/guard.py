@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smallprint.serve.keys import owner_of
 from smallprint.serve.measures import Measures
 from smallprint.serve.problems import Problem, bug
+from smallprint.serve.routes import SCAN
 from smallprint.serve.settings import LOOPBACK, ServeSettings
 
 log = logging.getLogger("smallprint.serve")
 OPEN = {"/", "/page.js", "/page.css", "/health", "/ready", "/openapi.json"}  # hold nothing of anybody's
-AT_ONCE = 4  # bodies of the largest size that may be in memory together
+AT_ONCE = 2  # bodies of the largest size that may be in memory together, beside those of documents that are scanned
 HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -48,7 +49,10 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, keys: dict[str, str], measures: Measures) -> None:
         self.app, self.settings, self.keys, self.measures = app, settings, keys, measures
-        self.in_memory = 0
+        scans, others = settings.scans * settings.body_bytes, AT_ONCE * settings.body_bytes
+        self.room = {SCAN: scans, "": others}  # bytes; a scan may take minutes, which nobody else is to wait for
+        self.in_memory = dict.fromkeys(self.room, 0)
+        self.rate = -(-settings.rate // settings.workers)  # workers do not know of each other's requests
         self.tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,12 +74,12 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
-        held = 0
+        held, room = 0, scope["path"] if scope["path"] in self.room else ""
         try:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             client = self._check(scope, headers)
             self._check_rate(client)
-            body, held = await self._body(headers, receive)
+            body, held = await self._body(room, headers, receive)
             await self.app(scope, _replay(body, receive), send_guarded)
         except Problem as problem:
             await problem.response()(scope, receive, send_guarded)
@@ -90,7 +94,7 @@ class Guard:
             if not status:
                 await bug().response()(scope, receive, send_guarded)
         finally:
-            self.in_memory -= held
+            self.in_memory[room] -= held
             route = scope.get("route")
             self.measures.count(getattr(route, "path", "other"), status, time.perf_counter() - began)
 
@@ -115,8 +119,7 @@ class Guard:
 
     def _check_rate(self, client: str) -> None:
         """Takes a token out of the client's bucket, which fills with `rate` a minute and holds as many."""
-        rate = self.settings.rate
-        if not rate:
+        if not (rate := self.rate):
             return
         now = time.monotonic()
         left, since = self.tokens.pop(client, (float(rate), now))
@@ -127,8 +130,8 @@ class Guard:
         if left < 1:
             raise Problem("rate", f"More than {rate:,} requests a minute. Wait.", after=(1 - left) * 60 / rate)
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> tuple[bytes, int]:
-        """Gives a body, taken whole, and how much of the room for bodies it holds."""
+    async def _body(self, room: str, headers: dict[str, str], receive: Receive) -> tuple[bytes, int]:
+        """Gives a body, taken whole, and how much of its room it holds."""
         said, limit = headers.get("content-length", ""), self.settings.body_bytes
         too_large = Problem("too-large", f"A request may have {self.settings.body_mb:g} MB.")
         if said.isdigit() and int(said) > limit:
@@ -149,16 +152,16 @@ class Guard:
                     raise Problem("too-slow", "The request was not sent whole.")
                 part = message.get("body", b"")
                 size += len(part)
-                self.in_memory += len(part)
+                self.in_memory[room] += len(part)
                 if size > limit:
                     raise too_large
-                if self.in_memory > AT_ONCE * limit:
+                if self.in_memory[room] > self.room[room]:
                     raise Problem("overloaded", "Too many large requests at once. Try again soon.")
                 parts.append(part)
                 if not message.get("more_body", False):
                     return b"".join(parts), size
         except BaseException:
-            self.in_memory -= size
+            self.in_memory[room] -= size
             raise
 
 

@@ -92,7 +92,7 @@ class Models:
     async def _renew(self, name: str, folder: str) -> None:
         try:
             stamp = await asyncio.to_thread(_stamp, folder)  # a registry may take its time
-        except (SmallprintError, OSError):
+        except Exception:
             return  # it is being replaced at this moment, or the registry is away
         refused, since = self._refused.get(name, (None, 0.0))
         if stamp == self.served[name].stamp or (stamp == refused and time.monotonic() < since + AGAIN_SECONDS):
@@ -100,10 +100,12 @@ class Models:
         try:
             self.served[name] = await asyncio.to_thread(self._load, name, folder)
             log.info("model %s: new version %s", name, self.served[name].card["version"][:12])
-        except (SmallprintError, OSError) as error:
+        except Exception as error:  # whatever is wrong with it, the next one is looked for
             self._refused[name] = stamp, time.monotonic()
+            ours = isinstance(error, (SmallprintError, OSError))  # what others say may hold a text
             if stamp != refused:
-                log.error("model %s: its new version is refused (%s)", name, str(error).partition("\n")[0])
+                why = str(error).partition("\n")[0] if ours else type(error).__name__
+                log.error("model %s: its new version is refused (%s)", name, why)
 
     def _load(self, name: str, folder: str) -> Served:
         stamp = _stamp(folder)

@@ -54,7 +54,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 ModelName = Annotated[
     str | None, Query(alias="model", max_length=255, description="A model's name; the first when left out.")
 ]
-PREDICT = "/v1/predict"
+PREDICT, SCAN = "/v1/predict", "/v1/scan"
 router = APIRouter(responses=PROBLEMS)
 
 
@@ -134,7 +134,7 @@ async def label(
 
 
 @router.post(
-    "/v1/scan",
+    SCAN,
     response_model=ScanOut,
     responses={200: {"content": {"application/x-ndjson": {}}}},
     openapi_extra=_body(ScanIn, dict.fromkeys(DOCUMENT_TYPES, BINARY)),
@@ -284,4 +284,4 @@ async def page(request: Request) -> Response:
     return Response((files("smallprint.serve") / "page" / name).read_bytes(), media_type=f"{kind}; charset=utf-8")
 
 
-__all__ = ["PREDICT", "label", "router"]
+__all__ = ["PREDICT", "SCAN", "label", "router"]

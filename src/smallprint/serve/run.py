@@ -14,12 +14,13 @@ from smallprint.actions.rules import read_rules
 from smallprint.core.errors import ConfigError
 from smallprint.core.progress import Say
 from smallprint.packaging.bundle import find_bundle
-from smallprint.packaging.manifest import check_manifest, read_manifest
+from smallprint.packaging.manifest import AnyManifest, check_files, check_manifest, read_manifest
 from smallprint.serve.keys import read_keys
 from smallprint.serve.settings import ServeSettings
 
 DRAIN_SECONDS = 30
 HEALTH_SECONDS = 30  # until a worker that does not answer is replaced: a large batch may hold it
+CANNOT_START = 3  # exit code of a worker with which uvicorn ends the others too; after any other it starts a new one
 
 
 def run(settings: ServeSettings, say: Say) -> int:
@@ -28,36 +29,39 @@ def run(settings: ServeSettings, say: Say) -> int:
     Raises:
         ConfigError: Strangers could come in, the port is taken, or a rule of the actions is wrong.
         DataError: Another process works on the outbox.
-        BundleError: A model is not there.
+        BundleError: A model is not there, or is damaged.
     """
     import uvicorn
 
     settings.check()
     if settings.keys:
         read_keys(settings.keys)
-    places = [find_bundle(folder) for _, folder in settings.models]
-    manifests = [read_manifest(place) for place in places]
+    manifests: list[AnyManifest] = []
+    for _, folder in settings.models:
+        place = find_bundle(folder)
+        manifests.append(check_manifest(read_manifest(place), place))
+        if settings.workers > 1:  # where there is one, what loads it checks them and tells this process
+            check_files(place, manifests[-1].files, ())
     sending: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
     if settings.actions is not None:
         from smallprint.serve.acting import Sending
 
-        checked = [check_manifest(tree, place) for tree, place in zip(manifests, places, strict=True)]
-        rules = read_rules(settings.actions, [name for manifest in checked for name in manifest.label_names])
+        rules = read_rules(settings.actions, [name for manifest in manifests for name in manifest.label_names])
         outbox = settings.outbox or f"{settings.actions}.outbox.sqlite"
         sending = Sending(outbox, rules)
         settings = replace(settings, outbox=outbox, rules=tuple(rule.model_dump() for rule in rules))
     bound = _bind(settings)
-    place = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     say(
-        f"Serving {', '.join(name for name, _ in settings.models)} at http://{place}:{bound.getsockname()[1]}; Ctrl-C ends it."
+        f"Serving {', '.join(name for name, _ in settings.models)} at http://{host}:{bound.getsockname()[1]}; Ctrl-C ends it."
     )
     if settings.insecure and settings.keys is None:
         say("Anybody who can reach this machine may use it: no key is asked for (--insecure).")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings.to_environment()
-    with tempfile.TemporaryDirectory(prefix="smallprint-") as folder, sending:
+    with tempfile.TemporaryDirectory(prefix="smallprint-") as shared, sending:
         if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         config = uvicorn.Config(
             "smallprint.serve.app:from_environment",
             factory=True,
@@ -78,8 +82,9 @@ def run(settings: ServeSettings, say: Say) -> int:
         if settings.workers > 1:
             from uvicorn.supervisors import Multiprocess
 
-            Multiprocess(config, sockets=[bound]).run()
-            return 0
+            processes = Multiprocess(config, sockets=[bound])
+            processes.run()
+            return int(any(process.exitcode == CANNOT_START for process in processes.processes))
         if settings.actions is not None:
             signal.signal(signal.SIGTERM, _end)
         server = uvicorn.Server(config)

@@ -124,20 +124,26 @@ class Scans:
             raise Problem("overloaded", "Too many documents are being read. Try again soon.", after=5)
         self.asked += 1
         try:
-            async with self.free:
-                settings = self.settings
-                loop = asyncio.get_running_loop()
-                engine = QueuedEngine(served, loop, settings.batch, settings.scan_seconds)
-                work = asyncio.create_task(asyncio.to_thread(self._scan, engine, content, name, whole, explain))
-                try:
-                    while not (await asyncio.wait({work}, timeout=TOLD_SECONDS))[0]:
-                        yield {"done": engine.done, "of": engine.of}
-                finally:
-                    engine.stopped = True
-                documents = await work
-                yield {"model": served.name, "version": served.card["version"], "documents": documents}
-        finally:
+            await self.free.acquire()
+        except BaseException:
             self.asked -= 1
+            raise
+        settings = self.settings
+        engine = QueuedEngine(served, asyncio.get_running_loop(), settings.batch, settings.scan_seconds)
+        work = asyncio.create_task(asyncio.to_thread(self._scan, engine, content, name, whole, explain))
+        work.add_done_callback(self._end)  # not before: who leaves does not end the thread at once
+        try:
+            while not (await asyncio.wait({work}, timeout=TOLD_SECONDS))[0]:
+                yield {"done": engine.done, "of": engine.of}
+        finally:
+            engine.stopped = True
+        yield {"model": served.name, "version": served.card["version"], "documents": await work}
+
+    def _end(self, work: asyncio.Task[list[dict[str, Any]]]) -> None:
+        self.free.release()
+        self.asked -= 1
+        if not work.cancelled():
+            work.exception()  # one that nobody waits for would go into the log, with what it says
 
     def _scan(
         self, engine: QueuedEngine, content: bytes | Document, name: str, whole: bool, explain: bool

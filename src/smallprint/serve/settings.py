@@ -29,14 +29,14 @@ class ServeSettings:
         characters: Of one text.
         document_characters: Of a document's text.
         pages: Of a PDF.
-        waiting: Texts that may wait for the model; more are refused with 503.
+        waiting: Texts that may wait for the model in each worker; more are refused with 503.
         batch: Texts that are scored together.
-        scans: Documents that are read at the same time.
+        scans: Documents that each worker reads at the same time.
         answer_seconds: For an answer, waiting included.
         scan_seconds: For a document.
         body_seconds: For a request to arrive whole.
-        rate: Requests a minute of one key, or of one address where there are no keys; 0 counts none.
-        connections: Open at the same time.
+        rate: Requests a minute of one key, or of one address where there are no keys; each worker allows its share. 0 counts none.
+        connections: Open at the same time, in each worker.
         reload_seconds: Between two looks at whether a bundle was replaced; 0 never looks.
         actions: File of rules for what is done with findings; None does nothing.
         outbox: File that remembers what was delivered.
