@@ -136,7 +136,8 @@ def read_new(
                     blank += 1
                     continue
                 texts.append(str(row[0]))
-                groups.append(None if column is None or row[1] is None else str(row[1]))
+                named = "" if column is None or row[1] is None else str(row[1]).strip()
+                groups.append(named or None)  # a blank cell of a CSV names none
     if blank:
         say(f"{counted(blank, 'row')} without text left out.")
     return texts, groups if column is not None else None, column

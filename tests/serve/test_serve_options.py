@@ -35,8 +35,23 @@ def test_every_limit_is_an_option_with_its_default(settings):
 
 @pytest.mark.parametrize(
     "name",
-    ["body_mb", "texts", "characters", "document_characters", "pages", "waiting", "batch", "scans", "answer_seconds"]
-    + ["scan_seconds", "body_seconds", "connections", "undelivered", "workers", "rate"],
+    [
+        "body_mb",
+        "texts",
+        "characters",
+        "document_characters",
+        "pages",
+        "waiting",
+        "batch",
+        "scans",
+        "answer_seconds",
+        "scan_seconds",
+        "body_seconds",
+        "connections",
+        "undelivered",
+        "workers",
+        "rate",
+    ],
 )
 def test_an_option_is_heard(settings, name):
     assert getattr(settings(f"--{name.replace('_', '-')}", "7"), name) == 7

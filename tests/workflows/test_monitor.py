@@ -74,6 +74,13 @@ def test_the_same_kind_is_no_alarm_and_another_is(run, same, tmp_path):
     assert invoke(run, other, *limits, "--limit", "words=0.2").exit_code == 9
 
 
+def test_a_blank_cell_names_no_document(run, tmp_path):
+    from smallprint.monitor import read_new
+
+    table = written(tmp_path / "blank.csv", ["we may pay", "you may not", "it ends"], ["", "d1", " "])
+    assert read_new(table, None, None, api.load(run), lambda line: None)[1] == [None, "d1", None]
+
+
 def test_texts_of_another_language(run, tmp_path):
     done = invoke(run, written(tmp_path / "f.csv", FRENCH * 20), "--json")
     assert done.exit_code == 9
