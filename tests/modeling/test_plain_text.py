@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from smallprint.modeling import plain_text
 from smallprint.modeling.linear import fit_linear
-from smallprint.modeling.plain_text import plain_words
+from smallprint.modeling.plain_text import plain_words, word_list
 
 PAIRS = [
     ("you do n't agree ( `` terms '' ) .", 'You don\u2019t agree ("Terms").'),
@@ -42,3 +48,17 @@ def test_a_linear_model_answers_the_same_to_both():
     model = fit_linear(texts, targets, "binary", 1)
     natural = model.score([text for _, text in PAIRS])
     assert np.array_equal(model.score(texts[:5]), natural)
+
+
+@given(st.text(st.sampled_from("a n't'sve\n\u2019\u00a0`-lrb.")))
+def test_contractions_are_joined_as_by_the_plain_pattern(text):
+    plain = re.compile(r"\s+(n't|'(?:s|re|ve|ll|d|m)\b)")
+    assert plain_text._CONTRACTION.sub(r"\1", text) == plain.sub(r"\1", text)
+
+
+@pytest.mark.parametrize("part", [" ", "\u00a0", "\n", "'", "`", "-", "-l", ".", "[", "(", "a", "a'", " '", " n'", "$"])
+def test_long_runs_take_no_longer_than_their_length(part):
+    began = time.process_time()
+    for read in (plain_words, word_list):
+        read(f"a'{part * 50_000}a")
+    assert time.process_time() - began < 5, "a pattern goes over the same characters again and again"
