@@ -33,25 +33,9 @@ def test_every_limit_is_an_option_with_its_default(settings):
     assert {field.name for field in fields(ServeSettings)} - OWN <= {*inspect.signature(serve).parameters}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "body_mb",
-        "texts",
-        "characters",
-        "document_characters",
-        "pages",
-        "waiting",
-        "batch",
-        "scans",
-        "answer_seconds",
-        "scan_seconds",
-        "body_seconds",
-        "connections",
-        "undelivered",
-        "workers",
-        "rate",
-    ],
-)
+NUMBERS = [field.name for field in fields(ServeSettings) if field.type in ("int", "float") and field.name not in OWN]
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, "rate"])
 def test_an_option_is_heard(settings, name):
     assert getattr(settings(f"--{name.replace('_', '-')}", "7"), name) == 7

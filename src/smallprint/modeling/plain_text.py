@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 _QUOTES = re.compile("[\\u2018\\u2019\\u02bc`]")
+# from the first space of a run alone, and all of it: tried from each, a run of n takes n * n steps
 _CONTRACTION = re.compile(r"(?<!\s)\s++(n't|'(?:s|re|ve|ll|d|m)\b)")
 _BRACKET = re.compile(r"-[lr][rsc]b-")
 _WORD = re.compile(r"[\w%$€£]+(?:(?<=\w)'(?=\w)[\w%$€£]+)*")
