@@ -19,9 +19,9 @@ from smallprint.core.files import sha256_file
 from smallprint.core.progress import Say, say_nothing
 from smallprint.core.run import Run, open_run
 from smallprint.core.settings import load_config
-from smallprint.packaging.bundle import SETTINGS, find_bundle
+from smallprint.packaging.bundle import find_bundle
 from smallprint.packaging.card import CARD, SHEET, render_card, render_sheet
-from smallprint.packaging.manifest import MANIFEST, check_files, check_manifest, files_in, read_manifest
+from smallprint.packaging.manifest import MANIFEST, SETTINGS, check_files, check_manifest, files_in, read_manifest
 
 FOLDER, REPORT = "bundle", "report.html"
 OURS = (CARD, SHEET, REPORT, ".gitattributes")

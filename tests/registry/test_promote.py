@@ -297,7 +297,9 @@ def test_the_history_follows_where_the_alias_stands(kept, now, history):
     assert read_history(Model(kept, now), "champion") == history
 
 
-@pytest.mark.parametrize("name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock", "x.smallprint-lock-1", 'a"b'])
+@pytest.mark.parametrize(
+    "name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock", "x.smallprint-lock-1", 'a"b']
+)
 def test_names_that_no_word_could_hold(two_runs, name):
     with pytest.raises(ConfigError):
         promote(two_runs["good"], name)
