@@ -18,8 +18,8 @@ from smallprint.core.errors import BundleError, ConfigError
 from smallprint.core.mlflow_store import open_client, told
 from smallprint.inference.engine import load_engine
 from smallprint.packaging.bundle import find_bundle
-from smallprint.packaging.registered import read_word
-from smallprint.registry.history import read_history
+from smallprint.packaging.registered import HASH, read_word
+from smallprint.registry.history import read_history, write_history
 from smallprint.registry.listing import list_models
 from smallprint.registry.promote import promote, rollback
 
@@ -297,10 +297,26 @@ def test_the_history_follows_where_the_alias_stands(kept, now, history):
     assert read_history(Model(kept, now), "champion") == history
 
 
-@pytest.mark.parametrize("name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock", "x.smallprint-lock-1"])
+@pytest.mark.parametrize(
+    "name", ["a@b", "a/b", "a:b", "", " a", "a=b", "x.smallprint-lock", "x.smallprint-lock-1", 'a"b']
+)
 def test_names_that_no_word_could_hold(two_runs, name):
     with pytest.raises(ConfigError):
         promote(two_runs["good"], name)
+
+
+def test_a_name_with_an_apostrophe(store):
+    client, name = open_client(store), "Anna's 50% -- 'clauses'"
+    client.create_registered_model(name, tags={"smallprint": "1"})
+    for number in (1, 2):
+        client.create_model_version(name, f"file:///{number}", tags={HASH: "0" * 64})
+    client.set_registered_model_alias(name, "champion", "2")
+    write_history(client, name, "champion", [1, 2])
+    client.create_registered_model(f"{name}.smallprint-lock-1", tags={"since": "0"})
+    assert rollback(name) == (1, 2)
+    (model,) = list_models()
+    assert (model["aliases"], [version["version"] for version in model["versions"]]) == ({"champion": 1}, [2, 1])
+    assert [entry.name for entry in client.search_registered_models()] == [name], "remains of old locks are swept up"
 
 
 @pytest.mark.parametrize("alias", ["3", "v3", "latest", "a b", "", "a@b"])

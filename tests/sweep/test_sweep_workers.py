@@ -1,11 +1,13 @@
 """Processes that end together: one of them does the rest, and never none."""
 
 from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 
 from smallprint.core.errors import ConfigError
-from smallprint.sweep import workers
+from smallprint.sweep import processes, workers
+from smallprint.sweep.loop import Budget
 
 needs_locks = pytest.mark.skipif(workers.fcntl is None, reason="no file locks here")
 
@@ -42,3 +44,12 @@ def test_a_system_without_locks_is_told_so(monkeypatch):
     monkeypatch.setattr(workers, "fcntl", None)
     with pytest.raises(ConfigError, match="no file locks"):
         workers.check_locks()
+
+
+def test_other_processes_import_nothing_from_the_present_folder(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(processes.subprocess, "Popen", lambda command, env: started.append(command) or Mock())
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with processes.helped("sample", tmp_path, Budget(), 2):
+        pass
+    assert [command[1] for command in started] == ["-P"]

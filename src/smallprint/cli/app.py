@@ -217,7 +217,7 @@ def ui(
         "--port",
         str(port),
     ]
-    raise SystemExit(subprocess.call([sys.executable, "-m", "mlflow", *command]))
+    raise SystemExit(subprocess.call([sys.executable, "-P", "-m", "mlflow", *command]))
 
 
 # as --help and the documentation list them: from a table to a model, what it does, its life, and the rest

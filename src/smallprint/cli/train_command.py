@@ -129,4 +129,4 @@ def _start_processes(config: Any, resume: Path | None) -> int:
         n = torch.cuda.device_count()
     else:
         n = training.devices
-    return 0 if n < 2 else 1 + launch([sys.executable, "-m", "smallprint", *words], n, say)
+    return 0 if n < 2 else 1 + launch([sys.executable, "-P", "-m", "smallprint", *words], n, say)

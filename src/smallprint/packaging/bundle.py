@@ -318,11 +318,7 @@ def _without_places(config: Config) -> Config:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuses a folder that a bundle may not take the place of: one that holds anything but a bundle.
-
-    Raises:
-        BundleError: It does.
-    """
+    """Refuses, by a BundleError, a folder that holds anything but a bundle: no bundle takes its place."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:
@@ -330,9 +326,8 @@ def check_replaceable(folder: Path) -> None:
     except BundleError:
         ours = False
     if not ours:
-        raise BundleError(
-            f"{folder} holds other files.", "a new folder, or a bundle to replace", "Name another folder."
-        )
+        expected = "a new folder, or a bundle to replace"
+        raise BundleError(f"{folder} holds other files.", expected, "Name another folder.")
 
 
 def _labels_of(manifest: Manifest, folder: Path) -> tuple[LabelSet, NDArray[np.float64]]:

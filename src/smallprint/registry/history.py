@@ -77,8 +77,7 @@ def _release(client: Any, entry: str, mine: str, held_seconds: float) -> None:
             client.rename_registered_model(entry, f"{entry}-{mine}")
             if held_seconds < STALE_SECONDS / 2:
                 client.delete_registered_model(f"{entry}-{mine}")
-    quoted = entry.replace("'", "''")
-    for remains in client.search_registered_models(f"name LIKE '{quoted}-%'", max_results=100):
+    for remains in client.search_registered_models(f'name LIKE "{entry}-%"', max_results=100):
         if time.time() > float(remains.tags.get("since", "0")) + SWEEP_SECONDS:
             client.delete_registered_model(remains.name)
 

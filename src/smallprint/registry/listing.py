@@ -65,8 +65,7 @@ def tell_models(models: list[dict[str, Any]], detailed: bool) -> list[str]:
 
 
 def _tree(client: Any, model: Any) -> dict[str, Any]:
-    quoted = model.name.replace("'", "''")
-    found = _all(client.search_model_versions, filter_string=f"name = '{quoted}'")
+    found = _all(client.search_model_versions, filter_string=f'name = "{model.name}"')
     named: dict[int, list[str]] = {}
     for alias, version in model.aliases.items():
         named.setdefault(int(version), []).append(alias)

@@ -27,7 +27,9 @@ from smallprint.registry.register import Candidate, register
 
 CHAMPION = "champion"
 ALIAS = re.compile(r"(?!v?\d+$)(?!latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
-NAME = re.compile(r"[^@/\\:=\s][^@/\\:=]{0,200}")
+NAME = re.compile(
+    r'[^@/\\:="\s][^@/\\:="]{0,200}'
+)  # in MLflow's filters it stands in double quotes, which know no escape
 TIMES = 5  # looks at who is champion, where others promote at the same time
 
 
@@ -119,7 +121,7 @@ def rollback(name: str, alias: str = CHAMPION) -> tuple[int, int]:
         client = open_client(uri)
         with locked(client, name):
             history = read_history(client.get_registered_model(name), alias)
-            there = {int(entry.version) for entry in client.search_model_versions(f"name = '{_quoted(name)}'")}
+            there = {int(entry.version) for entry in client.search_model_versions(f'name = "{name}"')}
             now = history[-1] if history else now
             before = [version for version in history[:-1] if version in there]
             if not before:
@@ -141,7 +143,7 @@ def check_names(name: str, alias: str) -> None:
         ConfigError: One of them is such a name.
     """
     if not NAME.fullmatch(name) or name.endswith(" ") or LOCK in name:
-        raise ConfigError(f"A model cannot be called {name!r}.", "a name without @ / \\ : =", "Choose another --as.")
+        raise ConfigError(f"A model cannot be called {name!r}.", 'a name without @ / \\ : = "', "Choose another --as.")
     if not ALIAS.fullmatch(alias):
         raise ConfigError(
             f"An alias cannot be called {alias!r}.",
@@ -245,10 +247,6 @@ def _notes(alias: str, verdict: Verdict | None = None, forced: bool | None = Non
         notes[f"smallprint.verdict.{alias}"] = json.dumps(verdict and verdict.to_dict())
         notes[f"smallprint.forced.{alias}"] = json.dumps(forced)
     return notes
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "''")
 
 
 def _now() -> str:

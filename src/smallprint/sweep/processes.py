@@ -36,7 +36,7 @@ def helped(data: Any, folder: Path, budget: Budget, n: int) -> Iterator[list[sub
         raise ConfigError(
             "The data are frames, which other processes cannot read.", "a path or a name", "Write them to a file first."
         )
-    command = [sys.executable, "-m", "smallprint", "sweep", str(data), "--config", str(folder / "config.yaml")]
+    command = [sys.executable, "-P", "-m", "smallprint", "sweep", str(data), "--config", str(folder / "config.yaml")]
     command += ["--trials", str(budget.trials), "--out", str(folder), "--worker"]
     command += ["--minutes", str(budget.minutes)] if budget.minutes is not None else []
     threads = str(max(1, (os.cpu_count() or 1) // n))
