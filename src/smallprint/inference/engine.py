@@ -135,10 +135,14 @@ class Engine:
 
     def decide(self, scores: NDArray[np.float32]) -> Prediction:
         """Gives what follows from scores `[n, n_outputs]`, as `predict` does."""
-        if self.policy is None:
-            return Prediction(self.labels.score_names, scores, self.labels.decode(scores, self.thresholds), None)
-        labels = self.labels.decode_targets(self.policy.labels(scores, self.thresholds))
-        return Prediction(self.labels.score_names, scores, labels, [*map(str, self.policy.decide(scores))])
+        decisions = None if self.policy is None else [*map(str, self.policy.decide(scores))]
+        if (
+            self.policy is None or self.labels.task == "multiclass"
+        ):  # labels that exclude each other have nothing to clear
+            labels = self.labels.decode(scores, self.thresholds)
+        else:
+            labels = self.labels.decode_targets(self.policy.labels(scores, self.thresholds))
+        return Prediction(self.labels.score_names, scores, labels, decisions)
 
 
 def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:
