@@ -188,3 +188,10 @@ def test_a_blank_group_is_none(tmp_path):
     source = open_source(tmp_path / "t.csv")
     examples = to_examples(source.read(None), detect_schema(source, DataConfig()), "train", source)
     assert examples.groups == ["A", None, None, "B "]
+
+
+def test_lists_in_the_text_column_of_another_split_are_told():
+    source = open_source(pl.DataFrame(TABLE))
+    schema = detect_schema(source, DataConfig())
+    with pytest.raises(DataError, match="the text column 'text' holds List"):
+        to_examples(pl.DataFrame(TABLE | {"text": [["one"], ["two"], []]}), schema, "test", source)

@@ -14,6 +14,7 @@ import polars as pl
 
 from smallprint.core.errors import DataError
 from smallprint.core.progress import counted
+from smallprint.data.columns import not_text
 from smallprint.data.formats import select_columns
 from smallprint.data.label_forms import distinct_rows, label_texts, read_label_lists
 from smallprint.data.read import Source
@@ -77,6 +78,8 @@ def to_examples(
     rows = frame[ROW] if ROW in frame.columns else pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
     columns = [schema.text, *schema.labels, *([schema.group] if schema.group else [])]
     frame = select_columns(frame, list(dict.fromkeys(columns)), f"{source.name} ({split})").hstack([rows.alias(ROW)])
+    if frame.schema[schema.text].is_nested():  # here, where in training it was a text
+        raise not_text(frame, schema.text, f"{source.name} ({split})")
     blank = _blank(frame[schema.text].cast(pl.String))
     if blank.any():
         if schema.empty_text == "error":
