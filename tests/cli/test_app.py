@@ -228,9 +228,10 @@ def test_ui_listens_on_this_machine_only(call, monkeypatch, tmp_path):
     assert "mlflow.db" in err
     (tmp_path / "mlflow.db").touch()
     noted = []
-    monkeypatch.setattr(subprocess, "call", lambda command: noted.append(command) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda command, cwd: noted.append((command, cwd)) or 0)
     assert call("ui", "--root", tmp_path)[0] == 0
-    (command,) = noted
+    ((command, cwd),) = noted
+    assert cwd == tmp_path, "MLflow's own processes import from there"
     assert command[:4] == [sys.executable, "-P", "-m", "mlflow"], "nothing is imported from the present folder"
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path / 'mlflow.db'}"

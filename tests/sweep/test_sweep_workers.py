@@ -50,6 +50,6 @@ def test_other_processes_import_nothing_from_the_present_folder(tmp_path, monkey
     started = []
     monkeypatch.setattr(processes.subprocess, "Popen", lambda command, env: started.append(command) or Mock())
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with processes.helped("sample", tmp_path, Budget(1), 2):
+    with processes.helped("sample", tmp_path, Budget(trials=1), 2):
         pass
     assert [command[1] for command in started] == ["-P"]

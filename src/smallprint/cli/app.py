@@ -217,7 +217,8 @@ def ui(
         "--port",
         str(port),
     ]
-    raise SystemExit(subprocess.call([sys.executable, "-P", "-m", "mlflow", *command]))
+    # in the run root: the processes that MLflow starts look for modules where they are called from
+    raise SystemExit(subprocess.call([sys.executable, "-P", "-m", "mlflow", *command], cwd=store.parent))
 
 
 # as --help and the documentation list them: from a table to a model, what it does, its life, and the rest
