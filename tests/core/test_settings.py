@@ -101,3 +101,9 @@ def test_a_setting_of_several_kinds_is_named_as_it_is():
         load_config(overrides=["training.batch_tokens=8"])
     assert "Setting 'training.batch_tokens' is 8: input should be greater than or equal to 16." in error.value.found
     assert "batch_tokens." not in error.value.found
+
+
+def test_a_section_that_holds_itself_is_told(tmp_path):
+    (tmp_path / "c.yaml").write_text("a: &a {b: *a}\n")
+    with pytest.raises(ConfigError, match="Unknown setting 'a"):
+        load_config(tmp_path / "c.yaml", [])

@@ -207,14 +207,16 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
             tree[key] = dict(value) if isinstance(value, Mapping) else value
 
 
+DEEPEST = 4
+
+
 def _describe(detail: ErrorDetails) -> str:
     parts = [str(part) for part in detail["loc"]]
     key = ".".join(parts[:-1] if BRANCH.fullmatch(parts[-1]) else parts)
     if detail["type"] == "extra_forbidden":
         whole = key
-        while (
-            isinstance(value := detail["input"], Mapping) and value
-        ):  # of a whole section that is unknown, its first setting
+        # of a whole section that is unknown, its first setting; one that holds itself has no end
+        while isinstance(value := detail["input"], Mapping) and value and whole.count(".") < DEEPEST:
             name, inner = next(iter(value.items()))
             whole, detail = f"{whole}.{name}", {**detail, "input": inner}
         return f"Unknown setting '{whole}'; {_nearest(whole)}."
