@@ -109,7 +109,7 @@ WITH_BASE_ROWS = (
     "mpnet",
     "mpnet-upper",
     "blend",
-)  # five seeds in three hours
+)  # `best` and `distilled` take hours more, by name
 QUICK_ROWS = ("linear", "frozen")  # five seeds of both in less than five minutes on two cores
 
 
