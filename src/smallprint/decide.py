@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.core.config import Config
-from smallprint.core.errors import ConfigError, DataError
-from smallprint.core.progress import Say, counted, say_nothing
+from smallprint.core.errors import ConfigError
+from smallprint.core.progress import Say, say_nothing
 from smallprint.core.results import ScoredSplit
 from smallprint.evaluation.operating import Aim, check_documents, tune_band
 from smallprint.evaluation.policy import Policy, find_policy
@@ -71,15 +71,8 @@ def policy(
         check_documents(units(groups))  # what cannot be measured is not stored
         found = Policy(None, None, tune_band(scored.targets, scored.scores, aim))
     else:
-        if None in groups:
-            raise DataError(
-                f"{counted(sum(group is None for group in groups), 'example')} of {len(groups):,} name no document.",
-                "a document each: a promise over documents stands on documents",
-                "Name the column that tells them apart (--group in training), or tune without a promise (--f-beta, --cost-ratio, "
-                "--tuned-recall).",
-            )
         found = find_policy(
-            scored.targets, scored.scores, units(groups), recall=recall, precision=precision, confidence=confidence
+            scored.targets, scored.scores, groups, recall=recall, precision=precision, confidence=confidence
         )
     if save:
         store_policy(bundle, found)

@@ -21,7 +21,7 @@ from smallprint.core.results import Array, ScoredSplit
 from smallprint.core.run import HELD_OUT, Run, scores_file
 from smallprint.core.settings import load_config, render_config
 from smallprint.evaluation.parts import Part
-from smallprint.evaluation.policy import FEWEST, Promise, trade
+from smallprint.evaluation.policy import Promise, can_promise, trade
 from smallprint.evaluation.report import Span, render_report
 from smallprint.evaluation.report_data import tell_data
 from smallprint.evaluation.score_files import read_scores, units, write_scores
@@ -173,9 +173,9 @@ def promised(run: Run, saved: dict[str, Any]) -> list[Promise]:
     split = HELD_OUT if (run.folder / scores_file(HELD_OUT)).exists() else "validation"
     scored, groups = read_scores(run.folder, split, saved)
     enough = scored.task != "multiclass" and np.asarray(scored.targets).any()
-    if not enough or None in groups or len(set(groups)) < FEWEST:
+    if not enough or not can_promise(groups):
         return []
-    return trade(scored.targets, scored.scores, units(groups), [recall for recall in RECALLS if recall < 1])
+    return trade(scored.targets, scored.scores, groups, [recall for recall in RECALLS if recall < 1])
 
 
 def find_marks(run: Run, scored: ScoredSplit, thresholds: Array, engine: Engine | None) -> dict[int, list[Span]]:

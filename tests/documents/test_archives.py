@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import zipfile
@@ -28,11 +27,7 @@ def read_all(content: bytes, name: str, limits: Limits | None = None) -> dict[st
 
 
 def stored(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
+    return zip_of(files, zipfile.ZIP_STORED)
 
 
 def damaged(files: dict[str, bytes], name: str) -> bytes:

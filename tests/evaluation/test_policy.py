@@ -66,11 +66,11 @@ def test_labels_are_those_that_the_decision_is_about():
     policy = Policy(Promise("recall", border=0.2, **promise), Promise("precision", border=0.4, **promise))
     scores = np.array([[0.01, 0.15], [0.3, 0.1], [0.45, 0.39], [0.6, 0.1]], dtype=np.float32)
     assert policy.decide(scores) == ["cleared", "person", "flagged", "flagged"]
-    given = policy.labels(scores, np.array([0.5, 0.1]))
+    given = policy.labels(scores, np.array([0.5, 0.1]), policy.decide(scores))
     assert given.tolist() == [[0, 0], [0, 1], [1, 0], [1, 0]]  # 0.39 is at its threshold, and nothing is promised of it
     band = Policy(None, None, Band("F2", 0.2, 0.3))
     assert band.decide(scores) == ["cleared", "flagged", "flagged", "flagged"]
-    assert band.labels(scores, np.array([0.5, 0.2])).tolist() == [[0, 0], [1, 0], [1, 1], [1, 0]]
+    assert band.labels(scores, np.array([0.5, 0.2]), band.decide(scores)).tolist() == [[0, 0], [1, 0], [1, 1], [1, 0]]
 
 
 def test_a_promise_is_printed_as_it_was_asked_for():

@@ -144,9 +144,8 @@ class Outbox:
     def failed(self, delivery: Delivery, told: str, again_in: float | None) -> None:
         """Marks a try as failed: to be tried again in so many seconds, or dead."""
         now, state = time.time(), "dead" if again_in is None else "waiting"
-        told = told.encode(
-            "utf-8", "backslashreplace"
-        ).decode()  # half of a character in a file's name is no text to SQLite
+        # half of a character in a file's name is no text to SQLite
+        told = told.encode("utf-8", "backslashreplace").decode()
         self._base.execute(
             "update deliveries set since = iif(state = ?1, since, ?2), state = ?1, told = ?3, tries = ?4, due = ?5 where id = ?6",
             (state, now, told, delivery.tries + 1, now + (again_in or 0.0), delivery.id),

@@ -99,17 +99,8 @@ SYSTEMS = {
     )
 }
 DEFAULT_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "stack")
-WITH_BASE_ROWS = (
-    "linear",
-    "frozen",
-    "light",
-    "lora",
-    "full",
-    "upper",
-    "mpnet",
-    "mpnet-upper",
-    "blend",
-)  # `best` and `distilled` take hours more, by name
+# `best` and `distilled` take hours more, by name
+WITH_BASE_ROWS = ("linear", "frozen", "light", "lora", "full", "upper", "mpnet", "mpnet-upper", "blend")
 QUICK_ROWS = ("linear", "frozen")  # five seeds of both in less than five minutes on two cores
 
 

@@ -92,12 +92,10 @@ def _label_rates(
         inside, n = chosen @ counts, (chosen @ sizes)[..., None]
         return np.asarray(np.abs(inside / n - (total - inside) / (all_rows - n)))
 
-    gaps = np.vstack(
-        [apart(here[None].astype(np.float64)), apart(moves.astype(np.float64))]
-    )  # what is seen, then by chance
-    spread = (gaps**4).mean(
-        axis=0
-    ) ** 0.25  # by squares, the wide and rare gaps of labels with few rows would hide the others
+    # what is seen, then by chance
+    gaps = np.vstack([apart(here[None].astype(np.float64)), apart(moves.astype(np.float64))])
+    # by squares, the wide and rare gaps of labels with few rows would hide the others
+    spread = (gaps**4).mean(axis=0) ** 0.25
     gaps /= np.where(spread > 1e-12, spread, 1.0)
     order = np.argsort(-gaps[0], kind="stable")
     # of each label and those with narrower gaps, the widest in each round

@@ -78,7 +78,7 @@ def policy(
     """
     from smallprint import decide
     from smallprint.evaluation.operating import Aim, measure_aim, tell_band
-    from smallprint.evaluation.policy import FEWEST, tell_policy, trade
+    from smallprint.evaluation.policy import can_promise, tell_policy, trade
     from smallprint.evaluation.score_files import units
 
     aim = Aim(f_beta, cost_ratio, budget, tuned_recall, tuned_precision)
@@ -86,12 +86,10 @@ def policy(
     found, scored, groups = decide.policy(
         model, data, recall=recall, precision=precision, confidence=confidence, aim=tuned, save=save, say=say
     )
-    drawn, wanted = units(groups), sorted({*RECALLS, recall})
-    done = measure_aim(scored.targets, scored.scores, drawn, aim) if tuned else None
-    enough = (
-        len(set(drawn)) >= FEWEST and None not in groups
-    )  # else nothing can be promised, which a tuned band does not
-    rows = trade(scored.targets, scored.scores, drawn, wanted, confidence) if enough or not tuned else []
+    wanted = sorted({*RECALLS, recall})
+    done = measure_aim(scored.targets, scored.scores, units(groups), aim) if tuned else None
+    promises = can_promise(groups) or not tuned  # a tuned band promises nothing
+    rows = trade(scored.targets, scored.scores, groups, wanted, confidence) if promises else []
     if as_json:
         import json
         from dataclasses import asdict

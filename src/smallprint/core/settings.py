@@ -21,6 +21,7 @@ from smallprint.core.errors import ConfigError
 from smallprint.core.search_space import space_problems
 
 ALIKE = 0.8  # of the last parts of two names
+DEEPEST = 4  # dots of an unknown setting that are told
 BRANCH = re.compile(
     r"constrained-\w+|literal\[.*\]"
 )  # pydantic's words for one of several kinds of value, no setting's
@@ -205,9 +206,6 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
             _merge(tree[key], value)
         else:
             tree[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-DEEPEST = 4
 
 
 def _describe(detail: ErrorDetails) -> str:

@@ -85,8 +85,8 @@ class Policy:
             for up, down in zip(flagged, anything < low, strict=True)
         ]
 
-    def labels(self, scores: Array, thresholds: Array) -> Array:
-        """Gives which labels go with what `decide` says, 0/1 `[n, n_outputs]`.
+    def labels(self, scores: Array, thresholds: Array, decisions: Sequence[Decision]) -> Array:
+        """Gives which labels go with decisions, 0/1 `[n, n_outputs]`.
 
         None of a text that is cleared; of one that is flagged those at or above the promised border, since of others nothing is
         promised. By a tuned band, which is about texts, and for a person those at their thresholds; of what a band flags the
@@ -95,11 +95,12 @@ class Policy:
         Args:
             scores: As for `decide`.
             thresholds: `[n_outputs]`.
+            decisions: What `decide` gave of these scores.
         """
-        decisions = np.array(self.decide(scores), dtype=object)
-        flagged = np.flatnonzero(decisions == "flagged")
+        decided = np.array(decisions, dtype=object)
+        flagged = np.flatnonzero(decided == "flagged")
         given = apply_thresholds(scores, thresholds, "multilabel")
-        given[decisions == "cleared"] = 0
+        given[decided == "cleared"] = 0
         if self.band is None and self.flag is not None and self.flag.border is not None:
             given[flagged] = scores[flagged] >= self.flag.border
         elif len(flagged):
@@ -137,17 +138,24 @@ def find_policy(
     Args:
         targets: 0/1 `[n, n_outputs]`.
         scores: `[n, n_outputs]` in [0, 1], of examples that the model did not learn from.
-        groups: Document of each example, `[n]`.
+        groups: Document of each example, `[n]`; None names none, and then nothing is promised.
         recall: Share of the texts with a label that are not cleared; None clears nothing.
         precision: Share of right ones among the labels that are flagged; None flags nothing alone.
         confidence: Share of new sets of documents in which each shall hold.
         seed: Of the simulation.
 
     Raises:
-        DataError: Fewer than six documents, or nothing positive.
+        DataError: An example without a document, fewer than six documents, or nothing positive.
     """
     targets, scores = np.asarray(targets), np.asarray(scores)
     check_arrays(targets, scores, "multilabel" if scores.shape[1] > 1 else "binary")
+    if None in groups:
+        raise DataError(
+            f"{counted(sum(group is None for group in groups), 'example')} of {len(groups):,} name no document.",
+            "a document each: a promise over documents stands on documents",
+            "Name the column that tells them apart (--group in training), or tune without a promise (--f-beta, --cost-ratio, "
+            "--tuned-recall).",
+        )
     rows = _rows_of(groups)
     if len(rows) < FEWEST:
         raise DataError(
@@ -172,6 +180,11 @@ def find_policy(
             found, float((scores.max(axis=1) >= found.border).mean()) if found.border is not None else 0.0
         )
     return Policy(clear, flag)
+
+
+def can_promise(groups: Sequence[object]) -> bool:
+    """Gives whether examples name documents, and enough of them, for a promise."""
+    return None not in groups and len(set(groups)) >= FEWEST
 
 
 def _promise(
@@ -294,4 +307,4 @@ def tell_policy(policy: Policy, rows: Sequence[Promise], n: int) -> list[str]:
     return lines
 
 
-__all__ = ["Decision", "Policy", "Promise", "find_policy", "tell_policy", "trade"]
+__all__ = ["Decision", "Policy", "Promise", "can_promise", "find_policy", "tell_policy", "trade"]

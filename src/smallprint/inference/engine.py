@@ -135,14 +135,15 @@ class Engine:
 
     def decide(self, scores: NDArray[np.float32]) -> Prediction:
         """Gives what follows from scores `[n, n_outputs]`, as `predict` does."""
-        decisions = None if self.policy is None else [*map(str, self.policy.decide(scores))]
-        if (
-            self.policy is None or self.labels.task == "multiclass"
-        ):  # labels that exclude each other have nothing to clear
+        decisions = None if self.policy is None else self.policy.decide(scores)
+        # labels that exclude each other have nothing to clear
+        if self.policy is None or decisions is None or self.labels.task == "multiclass":
             labels = self.labels.decode(scores, self.thresholds)
         else:
-            labels = self.labels.decode_targets(self.policy.labels(scores, self.thresholds))
-        return Prediction(self.labels.score_names, scores, labels, decisions)
+            labels = self.labels.decode_targets(self.policy.labels(scores, self.thresholds, decisions))
+        return Prediction(
+            self.labels.score_names, scores, labels, None if decisions is None else [*map(str, decisions)]
+        )
 
 
 def load_engine(folder: str | Path, parts: Parts | None = None) -> Engine:

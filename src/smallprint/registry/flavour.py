@@ -11,6 +11,7 @@ from typing import Any
 
 from smallprint.core.errors import DataError
 from smallprint.inference.engine import Engine
+from smallprint.inference.predictor import LABEL_SCORE
 from smallprint.modeling.scorer import Scorer
 from smallprint.modeling.stack_scorer import StackScorer
 from smallprint.packaging.registered import PLACE
@@ -86,7 +87,7 @@ def answer_table(engine: Engine, table: Any) -> Any:
         "labels" if several else "label": found.labels if several else [names[0] for names in found.labels]
     }
     if engine.labels.task == "multiclass":
-        columns["label_score"] = found.scores.max(axis=1).astype("float64")
+        columns[LABEL_SCORE] = found.scores.max(axis=1).astype("float64")
     columns |= {f"score_{name}": found.scores[:, i].astype("float64") for i, name in enumerate(found.label_names)}
     if found.decisions is not None:
         columns["decision"] = found.decisions
@@ -100,7 +101,7 @@ def _signature(engine: Engine) -> Any:
 
     several = engine.labels.task == "multilabel"
     outputs = [ColSpec(Array(DataType.string) if several else DataType.string, "labels" if several else "label")]
-    outputs += [ColSpec(DataType.double, "label_score")] if engine.labels.task == "multiclass" else []
+    outputs += [ColSpec(DataType.double, LABEL_SCORE)] if engine.labels.task == "multiclass" else []
     outputs += [ColSpec(DataType.double, f"score_{name}") for name in engine.labels.score_names]
     outputs += [] if engine.policy is None else [ColSpec(DataType.string, "decision")]
     return ModelSignature(inputs=Schema([ColSpec(DataType.string, TEXT)]), outputs=Schema(outputs))

@@ -27,9 +27,8 @@ from smallprint.registry.register import Candidate, register
 
 CHAMPION = "champion"
 ALIAS = re.compile(r"(?!v?\d+$)(?!latest$)[A-Za-z0-9_-]{1,255}", re.IGNORECASE)
-NAME = re.compile(
-    r'[^@/\\:="\s][^@/\\:="]{0,200}'
-)  # in MLflow's filters it stands in double quotes, which know no escape
+# in MLflow's filters it stands in double quotes, which know no escape
+NAME = re.compile(r'[^@/\\:="\s][^@/\\:="]{0,200}')
 TIMES = 5  # looks at who is champion, where others promote at the same time
 
 
