@@ -36,7 +36,7 @@ def with_kept(old: dict[str, Any], new: dict[str, Any], kept: list[str]) -> dict
     ours = {row["name"]: row for row in (*old["rows"], *fresh) if "name" in row}
     others = [row for row in old["rows"] if "name" not in row]
     order = [*(name for name in SYSTEMS if name in ours), *(name for name in ours if name not in SYSTEMS)]
-    return {**old, "rows": others + [ours[name] for name in order]}
+    return {**old, "trained": new["trained"], "rows": others + [ours[name] for name in order]}
 
 
 def main() -> None:

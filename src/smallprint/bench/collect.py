@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,19 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     start = time.perf_counter()
     engine.score(texts)
     return Cost(max(seconds, default=None), size / 1e6, len(texts) / (time.perf_counter() - start))
+
+
+def measure_trainings(folders: Iterable[Path]) -> dict[str, Any]:
+    """Gives what all trainings took, each counted once: `n` of them and their `seconds`, one after the other.
+
+    A run that went on after a stop knows the seconds since then alone; `resumed` counts these.
+    """
+    timings = [json.loads((folder / "timings.json").read_text(encoding="utf-8")) for folder in dict.fromkeys(folders)]
+    return {
+        "n": len(timings),
+        "seconds": round(sum(timing["seconds_total"] for timing in timings)),
+        "resumed": sum(timing["resumed"] for timing in timings),
+    }
 
 
 def _compared(config: Config) -> str:

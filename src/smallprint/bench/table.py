@@ -153,6 +153,12 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
         "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds from examples that were not learned from: "
         "tuned ones where these pay, else 0.5.",
     ]
+    if trained := figure.get("trained"):
+        parts = f", {trained['resumed']} of them without what they took before a stop" if trained["resumed"] else ""
+        lines.append(
+            f"The {trained['n']} trainings of {', '.join(trained['rows'])} took {trained['seconds'] / 3600:.1f} hours, "
+            f"one after the other{parts}."
+        )
     if older := [row["title"] for row in figure["rows"] if "name" in row and "thresholds" not in row]:
         lines.append(f"Measured when thresholds were always tuned, and not again: {'; '.join(older)}.")
     if standing := _beside_published(figure["rows"]):

@@ -14,6 +14,7 @@ from smallprint.bench.collect import (
     check_same_examples,
     is_finished,
     measure_cost,
+    measure_trainings,
     read_run,
     run_folder,
     train_seed,
@@ -48,6 +49,7 @@ def run_unfair_tos(
     """
     collected: dict[str, Collected] = {}
     truth: Truth | None = None
+    trained: list[Path] = []
     cache = VectorCache()
     for system in systems:
         parts = {seed: runs_of(system, seed, seeds[0]) for seed in seeds}
@@ -72,6 +74,7 @@ def run_unfair_tos(
             else measure_cost([folder for seed in there for folder in places[seed]])
         )
         collected[system.name] = Collected(system, scores, cost)
+        trained += [folder for seed in there for folder in places[seed]]
     if truth is None:
         raise ConfigError(f"No finished run is in {root}.", "runs of these rows", "Train them first.")
     rows = published_rows() + chat_rows(Path(data) / "gpt-3.5-turbo.parquet", truth)
@@ -85,6 +88,7 @@ def run_unfair_tos(
             "support": truth.test.sum(axis=0).tolist(),
             "test_in_train": _test_in_train(data, truth),
         },
+        "trained": {"rows": list(collected), **measure_trainings(trained)},
         "rows": rows + build_rows(list(collected.values()), truth),
     }
 
