@@ -111,9 +111,8 @@ def test_what_is_blank_once_it_is_clean_goes_but_from_test(tmp_path):
     ]
 
 
-@example(
-    f"\u0645{ZWJ}\u202e\u0645{ZWJ}"
-)  # each gives its letter another shape, and both stay once they stand side by side
+# each joiner gives its letter another shape, and both stay once they stand side by side
+@example(f"\u0645{ZWJ}\u202e\u0645{ZWJ}")
 @given(st.text(alphabet=f"ab .\x0c\x07\u202e\u200b{ZWJ}{ZWNJ}{MAN}{SKIN}\u0645\u0d28\u0d4d", max_size=12))
 def test_cleaned_once_is_clean(text):
     rows = pl.DataFrame({"text": [text]}).with_columns(
