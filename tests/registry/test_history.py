@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+from mlflow.entities.model_registry import RegisteredModel
 
 from smallprint.core.errors import BundleError
 from smallprint.core.mlflow_store import open_client, quiet_mlflow
@@ -14,8 +15,9 @@ from smallprint.registry.history import locked
 ENTRY = "toys.smallprint-lock"
 
 
-def leave_stale(client, name=ENTRY):
-    client.create_registered_model(name, tags={"holder": "dead", "since": "0"})
+def leave_stale(client, age=None):
+    since = 0.0 if age is None else time.time() - age
+    client.create_registered_model(ENTRY, tags={"holder": "dead", "since": str(since)})
 
 
 def names(client):
@@ -58,6 +60,25 @@ def test_who_comes_too_late_to_a_stale_lock_does_not_break_the_one_that_took_its
     assert client.get_registered_model(ENTRY).tags["holder"] == "other"
 
 
+def test_a_lock_that_is_given_back_while_it_is_looked_at_does_not_cost_the_next_holder_its_own(store, monkeypatch):
+    client = open_client(store)
+    client.create_registered_model(ENTRY, tags={"holder": "next", "since": str(time.time())})
+    monkeypatch.setattr("smallprint.registry.history.WAIT_SECONDS", 0.3)
+
+    class Between:
+        """Sees the lock of one who gives it back before the store is asked for its tags."""
+
+        def __getattr__(self, name):
+            return getattr(client, name)
+
+        def get_registered_model(self, name):
+            return RegisteredModel(name, tags=[])
+
+    with pytest.raises(BundleError, match="Somebody else is promoting"), locked(Between(), "toys"):
+        pass
+    assert names(client) == {ENTRY}
+
+
 def test_a_lock_that_was_held_too_long_is_not_given_back_from_under_the_next(store, monkeypatch):
     client = open_client(store)
     with locked(client, "toys"):
@@ -94,8 +115,9 @@ def test_many_processes_that_wait_for_a_dead_holder_go_one_by_one(store, tmp_pat
     (tmp_path / "done").write_text("0")
     fork, n, turns = multiprocessing.get_context("fork"), 8, 3
     first = fork.Process(
-        target=lambda: leave_stale(open_client(store))
-    )  # this process opens no file that others inherit
+        # this process opens no file that others inherit; so old that it is stale, and not so old that its remains are swept up
+        target=lambda: leave_stale(open_client(store), age=2 * history.STALE_SECONDS)
+    )
     first.start()
     first.join(60)
     assert first.exitcode == 0

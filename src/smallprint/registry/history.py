@@ -49,8 +49,9 @@ def locked(client: Any, name: str) -> Iterator[None]:
                 raise
         with contextlib.suppress(MlflowException):  # it may have gone away just now
             held = client.get_registered_model(entry).tags
-            if time.time() > float(held.get("since", "0")) + STALE_SECONDS:
-                client.rename_registered_model(entry, f"{entry}-{held.get('holder', 'unknown')}")
+            # none: given back between the two queries of a store, and the lock there now may be of the next holder
+            if {"since", "holder"} <= held.keys() and time.time() > float(held["since"]) + STALE_SECONDS:
+                client.rename_registered_model(entry, f"{entry}-{held['holder']}")
                 continue
         if time.monotonic() > until:
             raise BundleError(
