@@ -160,7 +160,7 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     """
     if not (folders[0] / "bundle").is_dir():
         return Cost(None, None, None)
-    timings = [json.loads((folder / "timings.json").read_text(encoding="utf-8")) for folder in folders]
+    timings = _timings(folders)
     seconds = [timing["seconds_total"] for timing in timings if not timing["resumed"]]
     bundle = folders[0] / "bundle"
     size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
@@ -172,12 +172,17 @@ def measure_cost(folders: Sequence[Path]) -> Cost:
     return Cost(max(seconds, default=None), size / 1e6, len(texts) / (time.perf_counter() - start))
 
 
+def _timings(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """Gives what finished runs wrote down of their time."""
+    return [json.loads((folder / "timings.json").read_text(encoding="utf-8")) for folder in folders]
+
+
 def measure_trainings(folders: Iterable[Path]) -> dict[str, Any]:
     """Gives what all trainings took, each counted once: `n` of them and their `seconds`, one after the other.
 
     A run that went on after a stop knows the seconds since then alone; `resumed` counts these.
     """
-    timings = [json.loads((folder / "timings.json").read_text(encoding="utf-8")) for folder in dict.fromkeys(folders)]
+    timings = _timings(dict.fromkeys(folders))
     return {
         "n": len(timings),
         "seconds": round(sum(timing["seconds_total"] for timing in timings)),
