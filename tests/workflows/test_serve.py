@@ -70,6 +70,14 @@ class Server:
         end_all(self.process)
 
 
+def answer_of(connection):
+    """What came before the other side closed; nothing where it reset the connection."""
+    try:
+        return connection.recv(2_000)
+    except ConnectionResetError:
+        return b""
+
+
 def until(wanted, seconds=60):
     deadline = time.monotonic() + seconds
     while not wanted():
@@ -211,10 +219,10 @@ def test_connections_too_many_are_refused_and_others_served(server, expected):
     try:
         for _ in range(int(os.environ.get("SMALLPRINT_CONNECTIONS", "2000"))):
             held.append(server.connect())
-        last = held[-1]
-        refused = last.recv(2_000)
-        assert refused.startswith(b"HTTP/1.1 503")
-        assert b'"overloaded"' in refused
+        # not the last one alone: where connecting takes long, the silent ones before it have been let go
+        refused = [answer for answer in map(answer_of, held) if answer.startswith(b"HTTP/1.1 503")]
+        assert refused
+        assert all(b'"overloaded"' in answer for answer in refused)
     finally:
         for each in held[20:]:
             each.close()
