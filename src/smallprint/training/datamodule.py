@@ -24,6 +24,7 @@ from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
 from smallprint.modeling.kept_tokens import fingerprint, read_tokens
 from smallprint.modeling.tokenizer import padding_id
 from smallprint.training import processes
+from smallprint.training.easy import SkipEasy
 
 Batch = dict[str, torch.Tensor]
 
@@ -83,19 +84,31 @@ class BucketSampler(Sampler[list[int]]):
         batch_tokens: Token budget of a batch.
         batch_size: Most texts of a batch.
         seed: None keeps the order by length, for evaluation.
+
+    Attributes:
+        whole: Batches of all processes in an epoch that takes all.
+        skip_easy: Chooses what epochs leave out; None leaves nothing out.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, seed: int | None) -> None:
         self.lengths, self.batch_tokens, self.batch_size, self.seed = lengths, batch_tokens, batch_size, seed
         self.epoch, self.done, self.skip = 0, 0, 0
         self.rank, self.world, self.accumulate = processes.rank(), processes.world_size(), 1
-        self._n_batches = -(-len(plan_batches(lengths, batch_tokens, batch_size)) // self.world)
+        self.skip_easy: SkipEasy | None = None
+        self.whole = len(plan_batches(lengths, batch_tokens, batch_size))
 
     def __len__(self) -> int:
-        return self._n_batches
+        return self.n_batches(self.epoch)
+
+    def n_batches(self, epoch: int) -> int:
+        """Gives how many batches this process has in an epoch."""
+        whole = self.whole if self.skip_easy is None else self.skip_easy.n_batches(epoch)
+        return -(-whole // self.world)
 
     def plan(self, epoch: int) -> list[NDArray[np.int64]]:
         """Gives every batch of an epoch."""
+        if self.skip_easy is not None and self.skip_easy.skips(epoch):
+            return self.skip_easy.plan(epoch, self.batch_tokens, self.batch_size)
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         return plan_batches(self.lengths, self.batch_tokens, self.batch_size, rng)
 
@@ -111,7 +124,7 @@ class BucketSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         self.done, self.skip = self.skip, 0
         batches = self.plan(self.epoch)
-        for step in range(self.done, self._n_batches):
+        for step in range(self.done, len(self)):
             place = step * self.world + self.rank
             own = batches[place].tolist() if place < len(batches) else []
             self.done += 1
@@ -168,8 +181,8 @@ class TextDataModule(L.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Number of training batches of each process, the same in every epoch."""
-        return len(self.train_sampler)
+        """Number of training batches of each process, in every epoch that leaves none out."""
+        return self.train_sampler.n_batches(0)
 
     def halved(self) -> TextDataModule:
         """Gives the same examples in batches of half the size."""
@@ -184,7 +197,11 @@ class TextDataModule(L.LightningDataModule):
         return padding_share(self.train_set.lengths, self.train_sampler.plan(0))
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Gives the training loader: shuffled anew each epoch, every example once."""
+        """Gives the training loader: shuffled anew each epoch, every example once, unless easy ones are left out."""
+        if self.trainer is not None:
+            self.train_sampler.set_epoch(
+                self.trainer.current_epoch
+            )  # epochs may differ in length, and Lightning asks before it tells
         return self._loader(self.train_set, self.train_sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:

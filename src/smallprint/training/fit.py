@@ -32,6 +32,7 @@ from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Pr
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.clock import FitClock
 from smallprint.training.datamodule import TextDataModule
+from smallprint.training.easy import SkipEasy
 from smallprint.training.module import ClassifierModule, never_a_number
 from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
 
@@ -96,10 +97,13 @@ def _fit_once(
     if on_processor:
         use_training_attention(classifier.backbone)
         use_byte_dropout(classifier)
-    data.train_sampler.accumulate = accumulate
-    steps = settings.epochs * -(-data.batches_per_epoch // accumulate)
-    module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter)
-    checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs)
+    sampler = data.train_sampler
+    sampler.accumulate = accumulate
+    if settings.skip_easy:
+        sampler.skip_easy = SkipEasy(sampler.lengths, sampler.whole, settings.skip_easy, settings.epochs, settings.seed)
+    steps = sum(-(-sampler.n_batches(epoch) // accumulate) for epoch in range(settings.epochs))
+    module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter, sampler.skip_easy)
+    checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs, steps)
     early_stop = EarlyStop(settings.patience)
     last = folder / LAST
     with _quiet_lightning():
@@ -175,6 +179,7 @@ def build_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        reload_dataloaders_every_n_epochs=int(settings.skip_easy > 0),  # its epochs differ in length
         deterministic="warn",
     )
 
