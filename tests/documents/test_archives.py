@@ -37,6 +37,13 @@ def damaged(files: dict[str, bytes], name: str) -> bytes:
     return bytes(content)
 
 
+def test_an_archive_without_files_is_told():
+    for files in ({}, {".hidden": CLAUSE}):
+        found = read_all(zip_of(files), "x.zip")
+        assert list(found) == ["x.zip"]
+        assert "x.zip holds no file" in str(found["x.zip"])
+
+
 def test_an_archive_that_holds_a_word_document_as_it_stands():
     found = read_all(stored({"a.docx": docx_of(["We may end it."]), "b.txt": CLAUSE}), "x.zip")
     assert found == {"x.zip/a.docx": "We may end it.\nleft\nright", "x.zip/b.txt": "We may end it."}

@@ -124,6 +124,10 @@ def read_archive(content: bytes, name: str, limits: Limits) -> Iterator[Read]:
                 f"at most {limits.archive_files:,}",
                 "Split it, or raise the limit.",
             )
+        if not entries:
+            raise DocumentError(
+                f"{name} holds no file.", "an archive of documents; hidden files are passed over", "Pack it anew."
+            )
         left = int(limits.archive_mb * 1e6)
         for entry in entries:
             inner = f"{name}/{entry.filename}"
