@@ -191,8 +191,8 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         le=0.9,
-        description="Share of the tokens that epochs between the first and the last leave out: easy examples, a random sample of "
-        "which counts for all (InfoBatch). Saves that much time where most examples are soon learned, as with rare labels. 0 is off.",
+        description="Share of the batches that epochs between the first and the last leave out, to save their time: the hardest "
+        "examples stay, and of the others a random sample counts for all (after InfoBatch). For trained layers; 0 is off.",
     )
     r_drop: float = Field(
         0.0, ge=0, description="Weight of R-Drop: two dropout passes shall agree; doubles the time. 0 is off."

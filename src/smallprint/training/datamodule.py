@@ -86,7 +86,6 @@ class BucketSampler(Sampler[list[int]]):
         seed: None keeps the order by length, for evaluation.
 
     Attributes:
-        whole: Batches of all processes in an epoch that takes all.
         skip_easy: Chooses what epochs leave out; None leaves nothing out.
     """
 
@@ -95,20 +94,20 @@ class BucketSampler(Sampler[list[int]]):
         self.epoch, self.done, self.skip = 0, 0, 0
         self.rank, self.world, self.accumulate = processes.rank(), processes.world_size(), 1
         self.skip_easy: SkipEasy | None = None
-        self.whole = len(plan_batches(lengths, batch_tokens, batch_size))
+        self._whole = len(plan_batches(lengths, batch_tokens, batch_size))
 
     def __len__(self) -> int:
         return self.n_batches(self.epoch)
 
     def n_batches(self, epoch: int) -> int:
         """Gives how many batches this process has in an epoch."""
-        whole = self.whole if self.skip_easy is None else self.skip_easy.n_batches(epoch)
+        whole = self._whole if self.skip_easy is None else self.skip_easy.n_batches(epoch)
         return -(-whole // self.world)
 
     def plan(self, epoch: int) -> list[NDArray[np.int64]]:
         """Gives every batch of an epoch."""
         if self.skip_easy is not None and self.skip_easy.skips(epoch):
-            return self.skip_easy.plan(epoch, self.batch_tokens, self.batch_size)
+            return self.skip_easy.plan(epoch)
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         return plan_batches(self.lengths, self.batch_tokens, self.batch_size, rng)
 
@@ -119,7 +118,8 @@ class BucketSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch; Lightning calls it."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.epoch, self.done = epoch, 0
 
     def __iter__(self) -> Iterator[list[int]]:
         self.done, self.skip = self.skip, 0

@@ -1,13 +1,14 @@
 """Epochs that leave out some of what is learned already, and weigh what they take of it up. In: losses so far. Out: rows and weights.
 
 After InfoBatch (Qin et al. 2024, section 3), which leaves out a random part of all examples below the mean loss: their number hangs on
-the losses, and a schedule that ends at 0 has to know its steps beforehand. Here an epoch has a stated share of the tokens: half of it
-are the examples of the highest loss, the other half a random sample of all others, each as heavy as it is rare. The gradient is that
-of all examples on average. It knows nothing of models.
+the losses, and a schedule that ends at 0 has to know its steps beforehand. Here an epoch has a stated share of the batches: half of its
+tokens are the examples of the highest loss, the other half a random sample of all others, each as heavy as it is rare. A step's gradient
+then is that of all examples, on average. It knows nothing of models.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,25 @@ from torch.nn import functional
 from smallprint.modeling.batching import plan_batches
 from smallprint.training import processes
 
-STRETCH = 1.05  # of a batch, until as few hold the rows as were foreseen
-
 
 class SkipEasy:
     """Chooses the rows of each epoch.
 
     Args:
         lengths: Tokens of each training text, `[n]`.
-        whole: Batches of an epoch that takes all.
-        share: Of the tokens that an epoch leaves out, in [0, 1); the first epoch and the last take all.
+        batch_tokens: Token budget of a batch.
+        batch_size: Most texts of a batch.
+        share: Of the batches that an epoch leaves out, in [0, 1); the first epoch and the last take all.
         epochs: Of the whole training.
         seed: Of the sample.
     """
 
-    def __init__(self, lengths: NDArray[np.int64], whole: int, share: float, epochs: int, seed: int) -> None:
-        self.lengths, self.whole, self.share, self.epochs, self.seed = lengths, whole, share, epochs, seed
+    def __init__(
+        self, lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, share: float, epochs: int, seed: int
+    ) -> None:
+        self.lengths, self.batch_tokens, self.batch_size = lengths, batch_tokens, batch_size
+        self.share, self.epochs, self.seed = share, epochs, seed
+        self.whole = self._count(np.arange(len(lengths)))
         self._losses = torch.full((len(lengths),), torch.inf)  # who was never seen is hard
         self._new = torch.full((len(lengths),), torch.nan)
         self._all = self._weights = torch.ones(len(lengths))
@@ -46,24 +50,24 @@ class SkipEasy:
 
     def n_batches(self, epoch: int) -> int:
         """Gives how many batches an epoch has."""
-        return max(1, round(self.whole * (1 - self.share))) if self.skips(epoch) else self.whole
+        return math.ceil(self.whole * (1 - self.share)) if self.skips(epoch) else self.whole
 
-    def plan(self, epoch: int, batch_tokens: int, batch_size: int) -> list[NDArray[np.int64]]:
+    def plan(self, epoch: int) -> list[NDArray[np.int64]]:
         """Gives the indices of each batch of an epoch that leaves something out, as many batches as `n_batches` says."""
         rows = np.flatnonzero(self.weights(epoch).numpy())
-        rng, wanted = np.random.default_rng([self.seed, epoch]), self.n_batches(epoch)
-        tokens, size = float(batch_tokens), float(batch_size)
-        while len(plan_batches(self.lengths[rows], int(tokens), int(size))) > wanted:
-            tokens, size = tokens * STRETCH, max(size * STRETCH, size + 1)
-        batches = plan_batches(self.lengths[rows], int(tokens), int(size), rng)
-        while len(batches) < wanted:
+        rng = np.random.default_rng([self.seed, epoch])
+        batches = plan_batches(self.lengths[rows], self.batch_tokens, self.batch_size, rng)
+        while len(batches) < self.n_batches(epoch):  # by a few, where the next row would have made one too many
             longest = max(range(len(batches)), key=lambda i: len(batches[i]))
             middle = len(batches[longest]) // 2
             batches[longest : longest + 1] = [batches[longest][:middle], batches[longest][middle:]]
         return [rows[batch] for batch in batches]
 
     def weights(self, epoch: int) -> Tensor:
-        """Gives each example's weight in an epoch, fp32 `[n]`; 0 for who is left out. An epoch's losses must be in before the next."""
+        """Gives each example's weight in an epoch, fp32 `[n]`; 0 for who is left out, and those of the others have a mean of 1.
+
+        The first call for an epoch draws, and takes the losses in that came since the last draw.
+        """
         if not self.skips(epoch):
             return self._all
         if epoch != self._epoch:
@@ -75,19 +79,32 @@ class SkipEasy:
 
     def _draw(self, epoch: int) -> Tensor:
         rng = np.random.default_rng([self.seed, epoch, 1])
-        half = (1 - self.share) / 2 * self.lengths.sum()
+        wanted, n = self.n_batches(epoch), len(self.lengths)
         hardest = np.argsort(-self._losses.numpy(), kind="stable")
-        n_hard = int(np.searchsorted(np.cumsum(self.lengths[hardest]), half, side="right"))
-        others = rng.permutation(hardest[n_hard:])
-        n_others = int(np.searchsorted(np.cumsum(self.lengths[others]), half, side="right"))
-        n_others = max(1, n_others, self.n_batches(epoch) - n_hard)  # a batch has one at least
-        weights = torch.zeros(len(self.lengths))
-        weights[hardest[:n_hard].copy()] = 1.0
-        weights[others[:n_others]] = len(others) / n_others
-        return weights
+        n_hard = self._most(hardest, wanted // 2)
+        rows = np.concatenate([hardest[:n_hard], rng.permutation(hardest[n_hard:])])
+        kept = self._most(rows, wanted)
+        weights = torch.zeros(n)
+        weights[rows[:n_hard]] = 1.0
+        weights[rows[n_hard:kept]] = (n - n_hard) / max(kept - n_hard, 1)
+        return weights * (kept / n)
+
+    def _most(self, rows: NDArray[np.int64], wanted: int) -> int:
+        """Gives how many of the first of `rows` fit into so many batches, and fill them."""
+        least, most = wanted, len(rows)  # a batch has one at least
+        while least < most:
+            middle = (least + most + 1) // 2
+            if self._count(rows[:middle]) <= wanted:
+                least = middle
+            else:
+                most = middle - 1
+        return least
+
+    def _count(self, rows: NDArray[np.int64]) -> int:
+        return len(plan_batches(self.lengths[rows], self.batch_tokens, self.batch_size))
 
     def record(self, index: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Takes the losses of a batch.
+        """Takes the losses of a batch: how far the scores are from the labels, or from a teacher's scores.
 
         Args:
             index: Rows of the examples, `[n]`; below 0 for who counts nothing.
@@ -98,8 +115,11 @@ class SkipEasy:
             if targets.ndim == 1:
                 losses = functional.cross_entropy(logits, targets, reduction="none")
             else:
-                each = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
-                losses = each.mean(dim=1)
+                wanted = targets.to(logits.dtype)
+                each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+                # what no score can be below: 0 for a label, and more for a teacher that is unsure
+                floor = functional.binary_cross_entropy(wanted, wanted, reduction="none")
+                losses = (each - floor).mean(dim=1)
         real = (index >= 0).cpu()
         self._new[index.cpu()[real]] = losses.float().cpu()[real]
 

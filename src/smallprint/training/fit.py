@@ -17,7 +17,7 @@ import pytorch_lightning as L
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from smallprint.core.config import Config
+from smallprint.core.config import Config, TrainingConfig
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
@@ -31,7 +31,7 @@ from smallprint.training import processes
 from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Progress, peak_memory_mb
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.clock import FitClock
-from smallprint.training.datamodule import TextDataModule
+from smallprint.training.datamodule import BucketSampler, TextDataModule
 from smallprint.training.easy import SkipEasy
 from smallprint.training.module import ClassifierModule, never_a_number
 from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
@@ -99,8 +99,7 @@ def _fit_once(
         use_byte_dropout(classifier)
     sampler = data.train_sampler
     sampler.accumulate = accumulate
-    if settings.skip_easy:
-        sampler.skip_easy = SkipEasy(sampler.lengths, sampler.whole, settings.skip_easy, settings.epochs, settings.seed)
+    sampler.skip_easy = _skip_easy(sampler, settings)
     steps = sum(-(-sampler.n_batches(epoch) // accumulate) for epoch in range(settings.epochs))
     module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter, sampler.skip_easy)
     checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs, steps)
@@ -137,6 +136,13 @@ def _fit_once(
         },
         parts=clock.seconds(),
     )
+
+
+def _skip_easy(sampler: BucketSampler, settings: TrainingConfig) -> SkipEasy | None:
+    if not settings.skip_easy:
+        return None
+    batch = sampler.batch_tokens, sampler.batch_size
+    return SkipEasy(sampler.lengths, *batch, settings.skip_easy, settings.epochs, settings.seed)
 
 
 def seed_everything(seed: int) -> None:

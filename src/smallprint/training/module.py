@@ -211,10 +211,13 @@ class ClassifierModule(L.LightningModule):
         kept = checkpoint["smallprint"]
         self.history = [dict(row) for row in kept["history"]]
         self._loss_sum, self._loss_count = kept["loss"]
-        if "average" not in kept:
+        missing = [
+            key for key in ("average", *(["skip_easy"] if self.skip_easy is not None else [])) if key not in kept
+        ]
+        if missing:
             raise TrainingError(
-                "The checkpoint to resume from has no average of weights: an older smallprint wrote it.",
-                "a checkpoint of this version",
+                f"The checkpoint to resume from has no '{missing[0]}': an older smallprint wrote it, or other settings.",
+                "a checkpoint of this version and of these settings",
                 "Train anew.",
             )
         self._average.steps, self._average.values = kept["average"]["steps"], dict(kept["average"]["values"])
