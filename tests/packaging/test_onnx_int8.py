@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sessions import open_session
 
+from smallprint.modeling.onnx_runtime import overflows
 from smallprint.packaging.onnx_graph import join_operators
 from smallprint.packaging.onnx_int8 import round_graph
 
@@ -47,8 +48,7 @@ def plain():
 
 
 def run(content, ids):
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return session.run(None, {"input_ids": np.asarray(ids, dtype=np.int64)})[0]
+    return open_session(content).run(None, {"input_ids": np.asarray(ids, dtype=np.int64)})[0]
 
 
 def test_the_answers_are_near(plain):
@@ -65,13 +65,16 @@ def test_a_text_is_scored_as_if_it_were_alone(plain):
 
 
 def test_unsigned_weights_for_processors_that_overflow_give_the_same(plain):
-    from smallprint.modeling.onnx_runtime import UNSIGNED
-
     rounded, ids = round_graph(plain, "logits"), np.arange(24).reshape(2, 12)
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry(UNSIGNED, "1")
-    session = onnxruntime.InferenceSession(rounded, options, providers=["CPUExecutionProvider"])
-    np.testing.assert_allclose(session.run(None, {"input_ids": ids})[0], run(rounded, ids), atol=1e-4)
+    unsigned, signed = (open_session(rounded, given).run(None, {"input_ids": ids})[0] for given in (True, False))
+    right = run(plain, ids)
+    assert np.linalg.norm(unsigned - right) < 0.02 * np.linalg.norm(right)
+    if overflows():
+        assert np.linalg.norm(signed - right) > 0.05 * np.linalg.norm(right), (
+            "this processor is taken for one that overflows"
+        )
+    else:
+        np.testing.assert_allclose(unsigned, signed, atol=1e-4)
 
 
 def test_which_processors_may_overflow(tmp_path, monkeypatch):
@@ -125,10 +128,7 @@ def test_what_is_spared_stays_in_fp32(plain):
 def test_operators_are_joined_whatever_a_backbone_tells_of_its_sizes(plain, sizes):
     joined = join_operators(plain, SimpleNamespace(**sizes))
     ids = {"input_ids": np.array([[1, 7, 3]])}
-    before, after = (
-        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(["logits"], ids)[0]
-        for content in (plain, joined)
-    )
+    before, after = (open_session(content).run(["logits"], ids)[0] for content in (plain, joined))
     assert np.allclose(before, after, atol=1e-5)
 
 
@@ -170,10 +170,5 @@ def test_gelu_takes_the_constant_before_it_along_where_nothing_else_reads_it(sha
     assert kinds.count("Abs") == 1  # what GELU gives needs none
     # the last row lies where GELU gives small negative numbers alone
     x = np.concatenate([np.random.default_rng(0).standard_normal((5, WIDTH)), np.full((1, WIDTH), -0.01)])
-    before, after = (
-        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(
-            None, {"x": x.astype(np.float32)}
-        )[0]
-        for content in (plain, rounded)
-    )
+    before, after = (open_session(content).run(None, {"x": x.astype(np.float32)})[0] for content in (plain, rounded))
     assert np.linalg.norm(after - before) < 0.03 * np.linalg.norm(before)

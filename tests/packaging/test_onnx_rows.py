@@ -2,9 +2,9 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sessions import open_session
 
 from smallprint.packaging.onnx_int8 import round_graph
 from smallprint.packaging.onnx_rows import lay_rows
@@ -68,7 +68,7 @@ def run(content, n=3, length=7):
     rng = np.random.default_rng(2)
     mask = np.zeros((n, 1, 1, length), dtype=np.float32)
     mask[0, ..., length // 2 + 1 :] = -1e4
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     return session.run(["logits"], {"ids": rng.integers(0, 50, (n, length)), "mask": mask})[0]
 
 

@@ -122,7 +122,7 @@ def test_what_is_not_near_enough_is_tried_again_nearer(trained, tmp_path, monkey
     assert any("stays in fp32" in line for line in said)
     told = json.loads((folder / "manifest.json").read_text())["metrics"]["export"]
     assert told["weights"] == "int8-spared"
-    assert found.difference <= refused[0].difference
+    assert found.difference <= refused[0].difference + 1e-5  # of scores this near, processors round either way
 
 
 def test_batches_side_by_side_give_the_same_scores(trained, onnx_of):

@@ -148,7 +148,7 @@ def weigh(logits: Tensor, weights: Tensor) -> Tensor:
         weights: `[n]`.
     """
     if logits.requires_grad:
-        logits.register_hook(lambda gradient: gradient * weights.to(gradient)[:, None])
+        logits.register_hook(lambda gradient: gradient * weights.to(gradient)[:, None])  # type: ignore[no-untyped-call]
     return logits
 
 
