@@ -132,10 +132,9 @@ GROUPS = {
         UPPER,
         {
             "base": Lever("the base: what the heading says"),
+            "fewer-epochs": Lever("three epochs, not five", ["training.epochs=3"]),
             "two-layers": Lever("the upper two", ["model.train_layers=2"]),
             "layer-decay": Lever("layer-wise learning rates, factor 0.8", ["training.layer_decay=0.8"]),
-            "fewer-epochs": Lever("three epochs", ["training.epochs=3"]),
-            "skip-easy": Lever("epochs 2 to 4 leave out three fifths (InfoBatch)", ["training.skip_easy=0.6"]),
             "no-averaging": Lever("without the moving average of weights", ["training.averaging=0"]),
             "asymmetric": Lever("asymmetric loss", ["model.loss=asymmetric"]),
             "r-drop": Lever("R-Drop", ["training.r_drop=1"]),

@@ -106,9 +106,10 @@ def test_progress_says_one_line_an_epoch(toy, tmp_path):
 
 
 def test_progress_within_long_epochs(toy, tmp_path):
-    lines, n = [], toy.data(toy.config()).batches_per_epoch
-    progress = Progress(lines.append, epochs=1, steps=n, seconds=0)
+    lines = []
+    progress = Progress(lines.append, epochs=1, seconds=0)
     toy.fit(tmp_path, [progress], epochs=1)
+    n = toy.data(toy.config()).batches_per_epoch
     assert len(lines) == n + 1
     assert "epoch 1/1 100%" in lines[-2]
     assert len(progress.seconds_per_epoch) == 1

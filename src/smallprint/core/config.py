@@ -187,13 +187,6 @@ class TrainingConfig(Section):
     averaging: float = Field(
         0.99, ge=0, lt=1, description="Weight of the past in the moving average of weights that is kept; 0 is none."
     )
-    skip_easy: float = Field(
-        0.0,
-        ge=0,
-        le=0.9,
-        description="Share of the batches that epochs between the first and the last leave out, to save their time: the hardest "
-        "examples stay, and of the others a random sample counts for all (after InfoBatch). For trained layers; 0 is off.",
-    )
     r_drop: float = Field(
         0.0, ge=0, description="Weight of R-Drop: two dropout passes shall agree; doubles the time. 0 is off."
     )

@@ -1,7 +1,7 @@
 """Batches of texts of like length, within a token budget, and their padding. In: lengths or ids. Out: indices or tensors.
 
-Batch boundaries depend on the sorted (rounded) lengths alone, so every epoch that takes all texts has the same number of batches:
-the schedule can be computed beforehand, and a batch can be found again by its number after a resume.
+Batch boundaries depend on the sorted (rounded) lengths alone, so every epoch has the same number of batches: the
+schedule can be computed beforehand, and a batch can be found again by its number after a resume.
 """
 
 from __future__ import annotations

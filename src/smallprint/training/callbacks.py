@@ -115,12 +115,11 @@ class Progress(L.Callback):
     Args:
         say: Takes each line.
         epochs: Epochs of the whole training.
-        steps: Optimizer steps of the whole training.
         seconds: Least time between two lines within an epoch.
     """
 
-    def __init__(self, say: Say, epochs: int, steps: int, seconds: float = 15.0) -> None:
-        self.say, self.epochs, self.steps, self.seconds = say, epochs, steps, seconds
+    def __init__(self, say: Say, epochs: int, seconds: float = 15.0) -> None:
+        self.say, self.epochs, self.seconds = say, epochs, seconds
         self._start = self._epoch_start = self._said = time.monotonic()
         self._first_step = 0
         self.seconds_per_epoch: list[float] = []
@@ -155,8 +154,9 @@ class Progress(L.Callback):
 
     def _left(self, trainer: L.Trainer) -> str:
         steps = trainer.global_step
+        total = self.epochs * -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         pace = (time.monotonic() - self._start) / max(steps - self._first_step, 1)
-        seconds = max(0, round(pace * (self.steps - steps)))
+        seconds = max(0, round(pace * (total - steps)))
         return f"about {seconds // 60}:{seconds % 60:02d} left"
 
 

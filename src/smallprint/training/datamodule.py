@@ -24,7 +24,6 @@ from smallprint.modeling.batching import pad_batch, padding_share, plan_batches
 from smallprint.modeling.kept_tokens import fingerprint, read_tokens
 from smallprint.modeling.tokenizer import padding_id
 from smallprint.training import processes
-from smallprint.training.easy import SkipEasy
 
 Batch = dict[str, torch.Tensor]
 
@@ -84,30 +83,19 @@ class BucketSampler(Sampler[list[int]]):
         batch_tokens: Token budget of a batch.
         batch_size: Most texts of a batch.
         seed: None keeps the order by length, for evaluation.
-
-    Attributes:
-        skip_easy: Chooses what epochs leave out; None leaves nothing out.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_tokens: int, batch_size: int, seed: int | None) -> None:
         self.lengths, self.batch_tokens, self.batch_size, self.seed = lengths, batch_tokens, batch_size, seed
         self.epoch, self.done, self.skip = 0, 0, 0
         self.rank, self.world, self.accumulate = processes.rank(), processes.world_size(), 1
-        self.skip_easy: SkipEasy | None = None
-        self._whole = len(plan_batches(lengths, batch_tokens, batch_size))
+        self._n_batches = -(-len(plan_batches(lengths, batch_tokens, batch_size)) // self.world)
 
     def __len__(self) -> int:
-        return self.n_batches(self.epoch)
-
-    def n_batches(self, epoch: int) -> int:
-        """Gives how many batches this process has in an epoch."""
-        whole = self._whole if self.skip_easy is None else self.skip_easy.n_batches(epoch)
-        return -(-whole // self.world)
+        return self._n_batches
 
     def plan(self, epoch: int) -> list[NDArray[np.int64]]:
         """Gives every batch of an epoch."""
-        if self.skip_easy is not None and self.skip_easy.skips(epoch):
-            return self.skip_easy.plan(epoch)
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         return plan_batches(self.lengths, self.batch_tokens, self.batch_size, rng)
 
@@ -118,13 +106,12 @@ class BucketSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the epoch; Lightning calls it."""
-        if epoch != self.epoch:
-            self.epoch, self.done = epoch, 0
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
         self.done, self.skip = self.skip, 0
         batches = self.plan(self.epoch)
-        for step in range(self.done, len(self)):
+        for step in range(self.done, self._n_batches):
             place = step * self.world + self.rank
             own = batches[place].tolist() if place < len(batches) else []
             self.done += 1
@@ -181,8 +168,8 @@ class TextDataModule(L.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Number of training batches of each process, in every epoch that leaves none out."""
-        return self.train_sampler.n_batches(0)
+        """Number of training batches of each process, the same in every epoch."""
+        return len(self.train_sampler)
 
     def halved(self) -> TextDataModule:
         """Gives the same examples in batches of half the size."""
@@ -197,11 +184,7 @@ class TextDataModule(L.LightningDataModule):
         return padding_share(self.train_set.lengths, self.train_sampler.plan(0))
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Gives the training loader: shuffled anew each epoch, every example once, unless easy ones are left out."""
-        if self.trainer is not None:
-            self.train_sampler.set_epoch(
-                self.trainer.current_epoch
-            )  # epochs may differ in length, and Lightning asks before it tells
+        """Gives the training loader: shuffled anew each epoch, every example once."""
         return self._loader(self.train_set, self.train_sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:

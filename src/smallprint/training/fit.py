@@ -17,7 +17,7 @@ import pytorch_lightning as L
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from smallprint.core.config import Config, TrainingConfig
+from smallprint.core.config import Config
 from smallprint.core.errors import ConfigError, TrainingError
 from smallprint.core.files import write_json
 from smallprint.core.progress import Say, say_nothing
@@ -31,8 +31,7 @@ from smallprint.training import processes
 from smallprint.training.callbacks import BEST, LAST, Checkpoints, EarlyStop, Progress, peak_memory_mb
 from smallprint.training.checkpoint_io import SafetensorsIO
 from smallprint.training.clock import FitClock
-from smallprint.training.datamodule import BucketSampler, TextDataModule
-from smallprint.training.easy import SkipEasy
+from smallprint.training.datamodule import TextDataModule
 from smallprint.training.module import ClassifierModule, never_a_number
 from smallprint.training.smaller import OutOfMemoryError, with_smaller_batches
 
@@ -97,12 +96,10 @@ def _fit_once(
     if on_processor:
         use_training_attention(classifier.backbone)
         use_byte_dropout(classifier)
-    sampler = data.train_sampler
-    sampler.accumulate = accumulate
-    sampler.skip_easy = _skip_easy(sampler, settings)
-    steps = sum(-(-sampler.n_batches(epoch) // accumulate) for epoch in range(settings.epochs))
-    module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter, sampler.skip_easy)
-    checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs, steps)
+    data.train_sampler.accumulate = accumulate
+    steps = settings.epochs * -(-data.batches_per_epoch // accumulate)
+    module = ClassifierModule(classifier, loss, task, settings, steps, config.model.adapter)
+    checkpoints, progress = Checkpoints(folder, settings.checkpoint_minutes), Progress(say, settings.epochs)
     early_stop = EarlyStop(settings.patience)
     last = folder / LAST
     with _quiet_lightning():
@@ -136,13 +133,6 @@ def _fit_once(
         },
         parts=clock.seconds(),
     )
-
-
-def _skip_easy(sampler: BucketSampler, settings: TrainingConfig) -> SkipEasy | None:
-    if not settings.skip_easy:
-        return None
-    batch = sampler.batch_tokens, sampler.batch_size
-    return SkipEasy(sampler.lengths, *batch, settings.skip_easy, settings.epochs, settings.seed)
 
 
 def seed_everything(seed: int) -> None:
@@ -185,7 +175,6 @@ def build_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=int(settings.skip_easy > 0),  # its epochs differ in length
         deterministic="warn",
     )
 

@@ -54,7 +54,6 @@ def is_small(head: nn.Module, data: TextDataModule, loss: Loss, settings: Traini
         and not torch.cuda.is_available()
         and settings.accumulate == 1
         and not settings.adversarial
-        and not settings.skip_easy
         and not isinstance(loss, nn.Module)
         and settings.epochs * data.batches_per_epoch <= MOST_STEPS
         and settings.epochs * len(data.train_set) * _n_weights(head) <= MOST_PRODUCTS
@@ -124,7 +123,7 @@ class _Training:
         self.optimizers = [optimizer]
         self.schedule = build_schedule(optimizer, settings.epochs * data.batches_per_epoch, settings.warmup_ratio)
         self.average = WeightAverage(settings.averaging)
-        self.progress = Progress(say, settings.epochs, settings.epochs * data.batches_per_epoch)
+        self.progress = Progress(say, settings.epochs)
         self.callbacks, self.of_batches = [EarlyStop(settings.patience), self.progress, *callbacks], callbacks
         self.monitor = f"validation/{settings.monitor}"
         self.lightning_module = self

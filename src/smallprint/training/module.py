@@ -25,7 +25,6 @@ from smallprint.modeling.classifier import TextClassifier
 from smallprint.modeling.losses import Loss
 from smallprint.training import processes
 from smallprint.training.averaging import WeightAverage
-from smallprint.training.easy import SkipEasy, weigh
 from smallprint.training.optimizer import build_optimizer, build_schedule, default_learning_rate
 from smallprint.training.regularisation import disagreement, moved, word_vectors
 
@@ -44,7 +43,6 @@ class ClassifierModule(L.LightningModule):
         config: Learning rates, decay, warm-up, seed.
         steps: Optimizer steps of the whole training; the schedule ends there.
         adapter: full, lora or frozen: chooses the learning rate where the settings name none.
-        skip_easy: Chooses what an epoch leaves out; it is told the losses.
     """
 
     def __init__(
@@ -55,11 +53,10 @@ class ClassifierModule(L.LightningModule):
         config: TrainingConfig,
         steps: int,
         adapter: str = "full",
-        skip_easy: SkipEasy | None = None,
     ) -> None:
         super().__init__()
         self.classifier, self.loss, self.task, self.config, self.steps = classifier, loss, task, config, steps
-        self.adapter, self.monitor, self.skip_easy = adapter, f"validation/{config.monitor}", skip_easy
+        self.adapter, self.monitor = adapter, f"validation/{config.monitor}"
         self.strict_loading = False
         self.history: list[dict[str, float]] = []
         self._loss_sum, self._loss_count = 0.0, 0
@@ -87,12 +84,6 @@ class ClassifierModule(L.LightningModule):
         logits: Tensor = self(batch["input_ids"], batch["attention_mask"])
         return logits.float()
 
-    def _training_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
-        logits = self._logits(batch)
-        if self.skip_easy is None:
-            return logits
-        return weigh(logits, self.skip_easy.weights(self.current_epoch)[batch["index"].cpu()])
-
     def on_train_start(self) -> None:
         """Looks up the weights that are trained, once: walking the modules at each step costs more than the step's own Python."""
         self._weights = self._trained()
@@ -119,15 +110,7 @@ class ClassifierModule(L.LightningModule):
             TrainingError: It is not a number.
         """
         targets = batch["targets"]
-        logits: list[Tensor] = []
-
-        def logits_of() -> Tensor:
-            logits.append(self._training_logits(batch))
-            return logits[-1]
-
-        loss = step_loss(logits_of, targets, self.loss, self.task, self.config.r_drop)
-        if self.skip_easy is not None:
-            self.skip_easy.record(batch["index"], logits[0], targets)
+        loss = step_loss(lambda: self._logits(batch), targets, self.loss, self.task, self.config.r_drop)
         # the mean of gradients over processes and accumulated batches becomes that of all their examples
         share = (
             batch["share"] * processes.world_size() * self.trainer.accumulate_grad_batches if "share" in batch else 1.0
@@ -142,7 +125,7 @@ class ClassifierModule(L.LightningModule):
             self.log("train/loss", loss.detach(), prog_bar=True, batch_size=n)
         if self._words is not None:
             with moved(self._words, loss, self.config.adversarial):
-                loss = loss + self.loss(self._training_logits(batch), targets)
+                loss = loss + self.loss(self._logits(batch), targets)
         return loss * share
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -183,17 +166,12 @@ class ClassifierModule(L.LightningModule):
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             loss_sum, count = processes.add_up(torch.tensor([self._loss_sum, self._loss_count], dtype=torch.float64))
             train_loss = float(loss_sum) / max(float(count), 1)
-            if self.skip_easy is not None:
-                self.skip_easy.gather()
             self.history.append({"epoch": float(self.current_epoch), "train/loss": train_loss, **values})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the curve, and leaves out weights that never change; without an optimizer to resume, the average is saved."""
         checkpoint["smallprint"] = {"history": self.history, "loss": [self._loss_sum, self._loss_count]}
         if "optimizer_states" in checkpoint:
-            if self.skip_easy is not None:
-                self.skip_easy.gather()
-                checkpoint["smallprint"]["skip_easy"] = self.skip_easy.state()
             average = self._average
             checkpoint["smallprint"]["average"] = {"steps": average.steps, "values": average.values}
             checkpoint["state_dict"] = self._kept()
@@ -211,18 +189,13 @@ class ClassifierModule(L.LightningModule):
         kept = checkpoint["smallprint"]
         self.history = [dict(row) for row in kept["history"]]
         self._loss_sum, self._loss_count = kept["loss"]
-        missing = [
-            key for key in ("average", *(["skip_easy"] if self.skip_easy is not None else [])) if key not in kept
-        ]
-        if missing:
+        if "average" not in kept:
             raise TrainingError(
-                f"The checkpoint to resume from has no '{missing[0]}': an older smallprint wrote it, or other settings.",
-                "a checkpoint of this version and of these settings",
+                "The checkpoint to resume from has no average of weights: an older smallprint wrote it.",
+                "a checkpoint of this version",
                 "Train anew.",
             )
         self._average.steps, self._average.values = kept["average"]["steps"], dict(kept["average"]["values"])
-        if self.skip_easy is not None:
-            self.skip_easy.load(kept["skip_easy"])
 
     def check_fits(self, weights: Mapping[str, Tensor], place: str | Path) -> None:
         """Checks that saved weights are exactly those that this module trains, by name and shape.
