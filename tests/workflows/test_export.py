@@ -17,6 +17,7 @@ from smallprint import export as exporting
 from smallprint.core.errors import BundleError, ConfigError, ExportError, SmallprintError
 from smallprint.core.settings import build_config
 from smallprint.export import export
+from smallprint.modeling.onnx_runtime import overflows
 
 TEXTS = ["", "we may close your account", "leaf ocean", "the service " * 60, "é 日本 scarlet", *(["crimson"] * 3)]
 
@@ -122,7 +123,8 @@ def test_what_is_not_near_enough_is_tried_again_nearer(trained, tmp_path, monkey
     assert any("stays in fp32" in line for line in said)
     told = json.loads((folder / "manifest.json").read_text())["metrics"]["export"]
     assert told["weights"] == "int8-spared"
-    assert found.difference <= refused[0].difference + 1e-5  # of scores this near, processors round either way
+    # without VNNI products are rounded otherwise, and the two lie 1e-6 apart either way
+    assert found.difference <= refused[0].difference + (5e-6 if overflows() else 0)
 
 
 def test_batches_side_by_side_give_the_same_scores(trained, onnx_of):
