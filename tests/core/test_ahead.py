@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from smallprint.core.ahead import read_ahead
+from smallprint.core.ahead import map_ahead, read_ahead
 
 
 def test_order_and_end():
@@ -48,5 +48,48 @@ def test_who_stops_early_leaves_no_thread():
     before = threading.active_count()
     ahead = read_ahead(iter(range(10**9)))
     assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+    assert threading.active_count() == before
+
+
+def test_mapped_in_order():
+    assert list(map_ahead(lambda thing: thing * 2, range(5))) == [0, 2, 4, 6, 8]
+    assert list(map_ahead(str, [])) == []
+
+
+def test_mapped_in_a_thread_while_the_one_before_is_worked_on():
+    made = threading.Event()
+
+    def make(thing):
+        if thing == 2:
+            made.set()
+        return thing
+
+    ahead = map_ahead(make, range(4))
+    assert [next(ahead), next(ahead)] == [0, 1]
+    assert made.wait(10), "2 is made before it is asked for"
+    assert list(ahead) == [2, 3]
+
+
+def test_who_wants_the_first_alone_has_nothing_else_mapped():
+    things, made = iter(range(10)), []
+    ahead = map_ahead(made.append, things)
+    next(ahead)
+    ahead.close()
+    assert made == [0]
+    assert next(things) == 1
+
+
+def test_an_error_of_making_comes_in_its_place():
+    ahead = map_ahead(lambda thing: 1 // thing, [1, 2, 0, 3])
+    assert [next(ahead), next(ahead)] == [1, 0]
+    with pytest.raises(ZeroDivisionError):
+        next(ahead)
+
+
+def test_who_stops_a_map_early_leaves_no_thread():
+    before = threading.active_count()
+    ahead = map_ahead(str, iter(range(10**9)))
+    assert [next(ahead), next(ahead)] == ["0", "1"]
     ahead.close()
     assert threading.active_count() == before

@@ -6,11 +6,12 @@ For steps that leave Python (Polars, NumPy, hashes, files); it makes nothing fas
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Thing = TypeVar("Thing")
+Made = TypeVar("Made")
 _END = object()
 
 
@@ -36,4 +37,25 @@ def read_ahead(things: Iterable[Thing], held: int = 1) -> Iterator[Thing]:
             yield thing  # type: ignore[misc]
 
 
-__all__ = ["read_ahead"]
+def map_ahead(make: Callable[[Thing], Made], things: Iterable[Thing]) -> Iterator[Made]:
+    """Yields `make` of each thing, in order: made in a thread, while here the one before is worked on and the one after is drawn.
+
+    An error in drawing a thing is raised before what was made of the last one is given. The first is not made ahead.
+    """
+    source = iter(things)
+    first: Any = next(source, _END)
+    if first is _END:
+        return
+    yield make(first)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        coming = None
+        for thing in source:
+            following = thread.submit(make, thing)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
+
+
+__all__ = ["map_ahead", "read_ahead"]

@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from smallprint.core.ahead import read_ahead
+from smallprint.core.ahead import map_ahead
 from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
 # bytes; a small file is read in smaller pieces: memory is to follow its size
-CHUNK, LEAST_CHUNK, PARTS = 2**21, 2**20, 32
+CHUNK, LEAST_CHUNK, PARTS = 2**22, 2**20, 32
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16
@@ -55,14 +55,16 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
     known = _BORDERS.get(key)
     kept = list(columns) if columns is not None and set(columns) <= set(header) else header
     if known is not None:
-        for piece, rows in read_ahead(_known(path, start, known)):
-            yield _parse_again(piece, header, kept, separator, rows)
+        yield from map_ahead(lambda piece: _parse_again(*piece, header, kept, separator), _known(path, start, known))
         return
     borders = []
-    for lines in read_ahead(_looked_at(path, start, ord(separator), chunk)):
+
+    def parse(lines: memoryview) -> pl.DataFrame:
         frame = _parse(lines, header, kept, separator)
         borders.append((len(lines), frame.height))
-        yield frame
+        return frame
+
+    yield from map_ahead(parse, _looked_at(path, start, ord(separator), chunk))
     while len(_BORDERS) >= MOST_KNOWN:
         _BORDERS.pop(next(iter(_BORDERS)))
     _BORDERS[key] = borders
@@ -195,7 +197,7 @@ def _parse(piece: memoryview, header: list[str], kept: list[str], separator: str
     return frame
 
 
-def _parse_again(piece: bytes, header: list[str], kept: list[str], separator: str, rows: int) -> pl.DataFrame:
+def _parse_again(piece: bytes, rows: int, header: list[str], kept: list[str], separator: str) -> pl.DataFrame:
     """Gives the same of a piece in which Arrow found nothing wrong: Polars is faster, and less strict."""
     try:
         frame = (
