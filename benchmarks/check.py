@@ -179,6 +179,12 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
 
 
+def processor() -> str:
+    """Gives what this processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
 def render(found: dict[str, dict[str, Any]]) -> str:
     """Gives the table."""
     lines = ["| what | seconds | memory | beside it |", "|---|---|---|---|"]
@@ -200,6 +206,9 @@ def render(found: dict[str, dict[str, Any]]) -> str:
         if part := found.get(key):
             told = f"{part['processor_seconds']:.1f} s of processors"
             lines.append(f"| {name} | {part['seconds']:.1f} | {part['extra_mb']:.0f} MB | {told} |")
+    known = {part["processor"] for part in found.values() if "processor" in part}
+    if known and not all("processor" in part for part in found.values()):
+        lines += ["", f"The rows of a million were measured on another processor ({', '.join(sorted(known))}) than the others."]
     return "\n".join(lines)
 
 
@@ -229,6 +238,7 @@ def main() -> None:
                 "pandas_extra_mb": theirs[1],
                 "processor_seconds": ours[2],
                 "pandas_processor_seconds": theirs[2],
+                "processor": processor(),
             }
         if "ten" in given.only:
             paths = [folder / f"ten{n}.parquet" for n in (100_000 // part, 1_000_000 // part)]
@@ -239,6 +249,7 @@ def main() -> None:
             ]  # in turns; the least of each counts
             seconds, used = ([min(took[k][place] for took in times) for k in (0, 1)] for place in (0, 2))
             found["ten"] = {"seconds": seconds, "ratio": seconds[1] / seconds[0], "processor_seconds": used}
+            found["ten"]["processor"] = processor()
         write_json(RESULTS, found)
         if "flagship" in given.only:
             for step in ("flagship", "flagship_deep"):
