@@ -208,7 +208,10 @@ def render(found: dict[str, dict[str, Any]]) -> str:
             lines.append(f"| {name} | {part['seconds']:.1f} | {part['extra_mb']:.0f} MB | {told} |")
     known = {part["processor"] for part in found.values() if "processor" in part}
     if known and not all("processor" in part for part in found.values()):
-        lines += ["", f"The rows of a million were measured on another processor ({', '.join(sorted(known))}) than the others."]
+        lines += [
+            "",
+            f"The rows of a million were measured on another processor ({', '.join(sorted(known))}) than the others.",
+        ]
     return "\n".join(lines)
 
 

@@ -1,6 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 
+from smallprint.check import shift
 from smallprint.check.shift import check_shift
 
 WORDS = [f"w{i}" for i in range(200)]
@@ -44,6 +46,16 @@ def test_documents_that_differ_are_no_news_where_splits_are_made_of_them(rows_of
 def test_one_split_or_no_words(rows_of):
     assert check_shift(rows_of({"train": ["a b"] * 5})) == []
     assert check_shift(rows_of({"train": ["!", "?", "."], "test": ["-", "+"]})) == []
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 40, 2**22])
+def test_words_are_counted_once_a_text_and_the_commonest_kept(monkeypatch, piece_bytes):
+    monkeypatch.setattr(shift, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(shift, "MOST_WORDS", 3)
+    texts = pl.Series(["Übung, übung a fee", "fee: the fee", "the end", "", "the FEE of a day"])
+    counted = shift._common_words(texts, np.array([0, 0, 1, 1, 2]), 4)
+    # fee stands in three texts, so does the, then day by the alphabet; each text counts once, single letters never
+    assert counted.toarray().tolist() == [[2, 1, 0], [0, 1, 0], [1, 1, 1], [0, 0, 0]]
 
 
 def labelled(rng, n, shares):

@@ -7,15 +7,19 @@ differs by document; that is chance, and only what goes beyond it is told. Over 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from smallprint.check.findings import Finding, Rows
-from smallprint.modeling.linear import fit_terms
 
 ROUNDS, LEVEL = 999, 0.01
 MOST_ROWS, MOST_WORDS, MOST_LABELS = 20_000, 2_000, 2_000
+WORD, PIECE_BYTES = r"\w\w+", 2**22
 SEED = 7
 Array = NDArray[np.float64]
 
@@ -123,16 +127,9 @@ def _label_rates(
 def _words(
     part: pl.DataFrame, unit: NDArray[np.int64], here: NDArray[np.bool_], moves: NDArray[np.float32], split: str
 ) -> list[Finding]:
-    from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    counted = fit_terms(CountVectorizer(max_features=MOST_WORDS, binary=True, dtype=np.float32), part["text"].to_list())
-    if counted is None:
+    by_unit = _common_words(part["text"], unit, len(here))
+    if by_unit is None:
         return []
-    gather = csr_matrix(
-        (np.ones(len(unit), dtype=np.float32), (unit, np.arange(len(unit)))), shape=(len(here), len(unit))
-    )
-    by_unit = (gather @ counted).tocsr()
     whole = np.asarray(by_unit.sum(axis=0)).ravel()
 
     def divergence(inside: Array) -> Array:
@@ -159,6 +156,32 @@ def _words(
             "See whether it is of another time or source; the model will meet more of that kind.",
         )
     ]
+
+
+def _common_words(texts: pl.Series, unit: NDArray[np.int64], n_units: int) -> Any:
+    """Gives how many texts of each unit hold each of the commonest words, sparse `[n_units, n_words]`; None where no text has a word."""
+    from scipy.sparse import csr_matrix
+
+    frame = pl.DataFrame({"unit": unit, "text": texts})
+    pieces = np.cumsum(texts.str.len_bytes().to_numpy().astype(np.int64)) // PIECE_BYTES
+    borders = np.searchsorted(pieces, np.arange(int(pieces[-1]) + 2)).tolist()
+
+    def holding() -> Iterator[pl.DataFrame]:
+        """Yields the words of some texts, each word of a text once; every text's are found anew, which is cheaper than to keep them."""
+        for start, end in itertools.pairwise(borders):
+            words = frame[start:end].with_columns(pl.col("text").str.to_lowercase().str.extract_all(WORD).list.unique())
+            yield words.select("unit", word="text").explode("word").drop_nulls()
+
+    counted = pl.concat([found.group_by("word").len() for found in holding()]).group_by("word").agg(pl.col("len").sum())
+    if counted.is_empty():
+        return None
+    # where two are equally common, the alphabet decides: the answer is the same each time
+    common = (
+        counted.sort("len", "word", descending=[True, False]).head(MOST_WORDS).select("word").with_row_index("column")
+    )
+    cells = pl.concat([found.join(common, on="word").group_by("unit", "column").len() for found in holding()])
+    places = cells["unit"].to_numpy(), cells["column"].to_numpy()
+    return csr_matrix((cells["len"].to_numpy().astype(np.float32), places), shape=(n_units, len(common)))
 
 
 __all__ = ["check_shift"]
