@@ -33,6 +33,14 @@ def with_kept(old: dict[str, Any], new: dict[str, Any], kept: list[str]) -> dict
     if any(old["data"][name] != new["data"][name] for name in ("n_test", "n_validation", "label_names", "support")):
         raise SystemExit("The rows of the results file were measured on other examples.")
     fresh = [row for row in new["rows"] if row.get("name") not in kept]
+    baseline = {row["name"]: row for row in fresh if "name" in row}.get("linear")
+    if baseline is not None:  # what was compared with another linear row is no comparison with this one
+        before = next((row["by_seed"] for row in old["rows"] if row.get("name") == "linear"), {})
+        for row in old["rows"]:
+            for name in [
+                name for name in row.get("against_linear", {}) if before.get(name) != baseline["by_seed"][name]
+            ]:
+                del row["against_linear"][name]
     ours = {row["name"]: row for row in (*old["rows"], *fresh) if "name" in row}
     others = [row for row in old["rows"] if "name" not in row]
     order = [*(name for name in SYSTEMS if name in ours), *(name for name in ours if name not in SYSTEMS)]
@@ -62,6 +70,7 @@ def main() -> None:
         for row in figure["rows"]:
             if row.get("name") in SYSTEMS:  # a system may be called otherwise since it was measured
                 row["title"] = SYSTEMS[row["name"]].title
+                row |= {"note": SYSTEMS[row["name"]].note} if SYSTEMS[row["name"]].note else {}
     else:
         rows = given.rows.split(",") if given.rows else None
         data = str(DATA / "unfair_tos")

@@ -321,6 +321,9 @@ def values() -> dict[str, str]:
         "sample.companies": str(facts["sample"]["companies"]),
         "published.title": published["title"],
         "published.nine_macro": percent(published["mean"]["nine_macro"]),
+        "published.nine_micro": percent(
+            max(row["mean"]["nine_micro"] for row in figure["rows"] if "n_test" not in row)
+        ),
         "best.title": best["title"],
         "best.nine_macro": with_interval(best, "nine_macro"),
         "best.seeds": str(len(best["seeds"])),

@@ -348,7 +348,7 @@ def certainty() -> str:
     drawing.word(
         x1(published),
         bottom + 32,
-        f"best published, one run: {best['title']}, {100 * published:.1f}",
+        f"highest of LexGLUE's table, one run: {best['title']}, {100 * published:.1f}",
         "middle",
         "warm",
         11,

@@ -117,11 +117,12 @@ def test_where_the_data_is(monkeypatch, tmp_path):
 
     places = []
     monkeypatch.setitem(command.BENCHES, "unfair-tos", ("unfair_tos", lambda place, *_: places.append(place) or 1 / 0))
-    for root in ("/data", None):
+    (tmp_path / "unfair_tos").mkdir()
+    for root in (str(tmp_path), None):
         monkeypatch.setenv("SMALLPRINT_DATA", root) if root else monkeypatch.delenv("SMALLPRINT_DATA")
         with pytest.raises(ZeroDivisionError):
             run_bench("unfair-tos", out=tmp_path)
-    assert places == ["/data/unfair_tos", "hub:coastalcph/lex_glue/unfair_tos"]
+    assert places == [str(tmp_path / "unfair_tos"), "hub:coastalcph/lex_glue/unfair_tos"]
 
 
 def test_finished_runs_alone(done, data, monkeypatch, tmp_path):
@@ -133,3 +134,29 @@ def test_finished_runs_alone(done, data, monkeypatch, tmp_path):
     assert shown["rows"][-1]["by_seed"] == figure["rows"][-1]["by_seed"]
     with pytest.raises(ConfigError, match="No finished run is in"):
         run_bench("unfair-tos", str(data), ["linear"], 5, out=tmp_path, finished=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"mpnet": "/nope"}, "--mpnet: there is no folder /nope"),
+        ({"mpnet": "folder/of/mine"}, "--mpnet: there is no folder folder/of/mine"),
+        ({"decoder": "/nope.gguf"}, "--decoder: there is no file /nope.gguf"),
+        ({"data": "/nope"}, "There is no folder /nope"),
+    ],
+)
+def test_what_is_named_and_not_there_is_told_before_anything_is_trained(data, monkeypatch, tmp_path, given, told):
+    monkeypatch.setattr(api, "train", None)
+    with pytest.raises(ConfigError, match=told):
+        run_bench("unfair-tos", **{"data": str(data), "rows": ["linear"], "out": tmp_path, **given})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_of_another_row_is_not_shown_as_this_one(done, data, tmp_path):
+    out, _, _ = done
+    shutil.copytree(out / "linear-seed42", tmp_path / "full-seed42")
+    with pytest.raises(ConfigError, match="full-seed42 was trained with other settings"):
+        run_bench("unfair-tos", str(data), ["full"], 1, out=tmp_path, finished=True)
+    shutil.copytree(out / "linear-seed42", tmp_path / "linear-seed43")
+    with pytest.raises(ConfigError, match="linear-seed43 was trained with other settings"):
+        run_bench("unfair-tos", str(data), ["linear"], 2, out=tmp_path, finished=True)

@@ -13,7 +13,7 @@ from smallprint.bench.chart import render_chart
 from smallprint.bench.collect import Collected, Cost, Truth
 from smallprint.bench.measure import SeedResult, SeedScores
 from smallprint.bench.systems import SYSTEMS
-from smallprint.bench.table import build_rows, measured_row, published_rows, render_markdown, render_notes
+from smallprint.bench.table import build_rows, measured_row, published_rows, render_markdown, render_notes, render_pairs
 from smallprint.bench.unfair_tos import chat_rows
 
 K = 3
@@ -71,9 +71,7 @@ def test_the_seed_that_validation_chooses_may_be_the_worst_on_test():
 
 def test_no_difference_is_not_worse(figure):
     figure["rows"][9]["against_linear"]["nine_macro"] |= {"better": False, "interval": [0.0, 0.0], "difference": 0.0}
-    assert "MiniLM, full: not shown to differ from the linear baseline by nine-column macro F1 at 0.5" in "\n".join(
-        render_notes(figure)
-    )
+    assert "| MiniLM, full | +0.0 [+0.0, +0.0], not shown to differ |" in render_pairs(figure)
 
 
 def test_clauses_without_documents_are_said_to_be(figure):
@@ -88,23 +86,32 @@ def test_better_is_said_only_where_the_interval_excludes_0(figure):
     assert "always tuned" not in notes
     del figure["rows"][-1]["thresholds"]
     assert f"always tuned, and not again: {figure['rows'][-1]['title']}." in "\n".join(render_notes(figure))
-    assert "MiniLM, full: better than the linear baseline by nine-column macro F1 at 0.5" in notes
-    low, _ = figure["rows"][9]["against_linear"]["nine_macro"]["interval"]
+    low, high = (100 * value for value in figure["rows"][9]["against_linear"]["nine_macro"]["interval"])
     assert low > 0
+    assert f"[{low:+.1f}, {high:+.1f}], better |" in render_pairs(figure)
     figure["rows"][9]["against_linear"]["nine_macro"] |= {"better": False, "interval": [-0.01, 0.02]}
-    assert "MiniLM, full: not shown to differ from the linear baseline by nine-column macro F1 at 0.5" in "\n".join(
-        render_notes(figure)
-    )
+    assert "[-1.0, +2.0], not shown to differ |" in render_pairs(figure)
     figure["rows"][9]["against_linear"]["nine_macro"] |= {"better": False, "interval": [-0.03, -0.02]}
-    assert "MiniLM, full: worse than the linear baseline by nine-column macro F1 at 0.5" in "\n".join(
-        render_notes(figure)
-    )
+    assert "[-3.0, -2.0], worse |" in render_pairs(figure)
     assert "33 stand word for word in train" in notes
+
+
+def test_pairs_of_fewer_seeds_say_so_and_what_was_not_compared_is_left_empty(figure):
+    truth = truth_of()
+    few = build_rows([collected("linear", truth, 0.4), collected("upper", truth, 0.15, seeds=2)], truth)[1:]
+    figure["rows"] += few
+    del few[0]["against_linear"]["nine_macro_tuned"]
+    line = next(line for line in render_pairs(figure).splitlines() if "upper" in line)
+    assert line.startswith("| MiniLM, upper three layers, by the first 2 seeds of both |")
+    assert line.endswith("|  |  |  |")
+    assert "first" not in next(line for line in render_pairs(figure).splitlines() if "full" in line)
+    figure["rows"] = figure["rows"][:9]
+    assert render_pairs(figure) == ""
 
 
 def test_the_best_of_ours_is_said_beside_the_best_published(figure):
     notes = "\n".join(render_notes(figure))
-    assert "Highest published: Legal-BERT, 83.0, one run" in notes
+    assert "Highest of LexGLUE's table: Legal-BERT, 83.0, one run" in notes
     row = figure["rows"][9]
     row["mean"]["nine_macro"], row["interval"]["nine_macro"] = 0.9, [0.82, 0.95]
     assert "(mean of 3 seeds)" in "\n".join(render_notes(figure))

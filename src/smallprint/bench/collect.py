@@ -97,11 +97,7 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
                 f"{folder} was trained on {run.state['data']}.", f"{data}", "Remove it, or name another --out."
             )
         if _compared(run.config) != _compared(config):
-            raise ConfigError(
-                f"{folder} was trained with other settings.",
-                "the settings of this row",
-                "Remove it, or name another --out.",
-            )
+            raise _other_settings(folder)
         if run.state["status"] == "finished":
             say(f"{system.title}, seed {seed}: found in {folder}")
             return folder
@@ -111,6 +107,35 @@ def train_seed(system: System, data: str, seed: int, root: Path, cache: VectorCa
     say(f"{system.title}, seed {seed}:")
     api.train(data, config=config, out=folder, cache=cache, say=say, parent=f"{system.title}, {root.name}")
     return folder
+
+
+def check_settings(folder: Path, system: System, seed: int) -> None:
+    """Checks that a finished run is of this row and seed, as far as can be told without its weights: those of a stack are not compared.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    run = open_run(folder)
+    if run.config.model.family == "stack":
+        return
+    kept: dict[str, str | None] = (
+        {"model.backbone": run.config.model.backbone} if system.needs_base or system.needs_decoder else {}
+    )
+    kept |= {"training.teacher": run.config.training.teacher} if system.teacher else {}
+    own = [
+        f"training.seed={seed}",
+        "data.task=multilabel",
+        *(f"{name}={json.dumps(value)}" for name, value in kept.items()),
+    ]
+    named = [setting for setting in system.settings if setting.partition("=")[0] not in kept]
+    if _compared(run.config) != _compared(load_config(None, [*own, *named])):
+        raise _other_settings(folder)
+
+
+def _other_settings(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"{folder} was trained with other settings.", "the settings of this row", "Remove it, or name another --out."
+    )
 
 
 def is_finished(folder: Path) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from smallprint.bench.chart import render_chart
-from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, WITH_BASE_ROWS, choose_systems
-from smallprint.bench.table import render_figure, render_markdown, render_notes
+from smallprint.bench.systems import DEFAULT_ROWS, QUICK_ROWS, WITH_BASE_ROWS, check_weights, choose_systems
+from smallprint.bench.table import render_figure, render_markdown, render_notes, render_pairs
 from smallprint.bench.unfair_tos import run_unfair_tos
 from smallprint.core.errors import ConfigError
 from smallprint.core.files import write_json, write_text
@@ -47,7 +47,7 @@ def run_bench(
         say: Takes lines for a person.
 
     Raises:
-        ConfigError: There is no such table or row.
+        ConfigError: There is no such table, row, data or weights.
     """
     if name not in BENCHES:
         raise ConfigError(f"There is no bench '{name}'.", ", ".join(BENCHES), "Name one of these.")
@@ -56,6 +56,12 @@ def run_bench(
     place = data or (str(Path(root) / folder) if root else HUB)
     names = rows or list(QUICK_ROWS if quick else WITH_BASE_ROWS if mpnet else DEFAULT_ROWS)
     systems = choose_systems(names, mpnet, decoder, trained=finished)
+    if not finished:
+        check_weights(mpnet, decoder)
+    if not finished and not place.startswith("hub:") and not Path(place).expanduser().exists():
+        raise ConfigError(
+            f"There is no folder {place}.", f"the folder of {name}'s data", "Check --data, or leave it out."
+        )
     out = Path(out)
     figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)
     table, notes = render_markdown(figure), render_notes(figure)
@@ -63,4 +69,4 @@ def run_bench(
     write_text(out / "figure.md", render_figure(figure) + "\n")
     write_text(out / "figure.svg", render_chart(figure))
     say(f"Results: {out / 'figure.json'}, .md and .svg")
-    return figure, [table, "", *notes]
+    return figure, [table, "", *notes, "", render_pairs(figure)]

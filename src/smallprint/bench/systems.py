@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class System:
     note: str = ""
     members: tuple[System, ...] = ()
 
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 # chosen on validation
 UPPER = ("model.train_layers=3", "training.learning_rate=1e-4", "training.epochs=5")
@@ -91,10 +94,11 @@ SYSTEMS = {
         System("decoder", "SmolLM2-135M, LoRA in its upper ten layers", DECODER, needs_decoder=True),
         System(
             "blend",
-            "mean of linear, mpnet-base (frozen, and upper four layers), upper MiniLM and a decoder (SmolLM2, LoRA)",
+            "mean of five models",
             averages=("linear", "mpnet", "mpnet-upper", "upper", "decoder"),
             once=("decoder",),
-            note="the decoder was trained once, with the first seed, and is shared by all seeds: the spread over seeds is of the others",
+            note="linear, mpnet-base (frozen, and its upper four layers), upper MiniLM and a decoder (SmolLM2, LoRA), mean of logits; the "
+            "decoder was trained once, with the first seed, and is shared by all seeds: the spread over seeds is of the others",
         ),
     )
 }
@@ -160,6 +164,22 @@ def choose_systems(
     for name in [part for row in names for part in (_find(row).teacher, row) if part]:
         chosen[name] = ready(name)
     return list(chosen.values())
+
+
+def check_weights(mpnet: str | None, decoder: str | None) -> None:
+    """Checks before hours of work that named weights can be there: a folder, or what the Hub could have; a file.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if mpnet and not Path(mpnet).expanduser().is_dir() and not HUB_NAME.fullmatch(mpnet):
+        raise ConfigError(
+            f"--mpnet: there is no folder {mpnet}.",
+            "a folder with the checkpoint, or a name on the Hub",
+            "Check the path, or name sentence-transformers/all-mpnet-base-v2.",
+        )
+    if decoder and not Path(decoder).expanduser().is_file():
+        raise ConfigError(f"--decoder: there is no file {decoder}.", "a GGUF file", "Check the path.")
 
 
 def find_decoder() -> str | None:

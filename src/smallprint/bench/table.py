@@ -12,20 +12,21 @@ from smallprint.bench.collect import Collected, Cost, Truth
 from smallprint.bench.measure import MEASURES, RANKED, SeedResult, counts_of, interval_of, measure_seed, seed_mean
 from smallprint.bench.published import read_published
 from smallprint.core.config import EvaluationConfig
+from smallprint.core.progress import counted
 from smallprint.evaluation.compare import almost_stochastic_order, approximate_randomisation, paired_bootstrap
 
 WITH_INTERVAL = ("nine_macro", "nine_macro_tuned", "eight_macro", "binary_f1")
-COMPARED = {"nine_macro": "nine-column macro F1 at 0.5", "nine_macro_tuned": "the same, tuned"}
+COMPARED = {"nine_macro": "macro F1, 9, at 0.5", "nine_macro_tuned": "macro F1, 9, tuned"}
 SHOWN = (
     ("nine_micro", "micro, 9"),
     ("nine_macro", "macro, 9"),
     ("nine_micro_tuned", "micro, 9, tuned"),
     ("nine_macro_tuned", "macro, 9, tuned"),
-    ("eight_micro", "micro, 8"),
-    ("eight_macro", "macro, 8"),
-    ("binary_f1", "binary F1"),
+    ("eight_micro", "micro, 8, tuned"),
+    ("eight_macro", "macro, 8, tuned"),
+    ("binary_f1", "binary F1, tuned"),
     ("binary_ap", "binary PR-AUC"),
-    ("ece_calibrated", "ECE"),
+    ("ece_calibrated", "ECE, %"),
 )
 
 
@@ -109,8 +110,9 @@ def build_rows(systems: Sequence[Collected], truth: Truth) -> list[dict[str, Any
 
 
 def render_figure(figure: dict[str, Any]) -> str:
-    """Gives the table and the notes that have to stand beside it, as Markdown."""
-    return "\n".join([render_markdown(figure), "", *(f"- {note}" for note in render_notes(figure))])
+    """Gives the table, the notes that have to stand beside it, and how each row stands to the linear one, as Markdown."""
+    parts = [render_markdown(figure), "\n".join(f"- {note}" for note in render_notes(figure)), render_pairs(figure)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def render_markdown(figure: dict[str, Any]) -> str:
@@ -148,15 +150,14 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
         f"Test: {data['n_test']:,} clauses of {documents}; {data['test_in_train']} stand word for word in train.",
         f"Mean over seeds ± standard deviation; in brackets the 95% interval by bootstrap over {drawn}.",
         "ECE: adaptive calibration error over all labels, after calibration on validation.",
-        "'Better' is said where the 95% interval of the paired difference leaves out 0; p is of approximate randomisation.",
-        "Clauses a second: the trained bundle itself, by torch; exports are faster (docs/export.md).",
-        "Nine columns without 'tuned' use 0.5, as LexGLUE does; the others use thresholds from examples that were not learned from: "
-        "tuned ones where these pay, else 0.5.",
+        "Clauses a second: the trained bundle itself, by torch; what `smallprint export` writes is faster.",
+        "Columns without 'tuned' use 0.5, as LexGLUE does; 'tuned' are thresholds from examples that were not learned from, where these "
+        "pay, else 0.5. The chat model's are its plain answers.",
     ]
     if trained := figure.get("trained"):
         parts = f", {trained['resumed']} of them without what they took before a stop" if trained["resumed"] else ""
         lines.append(
-            f"The {trained['n']} trainings of {', '.join(trained['rows'])} took {trained['seconds'] / 3600:.1f} hours, "
+            f"{counted(trained['n'], 'training')} of {', '.join(trained['rows'])} took {_duration(trained['seconds'])} "
             f"one after the other{parts}."
         )
     if older := [row["title"] for row in figure["rows"] if "name" in row and "thresholds" not in row]:
@@ -164,16 +165,42 @@ def render_notes(figure: dict[str, Any]) -> list[str]:
     if standing := _beside_published(figure["rows"]):
         lines.append(standing)
     lines += [f"{row['title']}: {row['note']}." for row in figure["rows"] if "note" in row]
-    for row in figure["rows"]:
-        for name, against in row.get("against_linear", {}).items():
-            low, high = (100 * value for value in against["interval"])
-            verdict = "better than" if against["better"] else "worse than" if high < 0 else "not shown to differ from"
-            aso = f", ASO epsilon {against['aso_epsilon']:.2f}" if "aso_epsilon" in against else ""
-            lines.append(
-                f"{row['title']}: {verdict} the linear baseline by {COMPARED[name]}: {100 * against['difference']:+.1f} "
-                f"points [{low:+.1f}, {high:+.1f}], p {against['p_randomisation']:.3f}{aso}."
-            )
     return lines
+
+
+def render_pairs(figure: dict[str, Any]) -> str:
+    """Gives how each row stands to the linear baseline as Markdown: paired difference in points, its interval, p and ASO; empty where
+    nothing was compared.
+    """
+    paired = [row for row in figure["rows"] if row.get("against_linear")]
+    if not paired:
+        return ""
+    seeds = max(len(row["seeds"]) for row in paired)
+    heads = [cell for words in COMPARED.values() for cell in (words, "p", "ASO")]
+    lines = [f"| beside the linear baseline | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for row in paired:
+        few = f", by the first {len(row['seeds'])} seeds of both" if len(row["seeds"]) < seeds else ""
+        cells = [cell for name in COMPARED for cell in _pair_cells(row["against_linear"].get(name))]
+        lines.append(f"| {row['title']}{few} | {' | '.join(cells)} |")
+    told = (
+        "Points [95% interval], over the same documents and seeds. 'Better' and 'worse' are said where the interval leaves out 0, without "
+        "correction for so many comparisons; p: how often a difference as large comes up where whole documents' answers change sides by "
+        "chance; ASO (almost stochastic order over seeds): 0 where every seed is above the baseline's, 1 where none is."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _pair_cells(against: dict[str, Any] | None) -> list[str]:
+    if against is None:
+        return ["", "", ""]
+    low, high = (100 * value for value in against["interval"])
+    verdict = "better" if against["better"] else "worse" if high < 0 else "not shown to differ"
+    aso = f"{against['aso_epsilon']:.2f}" if "aso_epsilon" in against else ""
+    return [
+        f"{100 * against['difference']:+.1f} [{low:+.1f}, {high:+.1f}], {verdict}",
+        f"{against['p_randomisation']:.3f}",
+        aso,
+    ]
 
 
 def _beside_published(rows: Sequence[dict[str, Any]]) -> str | None:
@@ -188,7 +215,7 @@ def _beside_published(rows: Sequence[dict[str, Any]]) -> str | None:
     which = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     told = f"Highest of ours by macro F1 of nine columns at 0.5: {best['title']}, {_cell(best, measure)} ({which})"
     value = float(theirs["mean"][measure])
-    said = f"{told}. Highest published: {theirs['title']}, {_percent(value)}, one run, its interval unknown"
+    said = f"{told}. Highest of LexGLUE's table: {theirs['title']}, {_percent(value)}, one run, its interval unknown"
     low = best.get("interval", {}).get(measure, [0.0])[0]
     return f"{said}; ours is {'above it' if low > value else 'not shown to be above it'}."
 
@@ -211,4 +238,6 @@ def _percent(value: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -12,6 +12,7 @@ from smallprint.bench.collect import (
     Collected,
     Truth,
     check_same_examples,
+    check_settings,
     is_finished,
     measure_cost,
     measure_trainings,
@@ -45,7 +46,7 @@ def run_unfair_tos(
         finished: Train nothing: each row has the seeds that are there, and a row without any is left out.
 
     Raises:
-        ConfigError: Nothing is there.
+        ConfigError: Nothing is there, or a run that is there is of other settings.
     """
     collected: dict[str, Collected] = {}
     truth: Truth | None = None
@@ -59,8 +60,10 @@ def run_unfair_tos(
             continue
         scores = []
         for seed in there:
-            if not finished:
-                for part, own in parts[seed]:
+            for (part, own), place in zip(parts[seed], places[seed], strict=True):
+                if finished:
+                    check_settings(place, part, own)
+                else:
                     train_seed(part, data, own, root, cache, say)
             seed_scores, its_truth = (
                 blend_seed(places[seed], seed) if system.averages else read_run(places[seed][0], seed)

@@ -159,7 +159,9 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Only linear and frozen: minutes.")] = False,
     mpnet: Annotated[
         str | None,
-        typer.Option("--mpnet", help="Folder of mpnet-base, for mpnet, mpnet-upper, best, distilled, blend."),
+        typer.Option(
+            "--mpnet", help="Folder or Hub name of mpnet-base, for mpnet, mpnet-upper, best, distilled, blend."
+        ),
     ] = None,
     decoder: Annotated[
         str | None,
