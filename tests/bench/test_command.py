@@ -160,3 +160,14 @@ def test_a_finished_run_of_another_row_is_not_shown_as_this_one(done, data, tmp_
     shutil.copytree(out / "linear-seed42", tmp_path / "linear-seed43")
     with pytest.raises(ConfigError, match="linear-seed43 was trained with other settings"):
         run_bench("unfair-tos", str(data), ["linear"], 2, out=tmp_path, finished=True)
+
+
+def test_who_stops_it_is_told_that_the_same_command_goes_on(data, monkeypatch, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "train", stop)
+    lines = []
+    with pytest.raises(KeyboardInterrupt):
+        run_bench("unfair-tos", str(data), ["linear"], 1, out=tmp_path, say=lines.append)
+    assert lines[-1] == "Stopped. The same command goes on: what is trained is kept."

@@ -63,7 +63,11 @@ def run_bench(
             f"There is no folder {place}.", f"the folder of {name}'s data", "Check --data, or leave it out."
         )
     out = Path(out)
-    figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)
+    try:
+        figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)
+    except (KeyboardInterrupt, SystemExit):
+        say("Stopped. The same command goes on: what is trained is kept.")
+        raise
     table, notes = render_markdown(figure), render_notes(figure)
     write_json(out / "figure.json", figure)
     write_text(out / "figure.md", render_figure(figure) + "\n")
