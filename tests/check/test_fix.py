@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from smallprint.check.command import check_data, clean_data
 from smallprint.check.rows import cleaned_text, holds_unseen
+from smallprint.cli.app import main
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError
 
@@ -153,3 +154,56 @@ def test_names_of_ids_go_along(tmp_path):
     clean_data(str(data), DataConfig(), tmp_path / "out")
     assert (tmp_path / "out" / "labels.txt").read_text() == "red\ngreen\n"
     assert check_data(str(tmp_path / "out")).support["train"] == {"red": 5, "green": 4}
+
+
+MIXED = [
+    {
+        "text": "We may close it at once",
+        "label": "end",
+        "score": 1,
+        "meta": {"page": 2},
+        "tags": [1, "x"],
+        "big": 2**70,
+    },
+    {"text": "You pay\u200b for every day", "label": "pay", "score": 0.5, "meta": None, "tags": [], "big": 1},
+    {"text": "", "label": "end", "score": 0.5, "meta": {}, "tags": ["y"], "big": 1},
+]
+
+
+def test_json_lines_keep_every_value_as_it_was_written(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "test"):
+        lines = [json.dumps({**row, "text": row["text"] and f"{row['text']} {split}"}) for row in MIXED]
+        (data / f"{split}.jsonl").write_text("\n\n".join(lines))
+    clean_data(str(data), DataConfig(), tmp_path / "out")
+    train, test = (
+        [json.loads(line) for line in (tmp_path / "out" / f"{split}.jsonl").read_text().splitlines()]
+        for split in ("train", "test")
+    )
+    assert test == [{**row, "text": row["text"] and f"{row['text']} test"} for row in MIXED]
+    assert train == [
+        {**MIXED[0], "text": f"{MIXED[0]['text']} train"},
+        {**MIXED[1], "text": "You pay for every day train"},
+    ]
+
+
+def test_a_blank_row_of_test_is_left_and_told(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "split,text,label\ntrain,We may close it,end\ntrain,You pay us,pay\ntest,,pay\ntest,You owe us,pay\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["check", str(path), "--fix", str(tmp_path / "out")])
+    assert "1 error of the above that only you can mend is in it as well." in capsys.readouterr().err
+
+
+def test_an_output_that_is_there_or_is_the_data_is_refused_before_the_work(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("smallprint.check.command.check_data", None)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for more in (["--html", folder / "train.csv"], ["--fix", folder]):
+        with pytest.raises(SystemExit) as ended:
+            main(["check", str(folder), *map(str, more)])
+        assert ended.value.code == 2
+    assert "is read, and would be written over" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -129,7 +129,10 @@ def test_places_count_lines_as_an_editor_does(tmp_path):
     assert [place_in_file(tmp_path / "t.csv", row) for row in (0, 1)] == ["t.csv, line 2", "t.csv, line 5"]
     assert [place_in_file(tmp_path / "t.jsonl", row) for row in (0, 1)] == ["t.jsonl, line 1", "t.jsonl, line 3"]
     assert place_in_file(tmp_path / "t.parquet", 4) == "t.parquet, row 5"
+    FRAME.write_excel(tmp_path / "t.xlsx")
     assert place_in_file(tmp_path / "t.xlsx", 4) == "t.xlsx, row 6 of the sheet"
+    FRAME.write_excel(tmp_path / "low.xlsx", position=(3, 0))
+    assert place_in_file(tmp_path / "low.xlsx", 1) == "low.xlsx, row 6 of the sheet"
 
 
 def test_objects_of_one_plain_type_become_typed_columns():

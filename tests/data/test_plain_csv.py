@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,34 @@ def test_columns_and_order(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n1,2,3\n4,5,6\n")
     assert read_table(path, ["c", "a"]).rows() == [("3", "1"), ("6", "4")]
+
+
+@pytest.mark.parametrize(
+    "names", [["", "text", "label"], ["text", "", "label"], ["*", "text", "^t.*$"], ["^t.*$", "t", "*"]]
+)
+def test_no_name_is_taken_for_a_pattern_or_replaced(names: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",".join(names) + "\n1,2,3\n4,5,6\n")
+    for _ in range(2):  # the second time by another reader
+        assert read_table(path).to_dict(as_series=False) == dict(
+            zip(names, [["1", "4"], ["2", "5"], ["3", "6"]], strict=True)
+        )
+        assert read_table(path, names[1:]).columns == names[1:]
+    path.write_text(",".join(names) + '\n1,2,3\n4,5,6\n"7"x,8,9\n')  # row by row
+    with pytest.raises(DataError, match="line 4"):
+        read_table(path)
+    path.write_bytes(b"\xef\xbb\xbf" + (",".join(names) + "\n1,2,3\n").encode())
+    assert read_table(path, names[:2]).columns == names[:2]
+
+
+def test_a_file_changed_in_place_whose_time_is_set_back_is_looked_at_anew(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    assert read_plain_csv(path, ",") is not None
+    before = path.stat()
+    path.write_text("a,b\n1,2\n3;4\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_plain_csv(path, ",") is None
 
 
 def test_a_changed_file_is_looked_at_anew(tmp_path: Path) -> None:

@@ -298,3 +298,23 @@ def test_names_that_a_data_set_declares_become_a_file(tmp_path):
     source = replace(open_source({"train": frame}), column_label_names={"label": ["no", "yes"], "other": ["x"]})
     write_splits(source, DataConfig(), Plan(), tmp_path / "out")
     assert (tmp_path / "out" / "labels.txt").read_text() == "no\nyes\n"
+
+
+def test_json_lines_keep_every_value_and_lose_the_split_that_was(tmp_path):
+    rows = [
+        {
+            "text": f"text number {i}",
+            "label": "ab"[i % 2],
+            "n": i if i % 3 else i + 0.5,
+            "meta": {"page": i},
+            "split": "train",
+        }
+        for i in range(60)
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(SystemExit):
+        main(["split", str(tmp_path / "t.jsonl"), "--out", str(tmp_path / "out")])
+    found = [json.loads(line) for path in (tmp_path / "out").iterdir() for line in path.read_text().splitlines()]
+    assert sorted(found, key=lambda row: row["meta"]["page"]) == [
+        {k: v for k, v in row.items() if k != "split"} for row in rows
+    ]

@@ -16,12 +16,11 @@ import polars as pl
 from smallprint.check.duplicates import SAID, with_form
 from smallprint.check.findings import Rows
 from smallprint.check.rows import cleaned_text
-from smallprint.core.errors import ConfigError
-from smallprint.core.files import atomic_folder, write_text
+from smallprint.core.files import atomic_folder, check_new, write_text
 from smallprint.data.read import Source
 from smallprint.data.schema import Schema
 from smallprint.data.split_column import Parts
-from smallprint.data.write_table import suffix_of, write_label_names, write_table
+from smallprint.data.write_table import lines_of, suffix_of, write_label_names, write_lines, write_table
 
 LOG = "changes.jsonl"
 
@@ -39,9 +38,7 @@ def fix_data(source: Source, parts: Parts, rows: Rows, schema: Schema, out: str 
     Raises:
         ConfigError: The folder is there already.
     """
-    folder = Path(out).expanduser()
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
+    folder = check_new(out)
     suffix = suffix_of(source.name)
     dropped = {(split, row): why for why, split, row in _drops(rows)}
     counts: dict[str, int] = {}
@@ -51,9 +48,11 @@ def fix_data(source: Source, parts: Parts, rows: Rows, schema: Schema, out: str 
         counts[change] = counts.get(change, 0) + 1
         changes.append({"change": change, "split": split, "row": row, "where": rows.place(split, row)})
 
+    written = lines_of(source, parts) if suffix == ".jsonl" else None
     with atomic_folder(folder) as temporary:
         for split, frame in parts.frames.items():
-            numbers = parts.rows[split].to_list()
+            numbers, lines = parts.rows[split].to_list(), written[split] if written else []
+            before = frame[schema.text]
             if split != "test":
                 gone = [(split, row) in dropped for row in numbers]
                 for row, out_of in zip(numbers, gone, strict=True):
@@ -64,11 +63,19 @@ def fix_data(source: Source, parts: Parts, rows: Rows, schema: Schema, out: str 
                     frame.filter(kept),
                     [row for row, out_of in zip(numbers, gone, strict=True) if not out_of],
                 )
+                lines = [line for line, out_of in zip(lines, gone, strict=False) if not out_of]
+                before = frame[schema.text]
                 frame = _strip(frame, schema.text, split, numbers, note)
-            write_table(frame, temporary / f"{split}{suffix}")
+            if written:
+                texts = frame[schema.text]
+                changed = (texts.cast(pl.String, strict=False) != before.cast(pl.String, strict=False)).fill_null(False)
+                new = {int(place): {schema.text: texts[int(place)]} for place in changed.arg_true()}
+                write_lines(lines, temporary / f"{split}{suffix}", new)
+            else:
+                write_table(frame, temporary / f"{split}{suffix}")
         write_label_names(source, schema.labels, temporary)
-        lines = "".join(json.dumps(change, ensure_ascii=False) + "\n" for change in changes)
-        write_text(temporary / LOG, lines)
+        log = "".join(json.dumps(change, ensure_ascii=False) + "\n" for change in changes)
+        write_text(temporary / LOG, log)
     return counts
 
 

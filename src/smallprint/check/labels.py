@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from smallprint.check.findings import SHOWN, Finding, Place, Rows
+from smallprint.core.progress import counted
 
 FEW, HARDLY = 2, 5
 MOST_LABELS = 400  # of more labels pairs are not counted
@@ -166,7 +167,7 @@ def _groups(rows: Rows) -> list[Finding]:
     )
     if not split_by.height:
         return []
-    told = [f"{group} ({', '.join(splits)})" for group, splits in split_by.head(12).iter_rows()]
+    told = [f"{group} ({', '.join(splits)})" for group, splits in split_by.iter_rows()]
     where = known.filter(pl.col("group").is_in(split_by["group"].implode())).unique(
         "group", keep="first", maintain_order=True
     )
@@ -174,10 +175,10 @@ def _groups(rows: Rows) -> list[Finding]:
         Finding(
             "group-in-two-splits",
             "error",
-            f"{split_by.height:,} groups stand in more than one split: {_named(told)}.",
+            f"{counted(split_by.height, 'group')} in more than one split: {_named(told)}.",
             "Keep each group in one split: remove the split column or files and let --group split, or move the rows.",
             split_by.height,
-            rows.places(where),
+            rows.places(where, [f"group {group}" for group in where["group"]]),
         )
     ]
 

@@ -55,16 +55,22 @@ PATTERNS: tuple[tuple[str, Severity, pl.Expr, str, str], ...] = (
         "warning",
         TEXT.str.contains(CONTROL),
         "hold control characters",
-        "Take them out; `--fix` does.",
+        "Take them out; `--fix` does, but never in test.",
     ),
     (
         "direction-characters",
         "warning",
         TEXT.str.contains(DIRECTION),
         "hold characters that turn the direction of text, by which it looks other than it reads",
-        "Take them out; `--fix` does.",
+        "Take them out; `--fix` does, but never in test.",
     ),
-    ("unseen-characters", "note", holds_unseen(TEXT), "hold characters of no width", "Take them out; `--fix` does."),
+    (
+        "unseen-characters",
+        "note",
+        holds_unseen(TEXT),
+        "hold characters of no width",
+        "Take them out; `--fix` does, but never in test.",
+    ),
 )
 
 
@@ -102,7 +108,7 @@ def check_rows(rows: Rows) -> list[Finding]:
         BLANK,
         "error",
         f"{counted(counts[BLANK], 'row')} without text.",
-        "Fill them in or remove them; `--fix` removes them, and --set data.empty_text=drop leaves them out.",
+        "Fill them in or remove them; `--fix` removes them from all but test, and --set data.empty_text=drop leaves them out.",
         told,
     )
     for kind, severity, _, words, do in PATTERNS:
@@ -114,7 +120,7 @@ def check_rows(rows: Rows) -> list[Finding]:
     return findings + some(
         NO_LETTERS,
         "warning" if most else "note",
-        f"{counts[NO_LETTERS]:,} texts{', most of them,' if most else ''} have no letter: numbers and signs alone.",
+        f"{counted(counts[NO_LETTERS], 'text')}{', most of them,' if most else ''} without a letter: numbers and signs alone.",
         "See whether the text column is the right one, or whether these rows are of use.",
     )
 

@@ -115,6 +115,18 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def check_new(folder: str | Path) -> Path:
+    """Gives the folder's path.
+
+    Raises:
+        ConfigError: It is there already.
+    """
+    place = Path(folder).expanduser()
+    if place.exists():
+        raise ConfigError(f"{place} is there already.", "a new folder", "Name another, or remove it.")
+    return place
+
+
 def check_output(
     output: str | Path | None,
     inputs: Iterable[str | Path] = (),

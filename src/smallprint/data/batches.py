@@ -51,7 +51,7 @@ def csv_batches(
             for _ in range(given):
                 next(rows, None)  # there are fewer where the file shrinks meanwhile
             for part in in_parts((row for _, row in rows), lambda row: sum(map(len, row))):
-                yield pl.DataFrame(part, schema=schema, orient="row").select(kept)
+                yield pl.DataFrame(part, schema=schema, orient="row")[kept]
 
 
 def json_batches(path: Path, columns: Sequence[str] | None = None, encoding: str = UTF_8) -> Iterator[pl.DataFrame]:

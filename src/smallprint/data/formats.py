@@ -132,7 +132,9 @@ def place_in_file(path: Path, row: int, *, encoding: str = UTF_8) -> str:
     """
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
-        return f"{path.name}, row {row + 2} of the sheet"
+        stamp = path.stat()
+        above = _rows_above_header(str(path), stamp.st_size, stamp.st_mtime_ns)
+        return f"{path.name}, row {row + 2 + above} of the sheet"
     if suffix not in SEPARATORS and suffix not in JSON_LINES:
         return f"{path.name}, row {row + 1}"
     stamp = path.stat()
@@ -153,6 +155,17 @@ _ASKED: set[tuple[str, int, int]] = set()
 def _line_numbers(path: str, size: int, changed: int, encoding: str) -> array[int]:
     """The line in which each row of a text file begins; size and time of change tell one state of it from another."""
     return array("Q", _numbered(Path(path), encoding))
+
+
+@lru_cache(maxsize=3)
+def _rows_above_header(path: str, size: int, changed: int) -> int:
+    """How many blank rows of the first sheet are passed over before its header."""
+    import fastexcel
+
+    with damaged(Path(path), "an Excel workbook (.xlsx)"):
+        book = fastexcel.read_excel(path)
+        whole, told = (book.load_sheet(0, header_row=None, **more).height for more in ({"skip_rows": 0}, {}))
+    return int(whole - told)
 
 
 def _numbered(path: Path, encoding: str) -> Iterator[int]:

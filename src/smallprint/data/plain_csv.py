@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars import selectors
 
 from smallprint.core.ahead import map_ahead
 from smallprint.core.errors import DataError
@@ -24,7 +25,7 @@ CHUNK, LEAST_CHUNK, PARTS = 2**22, 2**20, 32
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16
-_BORDERS: dict[tuple[str, int, int, str, int], list[tuple[int, int]]] = {}  # a training reads its table several times
+_BORDERS: dict[tuple[str | int, ...], list[tuple[int, int]]] = {}  # a training reads its table several times
 
 
 class NotPlainError(Exception):
@@ -45,13 +46,9 @@ def plain_pieces(path: Path, separator: str, columns: Sequence[str] | None = Non
     header, start, separator = _header(path, separator)
     stamp = path.stat()
     chunk = min(CHUNK, max(LEAST_CHUNK, stamp.st_size // PARTS))
-    key = (
-        str(path),
-        stamp.st_size,
-        stamp.st_mtime_ns,
-        separator,
-        chunk,
-    )  # size and time tell one state of a file from another
+    # tells one state of a file from another, whoever sets its time of change back
+    state = stamp.st_ino, stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns
+    key = (str(path), *state, separator, chunk)
     known = _BORDERS.get(key)
     kept = list(columns) if columns is not None and set(columns) <= set(header) else header
     if known is not None:
@@ -192,6 +189,7 @@ def _parse(piece: memoryview, header: list[str], kept: list[str], separator: str
     except pyarrow.ArrowInvalid as error:
         raise NotPlainError from error
     frame = cast(pl.DataFrame, pl.from_arrow(table))
+    frame.columns = kept  # Polars gives one without a name another
     if (frame[kept[0]] == "").any() and _has_blank(piece):  # Arrow gives a blank line as a row
         raise NotPlainError
     return frame
@@ -209,7 +207,7 @@ def _parse_again(piece: bytes, rows: int, header: list[str], kept: list[str], se
                 empty_string_is_null=False,
                 glob=False,
             )
-            .select(kept)
+            .select(selectors.by_name(*kept))  # a plain name could be a pattern
             .collect()
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

@@ -49,13 +49,15 @@ LABELS_FILE = "labels.txt"
 @dataclass(frozen=True)
 class Table:
     """One table that is read when asked: `load(columns)` gives its rows, `batches(columns)` the same bit by bit where it is a file,
-    `place(row)` a row's place in words. `uneven`: another batch may have further columns. `path`: its file."""
+    `place(row)` a row's place in words. `uneven`: another batch may have further columns. `path`: its file. `lines()`: the rows
+    of JSON Lines as they are written."""
 
     load: Callable[[list[str] | None], pl.DataFrame]
     place: Callable[[int], str]
     batches: Callable[[list[str] | None], Iterator[pl.DataFrame]] | None = None
     uneven: bool = False
     path: Path | None = None
+    lines: Callable[[], Iterator[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,15 @@ class Source:
         """
         table = self._table(split)
         return table.batches(columns) if table.batches else table.load(columns).iter_slices(BATCH_ROWS)
+
+    def lines(self, split: str | None) -> Iterator[str] | None:
+        """The rows as they are written, a JSON object each, where the table is a file of JSON Lines; else None.
+
+        Raises:
+            DataError: There is no such split; as the lines come, one is not readable.
+        """
+        lines = self._table(split).lines
+        return None if lines is None else lines()
 
     @property
     def streams(self) -> bool:
@@ -214,6 +225,16 @@ def _read_labels_file(folder: Path, encoding: str) -> list[str] | None:
     return names
 
 
+def data_files(data: str) -> list[Path]:
+    """Gives the file that is named, or the files in the folder that is named; none for what is neither."""
+    place = Path(data).expanduser()
+    if place.is_dir():
+        return sorted(
+            entry for entry in place.iterdir() if entry.suffix.lower() in SUFFIXES or entry.name == LABELS_FILE
+        )
+    return [place] if place.is_file() else []
+
+
 def _open_splits(name: str, tables: Mapping[Any, Any]) -> Source:
     found: dict[str, Any] = {}
     for key, table in tables.items():
@@ -242,7 +263,12 @@ def _file_table(path: Path, encoding: str) -> Table:
     batches = None if path.suffix.lower() == ".xlsx" else partial(read_batches, path, encoding=encoding)
     uneven = path.suffix.lower() in JSON_LINES
     load, place = partial(read_table, path, encoding=encoding), partial(place_in_file, path, encoding=encoding)
-    return Table(load, place, batches, uneven, path)
+    return Table(load, place, batches, uneven, path, partial(_lines_of, path, encoding) if uneven else None)
+
+
+def _lines_of(path: Path, encoding: str) -> Iterator[str]:
+    with path.open("rb") as file:
+        yield from (line for line in decode_lines(file, str(path), encoding) if line.strip())
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

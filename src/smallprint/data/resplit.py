@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from smallprint.core.config import DataConfig
 from smallprint.core.errors import ConfigError, DataError
-from smallprint.core.files import atomic_folder
+from smallprint.core.files import atomic_folder, check_new
 from smallprint.core.progress import Say, counted, say_nothing
 from smallprint.data.columns import require_column
 from smallprint.data.examples import Examples, to_examples
@@ -30,7 +30,7 @@ from smallprint.data.read import SPLITS, Source
 from smallprint.data.schema import Schema, detect_schema, label_order, row_places
 from smallprint.data.split import fold_examples, label_units, part_rows
 from smallprint.data.split_column import ROW, Parts, read_parts
-from smallprint.data.write_table import suffix_of, write_label_names, write_table
+from smallprint.data.write_table import lines_of, suffix_of, write_label_names, write_lines, write_table
 
 By = Literal["auto", "random", "group", "time"]
 Numbers = NDArray[np.int64]
@@ -66,7 +66,7 @@ class Plan:
 
 
 def make_splits(
-    source: Source, config: DataConfig, plan: Plan, say: Say = say_nothing
+    source: Source, config: DataConfig, plan: Plan, say: Say = say_nothing, parts: Parts | None = None
 ) -> tuple[pl.DataFrame, list[dict[str, Numbers]], Schema]:
     """Gives the whole table, of each split (one, or one a fold) the row numbers by part, and the schema; says how many rows are in none.
 
@@ -76,7 +76,7 @@ def make_splits(
     """
     if plan.by == "time" and plan.time is None:
         raise ConfigError("Splitting by time needs a time.", "--time COLUMN", "Name the column.")
-    parts = read_parts(source, config, SPLITS)
+    parts = read_parts(source, config, SPLITS) if parts is None else parts
     schema = _with_all_labels(detect_schema(source, config), parts, source, config)
     examples = _all_examples(parts, schema, source)
     whole = _joined(list(parts.frames.values()), schema)
@@ -109,17 +109,22 @@ def write_splits(
         ConfigError: The folder is there already, or as `make_splits`.
         DataError: As `make_splits`.
     """
-    folder = Path(out).expanduser()
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already.", "a new folder", "Name another, or remove it.")
-    whole, splits, schema = make_splits(source, config, plan, say)
+    folder = check_new(out)
+    parts = read_parts(source, config, SPLITS)
+    whole, splits, schema = make_splits(source, config, plan, say, parts)
     suffix = suffix_of(source.name)
+    alike = len({frame.schema[schema.labels[0]] for frame in parts.frames.values()}) == 1  # else labels are written anew
+    written = lines_of(source, parts) if suffix == ".jsonl" and alike else None
+    lines = [line for part in parts.frames for line in written[part]] if written else []
     with atomic_folder(folder) as temporary:
         for number, split in enumerate(splits, start=1):
             place = temporary / f"fold-{number}" if plan.folds else temporary
             place.mkdir(exist_ok=True)
             for part, rows in split.items():
-                write_table(whole[rows.tolist()], place / f"{part}{suffix}")
+                if written:
+                    write_lines((lines[row] for row in rows.tolist()), place / f"{part}{suffix}")
+                else:
+                    write_table(whole[rows.tolist()], place / f"{part}{suffix}")
             write_label_names(source, schema.labels, place)
     return [{part: len(rows) for part, rows in split.items()} for split in splits]
 

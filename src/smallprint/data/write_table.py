@@ -5,13 +5,16 @@ Label names that its source gives for ids go into a file beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from smallprint.core.files import write_text
 from smallprint.data.read import LABELS_FILE, Source
+from smallprint.data.split_column import Parts
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
@@ -38,10 +41,41 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(path)
 
 
+def write_lines(lines: Iterable[str], path: Path, changed: Mapping[int, dict[str, Any]] | None = None) -> None:
+    """Writes rows of JSON Lines as they were written, so that every value of every key stays what it is.
+
+    Args:
+        lines: A JSON object each.
+        path: The file.
+        changed: New values of some keys, by the place among `lines`.
+    """
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for place, line in enumerate(lines):
+            new = (changed or {}).get(place)
+            file.write(json.dumps(json.loads(line) | new, ensure_ascii=False) if new else line.strip())
+            file.write("\n")
+
+
+def lines_of(source: Source, parts: Parts) -> dict[str, list[str]] | None:
+    """The rows of each part as they are written, without the split that a key named; None where the source is not JSON Lines throughout."""
+    found, key = {}, parts.split_column
+    for split, numbers in parts.rows.items():
+        lines = source.lines(split if source.splits else None)
+        if lines is None:
+            return None
+        whole = list(lines)
+        found[split] = [whole[number] if key is None else _without(whole[number], key) for number in numbers.to_list()]
+    return found
+
+
+def _without(line: str, key: str) -> str:
+    return json.dumps({name: value for name, value in json.loads(line).items() if name != key}, ensure_ascii=False)
+
+
 def write_label_names(source: Source, labels: Sequence[str], folder: Path) -> None:
     """Writes `labels.txt` where the source has names for the ids in its label column, and else nothing."""
     if (names := source.names_of(labels)) is not None:
         write_text(folder / LABELS_FILE, "".join(f"{name}\n" for name in names))
 
 
-__all__ = ["suffix_of", "write_label_names", "write_table"]
+__all__ = ["lines_of", "suffix_of", "write_label_names", "write_lines", "write_table"]
