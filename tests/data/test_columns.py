@@ -121,3 +121,17 @@ def test_lists_are_no_groups():
     assert find_columns(frame, DataConfig(), "data")[2] is None
     with pytest.raises(DataError, match=r"group column 'document' holds List\(String\)"):
         find_columns(frame, DataConfig(group="document"), "data")
+
+
+def test_advice_where_no_column_looks_like_labels():
+    texts = [f"we may close the account number {i}" for i in range(8)]
+    dates = [f"2026-01-0{1 + i % 2}" for i in range(8)]
+    for more, told in (
+        ({"signed": dates}, "Name it with --labels COLUMN"),
+        ({"signed": dates, "types": [["a"], ["b"]] * 4}, "Perhaps --labels types;"),
+        ({"signed": dates, "kind": ["x", "y"] * 4}, "Perhaps --labels kind;"),
+    ):
+        with pytest.raises(DataError, match=told):
+            find_columns(pl.DataFrame({"text": texts, **more}), DataConfig(), "t.csv")
+    with pytest.raises(DataError, match=r"There is one column: if '\|' parts its fields"):
+        find_columns(pl.DataFrame({"clause|types": texts}), DataConfig(), "t.csv")

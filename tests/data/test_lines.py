@@ -110,3 +110,21 @@ def test_a_file_without_lines_is_refused_before_it_fills_memory(
     path.write_bytes(b'{"text": "' + b"x" * 5000 + b'"}')
     with path.open("rb") as file, pytest.raises(DataError, match=r"line 1: the line is longer than"):
         list(decode_lines(file, "one.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            b"PK\x03\x04\x14\x00\x06\x00\xff\xfe",
+            "an Excel workbook or a zip archive(.|\n)*Name an Excel workbook .xlsx",
+        ),
+        (b"\x89\x00\xff\n", "is no text: it holds bytes of 0"),
+        (b"text,label\ra,b\rc,d\r", "lines end in CR alone(.|\n)*LF or CRLF"),
+    ],
+)
+def test_what_is_no_table_as_text_is_told_apart(tmp_path, content, told):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with path.open("rb") as file, pytest.raises(DataError, match=told):
+        list(csv_rows(decode_lines(file, str(path)), str(path), ","))

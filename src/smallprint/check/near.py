@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smallprint.check.duplicates import first_places
 from smallprint.check.findings import Finding, Place, Rows
 from smallprint.core.freed import give_back
+from smallprint.core.progress import counted
 from smallprint.data.normalise import normal_forms
 
 BANDS, WIDTH = 16, 4
@@ -168,8 +169,8 @@ def check_near(rows: Rows, formed: pl.DataFrame) -> list[Finding]:
             order = chosen[np.argsort(-alike[chosen], kind="stable")]
             severity = "warning" if many or kind == "near-copy-across-splits" else "note"
             do = APART if many else do
-            number = f"{'At least ' if cut else ''}{len(chosen):,}"
-            found = f"{number} pairs of texts that share at least {ALIKE:.0%} of their words {words}."
+            number = f"{'At least ' if cut else ''}{counted(len(chosen), 'pair')}"
+            found = f"{number} of texts that share at least {ALIKE:.0%} of their words {words}."
             places = _places(rows, formed, once[pairs[order[:25]]], alike[order[:25]])
             findings.append(Finding(kind, severity, found, do, len(chosen), places, cut))  # type: ignore[arg-type]
     return findings

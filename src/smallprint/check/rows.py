@@ -120,7 +120,8 @@ def check_rows(rows: Rows) -> list[Finding]:
     return findings + some(
         NO_LETTERS,
         "warning" if most else "note",
-        f"{counted(counts[NO_LETTERS], 'text')}{', most of them,' if most else ''} without a letter: numbers and signs alone.",
+        f"{counted(counts[NO_LETTERS], 'text')}{', most of them,' if most else ''} {'has' if counts[NO_LETTERS] == 1 else 'have'} "
+        "no letter: numbers and signs alone.",
         "See whether the text column is the right one, or whether these rows are of use.",
     )
 

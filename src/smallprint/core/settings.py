@@ -218,7 +218,8 @@ def _describe(detail: ErrorDetails) -> str:
             name, inner = next(iter(value.items()))
             whole, detail = f"{whole}.{name}", {**detail, "input": inner}
         return f"Unknown setting '{whole}'; {_nearest(whole)}."
-    return f"Setting '{key}' is {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}."
+    told = detail["msg"].removeprefix("Value error, ")
+    return f"Setting '{key}' is {detail['input']!r}: {told[:1].lower()}{told[1:]}."
 
 
 def _nearest(key: str) -> str:

@@ -32,6 +32,8 @@ LABEL_NAMES = (
 GROUP_NAMES = ("group", "document", "company", "doc_id", "document_id", "contract", "source_id")
 LONG_CHARS = 20
 LOOKED_AT_ROWS = 1000
+DATE = r"^\s*(\d{4}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})"
+OTHER_SEPARATORS = "|\t;,^~"
 
 
 def find_columns(frame: pl.DataFrame, config: DataConfig, where: str) -> tuple[str, tuple[str, ...], str | None]:
@@ -150,14 +152,22 @@ def _check_not_text(frame: pl.DataFrame, labels: Sequence[str], config: DataConf
 def _likely_labels(frame: pl.DataFrame, taken: set[str]) -> str:
     """Advice that names the one column of few different strings, or nothing where there is none or several."""
     looked = frame.head(LOOKED_AT_ROWS)
-    few = [
+    lists = [name for name, kind in looked.schema.items() if name not in taken and isinstance(kind, pl.List)]
+    few = lists or [
         name
         for name in looked.columns
         if name not in taken
         and looked[name].dtype == pl.String
         and 2 <= looked[name].drop_nulls().n_unique() <= looked.height / 2
+        and not looked[name].str.contains(DATE).all()
     ]
     return f"Perhaps --labels {few[0]}; else name another column (data.labels)." if len(few) == 1 else ""
+
+
+def _other_separator(frame: pl.DataFrame) -> str:
+    """Advice where one column's name has signs that part fields elsewhere, or nothing."""
+    signs = [sign for sign in OTHER_SEPARATORS if sign in frame.columns[0]] if frame.width == 1 else []
+    return f"There is one column: if {signs[0]!r} parts its fields, write commas, semicolons or tabs." if signs else ""
 
 
 def _find_labels(frame: pl.DataFrame, taken: set[str], where: str) -> tuple[str, ...]:
@@ -167,7 +177,7 @@ def _find_labels(frame: pl.DataFrame, taken: set[str], where: str) -> tuple[str,
     raise DataError(
         f"{where}: no column looks like labels; the columns are {quoted(frame.columns)}.",
         f"a column named {', '.join(LABEL_NAMES[:4])}..., or columns with 0 and 1",
-        _likely_labels(frame, taken) or "Name it with --labels COLUMN (data.labels).",
+        _other_separator(frame) or _likely_labels(frame, taken) or "Name it with --labels COLUMN (data.labels).",
     )
 
 

@@ -41,6 +41,8 @@ def decode_lines(raw: Iterable[bytes], where: str, encoding: str = UTF_8) -> Ite
         try:
             text = _decoded(line, number, encoding)
         except UnicodeDecodeError as error:
+            if number == 1 and (other := _no_text(line)):
+                raise DataError(f"{where} is no text: {other[0]}.", "a table as text", other[1]) from None
             utf16 = _is_utf_16(line, number)
             named = f" nor {encoding}" if encoding != UTF_8 else ""
             what = f"has byte 0x{line[error.start]:02x} that is not UTF-8{named}, line {number}"
@@ -63,6 +65,18 @@ def _decoded(line: bytes, number: int, encoding: str) -> str:
         if encoding == UTF_8 or _is_utf_16(line, number):
             raise
         return line.decode(encoding)
+
+
+def _no_text(line: bytes) -> tuple[str, str] | None:
+    """What a file is by its first bytes, and what to do; None for what may be text in some encoding."""
+    if line.startswith(b"PK\x03\x04"):
+        return (
+            "by its first bytes it is an Excel workbook or a zip archive",
+            "Name an Excel workbook .xlsx; unpack an archive.",
+        )
+    if b"\x00" in line and not _is_utf_16(line, 1):
+        return "it holds bytes of 0", "See whether it is the right file, or its suffix the right one."
+    return None
 
 
 def _is_utf_16(line: bytes, number: int) -> bool:
@@ -95,6 +109,12 @@ def csv_rows(lines: Iterable[str], where: str, separator: str) -> Iterator[tuple
         except StopIteration:
             break
         except csv.Error as error:
+            if "new-line character" in str(error):
+                raise DataError(
+                    f"{where}, line {start}: lines end in CR alone, or one stands in a field without quotes.",
+                    "lines that end in LF or CRLF",
+                    "Save the table with such line ends.",
+                ) from error
             raise DataError(
                 f"{where}, line {start}: the row that starts here cannot be read ({error}).",
                 'fields with quotes, separators or line ends inside stand in double quotes, and a quote is written ""',

@@ -83,6 +83,12 @@ def make_splits(
     if examples.dropped:
         say(f"{counted(examples.dropped, 'row')} without {schema.left_out} left out.")
     by = plan.by if plan.by != "auto" else "group" if schema.group else "random"
+    how = {
+        "group": f"by group '{schema.group}'",
+        "time": f"by time '{plan.time}'",
+        "random": "at random, equal texts together",
+    }
+    say(f"Split {how[by]}.")
     if by == "group" and schema.group is None:
         raise ConfigError("Splitting by group needs a group.", "--group COLUMN", "Name the column.")
     if by == "random":
@@ -113,7 +119,9 @@ def write_splits(
     parts = read_parts(source, config, SPLITS)
     whole, splits, schema = make_splits(source, config, plan, say, parts)
     suffix = suffix_of(source.name)
-    alike = len({frame.schema[schema.labels[0]] for frame in parts.frames.values()}) == 1  # else labels are written anew
+    alike = (
+        len({frame.schema[schema.labels[0]] for frame in parts.frames.values()}) == 1
+    )  # else labels are written anew
     written = lines_of(source, parts) if suffix == ".jsonl" and alike else None
     lines = [line for part in parts.frames for line in written[part]] if written else []
     with atomic_folder(folder) as temporary:
