@@ -155,7 +155,7 @@ def test_rows_that_are_left_out_are_told(tmp_path):
     config = DataConfig(empty_label="drop", task="multiclass")
     counts = write_splits(open_source(frame), config, Plan(), tmp_path / "out", said.append)
     assert sum(counts[0].values()) == 119
-    assert said == ["1 row without text or label left out.", "Split at random, equal texts together."]
+    assert said == ["1 row without text or label left out.", "Split by group 'document'."]
 
 
 def test_the_command(tmp_path, capsys):
