@@ -21,7 +21,7 @@ from smallprint.core.errors import DataError
 from smallprint.data.lines import MAX_FIELD_CHARS, csv_rows, decode_lines, separator_of
 
 # bytes; a small file is read in smaller pieces: memory is to follow its size
-CHUNK, LEAST_CHUNK, PARTS = 2**22, 2**20, 32
+CHUNK, LEAST_CHUNK, PARTS = 2**22, 2**20, 40
 QUOTE, LINE_FEED, RETURN = (np.uint8(byte) for byte in b'"\n\r')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MOST_KNOWN = 16
