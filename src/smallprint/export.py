@@ -5,6 +5,7 @@ Steps of their own beside `api`: convert, compare, decide, write.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -92,7 +93,11 @@ def export(
     folder = find_bundle(model)
     bundle = load_bundle(folder)
     out = Path(out) if out is not None else _beside(model, folder, to)
-    check_output(out, folder=True)
+    check_output(out, [folder, Path(model)], "Name another with --out.", folder=True)
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(
+            f"{out} holds the model that is read.", "another folder for the export", "Name another with --out."
+        )
     if to != "transformers":
         check_replaceable(out)
     elif out.exists() and any(out.iterdir()):
@@ -159,8 +164,13 @@ def _as_transformers(bundle: Bundle, engine: Engine, rows: _Rows, named: str, fo
     model, tokenizer = to_transformers(bundle.scorer, bundle.labels)
     original = engine.score(rows.texts)
     with atomic_folder(out) as temporary:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        try:
+            model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+        except Exception as error:  # safetensors has an error of its own for what the system refuses
+            if "No space left" in str(error):
+                raise OSError(errno.ENOSPC, "no space left") from error
+            raise
         decisions = {
             "task": bundle.labels.task,
             "label_names": list(bundle.labels.names),

@@ -106,3 +106,18 @@ def test_a_place_where_nothing_can_be_written_is_told_before_the_work_and_after_
     for place in (folder, tmp_path / "new"):
         check_output(place, folder=True)
     assert sorted(tmp_path.iterdir()) == [file, folder]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name")
+def test_a_pipe_or_device_is_no_place_for_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="is no ordinary file"):
+        check_output(tmp_path / "pipe")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "there.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "there.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "there.txt").read_text() == "new"

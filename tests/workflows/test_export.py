@@ -324,3 +324,12 @@ def test_the_result_says_all(onnx_of):
     _, found = onnx_of("binary")
     assert {field.name for field in dataclasses.fields(found)} >= {"rows", "difference", "agreement", "size_mb"}
     assert all(line for line in exporting.lines_of(found))
+
+
+def test_the_model_that_is_read_is_not_written_over(trained, tmp_path):
+    run = trained("multilabel")
+    before = sorted((path.relative_to(run), path.stat().st_size) for path in run.rglob("*"))
+    for out in (run / "bundle", run, run.parent):
+        with pytest.raises(ConfigError, match=r"is read, and would be written over|holds the model that is read"):
+            export(run, "onnx", out)
+    assert sorted((path.relative_to(run), path.stat().st_size) for path in run.rglob("*")) == before

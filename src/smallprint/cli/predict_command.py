@@ -17,11 +17,11 @@ ENGINES = ("one", "ray")
 def predict(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="csv, tsv, jsonl, parquet, txt; - is standard input.")
+        str, typer.Argument(metavar="INPUT", help="csv, tsv, jsonl, parquet, txt; -: texts a line, or jsonl.")
     ] = "-",
     out: Annotated[str, typer.Option("-o", "--out", help="File for the rows; - is standard output.")] = "-",
     text: Text = None,
-    output_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")] = None,
+    output_format: Annotated[str | None, typer.Option("--format", help="Of --out: csv, tsv, jsonl or parquet.")] = None,
     encoding: Encoding = None,
     force: Annotated[bool, typer.Option("--force", help="Write over INPUT where --out is the same file.")] = False,
     actions: Annotated[Path | None, typer.Option("--actions", help="YAML of what is done with findings.")] = None,
@@ -58,6 +58,8 @@ def predict(
         raise ConfigError(
             "--workers and --address belong to --engine ray.", "--engine ray", "Add it, or leave them out."
         )
+    if actions is None and outbox is not None:
+        raise ConfigError("--outbox belongs to --actions.", "--actions FILE", "Add it, or leave --outbox out.")
     if engine == "ray":
         from smallprint.inference.sharded import predict_sharded
 

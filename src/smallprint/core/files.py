@@ -69,6 +69,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     with disk_errors(path):
+        if path.is_symlink():  # what it leads to is written, and the link stays
+            path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
@@ -153,7 +155,14 @@ def check_output(
         with disk_errors(place):
             if any(parent.is_file() for parent in place.parents):  # Windows says that such a path is not found
                 raise OSError(errno.ENOTDIR, "a file among the folders")
-            if stat.S_ISDIR(place.stat().st_mode) != folder:
+            mode = place.stat().st_mode
+            if not folder and not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                raise ConfigError(
+                    f"{output} is no ordinary file: what stands there would be replaced by one.",
+                    "a file, or a place where none is",
+                    f"Write to standard output instead ('-') and send that there: > {output}",
+                )
+            if stat.S_ISDIR(mode) != folder:
                 raise OSError(errno.ENOTDIR if folder else errno.EISDIR, "a folder for a file, or a file for a folder")
     except FileNotFoundError:
         return

@@ -84,6 +84,8 @@ class RowWriter:
             if self.path is None:
                 self._file = sys.stdout.buffer
             else:
+                if self.path.is_symlink():  # what it leads to is written, and the link stays
+                    self.path = self.path.resolve()
                 if self.path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "it is a folder")
                 self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")

@@ -105,6 +105,10 @@ def predict_sharded(
     bundle = find_bundle(model).absolute()
     folder = folder or Path(f"{output}.shards")
     encoding = encoding or load_config(bundle / "config.yaml").data.encoding
+    with open_rows(
+        input, text=text, encoding=encoding
+    ) as stream:  # before hours of work: what cannot be written is told now
+        form, exact, separator = choose_format(output, output_format, stream), stream.columns, choose_separator(stream)
     plan = _plan(bundle, Path(input).expanduser(), folder, text, encoding, say)
     missing = [shard for shard in plan["shards"] if not (Path(shard["scored"]).exists() and _counts_of(shard).exists())]
     if len(missing) < len(plan["shards"]):
@@ -112,8 +116,6 @@ def predict_sharded(
     with without_idle_lines():
         if missing:
             _score(ray, bundle, plan["text"], missing, workers, address, say)
-    with open_rows(input, text=text, encoding=encoding) as stream:
-        form, exact, separator = choose_format(output, output_format, stream), stream.columns, choose_separator(stream)
     rows = 0
     with RowWriter(output, form, exact=exact, separator=separator) as writer:
         for shard in plan["shards"]:
