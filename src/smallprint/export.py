@@ -93,7 +93,7 @@ def export(
     folder = find_bundle(model)
     bundle = load_bundle(folder)
     out = Path(out) if out is not None else _beside(model, folder, to)
-    check_output(out, [folder, Path(model)], "Name another with --out.", folder=True)
+    check_output(out, folder=True)
     if folder.resolve().is_relative_to(out.resolve()):
         raise ConfigError(
             f"{out} holds the model that is read.", "another folder for the export", "Name another with --out."

@@ -58,10 +58,10 @@ def run_bench(
     systems = choose_systems(names, mpnet, decoder, trained=finished)
     if not finished:
         check_weights(mpnet, decoder)
-    if not finished and not place.startswith("hub:") and not Path(place).expanduser().exists():
-        raise ConfigError(
-            f"There is no folder {place}.", f"the folder of {name}'s data", "Check --data, or leave it out."
-        )
+        if not place.startswith("hub:") and not Path(place).expanduser().exists():
+            raise ConfigError(
+                f"There is no folder {place}.", f"the folder of {name}'s data", "Check --data, or leave it out."
+            )
     out = Path(out)
     try:
         figure = run(place, systems, list(range(FIRST_SEED, FIRST_SEED + seeds)), out, say, finished)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -52,25 +53,20 @@ def fix_data(source: Source, parts: Parts, rows: Rows, schema: Schema, out: str 
     with atomic_folder(folder) as temporary:
         for split, frame in parts.frames.items():
             numbers, lines = parts.rows[split].to_list(), written[split] if written else []
-            before = frame[schema.text]
+            new: dict[int, str] = {}
             if split != "test":
                 gone = [(split, row) in dropped for row in numbers]
                 for row, out_of in zip(numbers, gone, strict=True):
                     if out_of:
                         note(dropped[split, row], split, row)
                 kept = ~pl.Series(gone, dtype=pl.Boolean)
-                frame, numbers = (
-                    frame.filter(kept),
-                    [row for row, out_of in zip(numbers, gone, strict=True) if not out_of],
-                )
-                lines = [line for line, out_of in zip(lines, gone, strict=False) if not out_of]
-                before = frame[schema.text]
-                frame = _strip(frame, schema.text, split, numbers, note)
+                frame, numbers, lines = frame.filter(kept), list(compress(numbers, kept)), list(compress(lines, kept))
+                frame, new = _strip(frame, schema.text)
+                for place in new:
+                    note("unseen characters removed", split, numbers[place])
             if written:
-                texts = frame[schema.text]
-                changed = (texts.cast(pl.String, strict=False) != before.cast(pl.String, strict=False)).fill_null(False)
-                new = {int(place): {schema.text: texts[int(place)]} for place in changed.arg_true()}
-                write_lines(lines, temporary / f"{split}{suffix}", new)
+                changed = {place: {schema.text: text} for place, text in new.items()}
+                write_lines(lines, temporary / f"{split}{suffix}", changed)
             else:
                 write_table(frame, temporary / f"{split}{suffix}")
         write_label_names(source, schema.labels, temporary)
@@ -101,14 +97,13 @@ def _drops(rows: Rows) -> Iterator[tuple[str, str, int]]:
     yield from once("repeat with equal labels removed", alike.filter(~pl.col("form").is_first_distinct()))
 
 
-def _strip(frame: pl.DataFrame, text: str, split: str, numbers: list[int], note: Any) -> pl.DataFrame:
-    """Takes out characters that nobody sees."""
+def _strip(frame: pl.DataFrame, text: str) -> tuple[pl.DataFrame, dict[int, str]]:
+    """Takes out characters that nobody sees, and gives the texts that were changed by their places."""
     column = frame[text].cast(pl.String, strict=False)
     cleaned = pl.DataFrame([column]).select(cleaned_text(pl.col(text))).to_series()
     changed = (column != cleaned).fill_null(False)
-    for place in changed.arg_true():
-        note("unseen characters removed", split, numbers[int(place)])
-    return frame.with_columns(cleaned) if changed.any() else frame
+    new = {place: cleaned[place] for place in changed.arg_true().to_list()}
+    return (frame.with_columns(cleaned) if new else frame), new
 
 
 __all__ = ["fix_data"]

@@ -83,14 +83,14 @@ def make_splits(
     if examples.dropped:
         say(f"{counted(examples.dropped, 'row')} without {schema.left_out} left out.")
     by = plan.by if plan.by != "auto" else "group" if schema.group else "random"
+    if by == "group" and schema.group is None:
+        raise ConfigError("Splitting by group needs a group.", "--group COLUMN", "Name the column.")
     how = {
         "group": f"by group '{schema.group}'",
         "time": f"by time '{plan.time}'",
         "random": "at random, equal texts together",
     }
     say(f"Split {how[by]}.")
-    if by == "group" and schema.group is None:
-        raise ConfigError("Splitting by group needs a group.", "--group COLUMN", "Name the column.")
     if by == "random":
         examples = Examples("train", examples.frame.with_columns(pl.lit(None, dtype=pl.String).alias("group")))
     if by == "time":
@@ -119,9 +119,8 @@ def write_splits(
     parts = read_parts(source, config, SPLITS)
     whole, splits, schema = make_splits(source, config, plan, say, parts)
     suffix = suffix_of(source.name)
-    alike = (
-        len({frame.schema[schema.labels[0]] for frame in parts.frames.values()}) == 1
-    )  # else labels are written anew
+    # where labels are of several types they are written anew
+    alike = len({frame.schema[schema.labels[0]] for frame in parts.frames.values()}) == 1
     written = lines_of(source, parts) if suffix == ".jsonl" and alike else None
     lines = [line for part in parts.frames for line in written[part]] if written else []
     with atomic_folder(folder) as temporary:

@@ -105,9 +105,8 @@ def predict_sharded(
     bundle = find_bundle(model).absolute()
     folder = folder or Path(f"{output}.shards")
     encoding = encoding or load_config(bundle / "config.yaml").data.encoding
-    with open_rows(
-        input, text=text, encoding=encoding
-    ) as stream:  # before hours of work: what cannot be written is told now
+    # before hours of work: what cannot be written is told now
+    with open_rows(input, text=text, encoding=encoding) as stream:
         form, exact, separator = choose_format(output, output_format, stream), stream.columns, choose_separator(stream)
     plan = _plan(bundle, Path(input).expanduser(), folder, text, encoding, say)
     missing = [shard for shard in plan["shards"] if not (Path(shard["scored"]).exists() and _counts_of(shard).exists())]

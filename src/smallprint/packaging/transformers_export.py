@@ -34,6 +34,12 @@ def to_transformers(scorer: Scorer, labels: LabelSet) -> tuple[Any, Any]:
     """
     if not isinstance(scorer, EncoderScorer):
         raise _no_place(f"This is a {type(scorer).__name__.removesuffix('Scorer')}, and no single encoder.")
+    if scorer.windows:
+        raise ExportError(
+            "The model reads long texts in overlapping windows (model.long_text=windows), and transformers' classes cut them.",
+            "model.long_text=cut",
+            "Export it with --to onnx, which reads windows too.",
+        )
     classifier = scorer.classifier
     classifier.finish()
     kind = getattr(getattr(classifier.backbone, "config", None), "model_type", "an own backbone")
@@ -64,12 +70,6 @@ def to_transformers(scorer: Scorer, labels: LabelSet) -> tuple[Any, Any]:
         model.classifier.dense.load_state_dict(head.dense.state_dict())
         model.classifier.out_proj.load_state_dict(head.out.state_dict())
     classifier.to(scorer.device)
-    if scorer.windows:
-        raise ExportError(
-            "The model reads long texts in overlapping windows (model.long_text=windows), and transformers' classes cut them.",
-            "model.long_text=cut",
-            "Export it with --to onnx, which reads windows too.",
-        )
     tokenizer = copy.deepcopy(scorer.tokenizer)
     tokenizer.model_max_length = scorer.max_length
     return model, tokenizer
